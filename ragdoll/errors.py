@@ -1,0 +1,76 @@
+"""What ragdoll raises on purpose.
+
+* ``RagdollError``
+    * ``UsageError``: the request itself is wrong (an option, a setting, a missing argument)
+    * ``CorpusError``: documents cannot be read
+    * ``TeacherError``: a teacher cannot be had, or is not what it should be
+    * ``FeaturesError``: a features folder is unusable, or was made by other settings
+        * ``CorpusChangedError``: a features folder was made from another corpus
+    * ``ModelError``: a static model cannot be read
+    * ``TrainingError``: training cannot start or cannot go on
+    * ``TableError``: a database or table cannot be used
+        * ``ModelMismatchError``: a table and a model do not belong together
+    * ``MissingExtraError``: an optional part of ragdoll is not installed
+"""
+
+
+class RagdollError(Exception):
+    """Anything that stops a command and is worth one clear line.
+
+    ``message`` says what is wrong, with the offending value; ``hint`` (may be None) says what to
+    do about it.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(RagdollError):
+    """Wrong usage or configuration: nothing was tried."""
+
+
+class CorpusError(RagdollError):
+    """A corpus or one of its files cannot be read."""
+
+
+class TeacherError(RagdollError):
+    """A teacher cannot be found, loaded or used."""
+
+
+class FeaturesError(RagdollError):
+    """A features folder is damaged, incomplete or made by other settings."""
+
+
+class CorpusChangedError(FeaturesError):
+    """A features folder was made from another corpus than the one that is read."""
+
+
+class ModelError(RagdollError):
+    """A model folder is missing, damaged or of an unknown kind."""
+
+
+class TrainingError(RagdollError):
+    """Training cannot start or cannot go on."""
+
+
+class TableError(RagdollError):
+    """A database or a table is missing, damaged or not ragdoll's."""
+
+
+class ModelMismatchError(TableError):
+    """A table was made with another model than the one at hand."""
+
+
+class MissingExtraError(RagdollError):
+    """An optional part of ragdoll is not installed.
+
+    ``extra`` is its name in the distribution, ``need`` what asked for it.
+    """
+
+    def __init__(self, extra: str, need: str) -> None:
+        super().__init__(
+            f"{need} needs the extra '{extra}', which is not installed.",
+            hint=f"pip install 'ragdoll-cli[{extra}]'",
+        )

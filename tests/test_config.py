@@ -1,0 +1,600 @@
+"""Settings: where each value comes from, what its paths mean, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragdoll import config as module
+from ragdoll.config import Config, load
+from ragdoll.errors import UsageError
+from tests.conftest import Ragdoll
+
+SHIPPED = Path(__file__).parent.parent / "ragdoll.toml"
+SECTIONS = {
+    name: hint for name, hint in get_type_hints(Config).items() if name not in {"file", "origins"}
+}
+KEYS = [(section, item.name) for section, record in SECTIONS.items() for item in fields(record)]
+
+
+def names_of(keys: list[tuple[str, str]]) -> list[str]:
+    return [f"{section}.{key}" for section, key in keys]
+
+
+def written(folder: Path, content: str) -> Path:
+    file = folder / "ragdoll.toml"
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def value_of(config: Config, section: str, key: str) -> Any:
+    return getattr(getattr(config, section), key)
+
+
+def loaded_or_refused(file: Path) -> Config | UsageError:
+    try:
+        return load(file, environ={})
+    except UsageError as error:
+        return error
+
+
+def example(section: str, key: str) -> tuple[str, Any]:
+    """A valid value of a setting, as a variable's text and as it is in Python."""
+    hint = get_type_hints(SECTIONS[section])[key]
+    first = get_args(hint)[0] if get_origin(hint) in {Union, UnionType} else hint
+    if get_origin(first) is Literal:
+        return get_args(first)[-1], get_args(first)[-1]
+    examples: dict[Any, tuple[str, Any]] = {
+        bool: ("false", False),
+        int: ("17", 17),
+        float: ("0.25", 0.25),
+        str: ("something", "something"),
+        list[str]: ("some/place", ["some/place"]),
+    }
+    return examples[first]
+
+
+def test_without_any_setting_every_value_is_its_default() -> None:
+    config = load(environ={})
+    assert config.file is None
+    assert set(config.origins.values()) == {"default"}
+    assert list(config.origins) == KEYS
+    assert config == Config(origins=config.origins)
+
+
+def test_an_option_goes_before_a_variable_a_variable_before_the_file_the_file_before_the_default(
+    tmp_path: Path,
+) -> None:
+    file = written(tmp_path, "[train]\nepochs = 3\npca_dims = 3\nseed = 3\n")
+    environ = {"RAGDOLL_TRAIN_EPOCHS": "2", "RAGDOLL_TRAIN_PCA_DIMS": "2"}
+    config = load(file, {"train.epochs": 1, "train.pca_dims": None}, environ)
+    assert (config.train.epochs, config.origins["train", "epochs"]) == (1, "option")
+    assert config.train.pca_dims == 2
+    assert config.origins["train", "pca_dims"] == "variable RAGDOLL_TRAIN_PCA_DIMS"
+    assert (config.train.seed, config.origins["train", "seed"]) == (3, str(file))
+    assert (config.train.patience, config.origins["train", "patience"]) == (5, "default")
+
+
+def test_an_option_may_be_false_or_zero(tmp_path: Path) -> None:
+    file = written(tmp_path, "[corpus]\nstreaming = true\n[train]\nseed = 5\n")
+    config = load(file, {"corpus.streaming": False, "train.seed": 0}, {})
+    assert config.corpus.streaming is False
+    assert config.train.seed == 0
+
+
+def test_the_file_in_the_current_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "[query]\ntop_k = 3\n")
+    monkeypatch.chdir(tmp_path)
+    config = load(environ={})
+    assert (config.query.top_k, config.file) == (3, file)
+
+
+def test_a_named_file_goes_before_the_one_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, "[query]\ntop_k = 3\n")
+    other = tmp_path / "other.toml"
+    other.write_text("[query]\nmode = 'text'\n")
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("other.toml"), environ={})
+    assert (config.query.top_k, config.query.mode) == (10, "text")
+
+
+def test_the_real_environment_is_read_unless_another_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAGDOLL_QUERY_TOP_K", "4")
+    assert load().query.top_k == 4
+    assert load(environ={}).query.top_k == 10
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=names_of(KEYS))
+def test_every_setting_has_its_variable(section: str, key: str) -> None:
+    variable = f"RAGDOLL_{section}_{key}".upper()
+    text, expected = example(section, key)
+    config = load(environ={variable: text})
+    assert value_of(config, section, key) == expected
+    assert type(value_of(config, section, key)) is type(expected)
+    assert config.origins[section, key] == f"variable {variable}"
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=names_of(KEYS))
+def test_every_setting_has_its_place_in_the_file(section: str, key: str, tmp_path: Path) -> None:
+    _, expected = example(section, key)
+    file = written(tmp_path, f"[{section}]\n{key} = {json.dumps(expected)}\n")
+    config = load(file, environ={})
+    assert config.origins[section, key] == str(file)
+    record = next(item for item in fields(SECTIONS[section]) if item.name == key)
+    if record.metadata.get("resolve") != "path":
+        assert value_of(config, section, key) == expected
+
+
+@pytest.mark.parametrize("key", ["batch_size", "lr", "epochs"])
+def test_auto_is_a_value_of_its_own_in_file_and_variable(key: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f'[train]\n{key} = "auto"\n')
+    assert value_of(load(file, environ={}), "train", key) == "auto"
+    environ = {f"RAGDOLL_TRAIN_{key.upper()}": "auto"}
+    assert value_of(load(environ=environ), "train", key) == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), ("no", False)],
+)
+def test_a_switch_is_read_from_the_usual_words(text: str, expected: bool) -> None:
+    assert load(environ={"RAGDOLL_CORPUS_STREAMING": text}).corpus.streaming is expected
+
+
+def test_one_path_is_a_list_of_one(tmp_path: Path) -> None:
+    file = written(tmp_path, '[corpus]\npath = "python:json"\n')
+    assert load(file, environ={}).corpus.path == ["python:json"]
+    assert load(environ={"RAGDOLL_INDEX_DOCS": "docs"}).index.docs == ["docs"]
+
+
+@pytest.mark.parametrize("variable", ["RAGDOLL_CORPUS_PATH", "RAGDOLL_INDEX_DOCS"])
+def test_an_empty_variable_does_not_stand_for_the_current_folder(
+    variable: str, ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("private.txt").write_text("not meant to be read")
+    monkeypatch.setenv(variable, "")
+    result = ragdoll("index", "--dry-run", "--json")
+    assert result.status == 2
+    assert "No corpus is given" in result.err or variable in result.err
+
+
+# Paths
+
+
+def test_paths_in_the_file_resolve_against_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    file = written(
+        tmp_path,
+        """
+        [teacher]
+        model = "./teacher"
+        [corpus]
+        path = ["docs", "../more"]
+        [featurize]
+        output = "features"
+        [train]
+        features = "features"
+        output = "models/best"
+        [index]
+        docs = "docs"
+        model = "./models/best"
+        database = "database"
+        """,
+    )
+    config = load(file, environ={})
+    assert config.teacher.model == str(tmp_path / "teacher")
+    assert config.corpus.path == [str(tmp_path / "docs"), str(tmp_path / "../more")]
+    assert config.featurize.output == str(tmp_path / "features")
+    assert config.train.features == str(tmp_path / "features")
+    assert config.train.output == str(tmp_path / "models/best")
+    assert config.index.docs == [str(tmp_path / "docs")]
+    assert config.index.model == str(tmp_path / "models/best")
+    assert config.index.database == str(tmp_path / "database")
+
+
+def test_paths_resolve_against_the_folder_of_a_file_named_relatively(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, '[train]\noutput = "model"\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = load(Path("../ragdoll.toml"), environ={})
+    assert config.train.output == str(tmp_path / "model")
+
+
+def test_absolute_paths_and_the_home_folder_are_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = written(
+        tmp_path, '[train]\noutput = "/models/best"\n[corpus]\npath = ["~/docs", "/docs"]\n'
+    )
+    config = load(file, environ={})
+    assert config.train.output == "/models/best"
+    assert config.corpus.path == [str(tmp_path / "home/docs"), "/docs"]
+
+
+@pytest.mark.parametrize(
+    "name", ["python:stdlib", "sentence-transformers/all-MiniLM-L6-v2", "squad", "hf://a/b"]
+)
+def test_names_in_the_file_stay_as_they_are(name: str, tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        f'[teacher]\nmodel = "{name}"\n[corpus]\npath = "{name}"\n[index]\nmodel = "{name}"\n',
+    )
+    config = load(file, environ={})
+    assert (config.teacher.model, config.corpus.path, config.index.model) == (name, [name], name)
+
+
+def test_the_uri_of_a_database_stays_as_it_is(tmp_path: Path) -> None:
+    file = written(tmp_path, '[index]\ndatabase = "s3://bucket/base"\n')
+    assert load(file, environ={}).index.database == "s3://bucket/base"
+
+
+def test_paths_in_options_and_variables_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    file = written(tmp_path, '[train]\noutput = "model"\n')
+    config = load(
+        file,
+        {"train.output": "docs", "index.docs": ["docs", "./docs"]},
+        {"RAGDOLL_CORPUS_PATH": "docs", "RAGDOLL_INDEX_DATABASE": "../database"},
+    )
+    assert config.train.output == "docs"
+    assert config.index.docs == ["docs", "./docs"]
+    assert config.corpus.path == ["docs"]
+    assert config.index.database == "../database"
+
+
+# What is refused
+
+
+def test_an_unknown_section_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Unknown section \[trian\]") as caught:
+        load(written(tmp_path, "[trian]\nepochs = 3\n"), environ={})
+    assert caught.value.hint == "Did you mean train?"
+
+
+def test_an_unknown_key_is_refused_with_section_and_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Unknown key epoch in section \[train\]") as caught:
+        load(written(tmp_path, "[train]\nepoch = 3\n"), environ={})
+    assert caught.value.hint == "Did you mean epochs?"
+
+
+def test_where_nothing_is_near_all_valid_keys_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(written(tmp_path, "[query]\nzzzzzz = 3\n"), environ={})
+    assert caught.value.hint == "Valid: top_k, mode, alpha."
+
+
+def test_a_key_outside_of_all_sections_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="top_k"):
+        load(written(tmp_path, "top_k = 3\n"), environ={})
+
+
+@pytest.mark.parametrize("content", ["train = 3\n", "[[train]]\nepochs = 3\n"], ids=["key", "list"])
+def test_a_section_must_be_a_section(content: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"train in .* must be a section"):
+        load(written(tmp_path, content), environ={})
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("RAGDOLL_TRAIN_EPOCH", "RAGDOLL_TRAIN_EPOCHS"),
+        ("RAGDOLL_QUERY_TOPK", "RAGDOLL_QUERY_TOP_K"),
+        ("RAGDOLL_CORPUS_TEXTKEY", "RAGDOLL_CORPUS_TEXT_KEY"),
+        ("RAGDOLL_TRIAN_EPOCHS", "RAGDOLL_TRAIN_EPOCHS"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_one(variable: str, nearest: str) -> None:
+    with pytest.raises(UsageError, match=variable) as caught:
+        load(environ={variable: "3"})
+    assert nearest in str(caught.value.hint)
+
+
+def test_other_programs_variables_are_no_concern() -> None:
+    environ = {"RAGDOLLS_TRAIN_EPOCHS": "x", "MY_RAGDOLL_TRAIN_EPOCHS": "x", "PATH": "/bin"}
+    assert load(environ=environ).origins == load(environ={}).origins
+
+
+WRONG_TYPES = [
+    ("teacher", "model", "7"),
+    ("teacher", "dtype", '"float64"'),
+    ("corpus", "path", "7"),
+    ("corpus", "path", '["docs", 7]'),
+    ("corpus", "streaming", '"true"'),
+    ("corpus", "streaming", "1"),
+    ("featurize", "max_means", '"many"'),
+    ("featurize", "batch_size", "1.5"),
+    ("featurize", "batch_size", "true"),
+    ("train", "pca_dims", "2020-01-01"),
+    ("train", "lr", '"fast"'),
+    ("train", "lr", "true"),
+    ("train", "epochs", "1.0"),
+    ("train", "output", "[1]"),
+    ("index", "database", "{ path = 'x' }"),
+    ("index", "metric", '"euclidean"'),
+    ("query", "mode", "1"),
+    ("query", "alpha", "[0.5]"),
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"), WRONG_TYPES, ids=[f"{s}.{k}={v}" for s, k, v in WRONG_TYPES]
+)
+def test_a_value_of_the_wrong_type_is_refused_with_key_and_place(
+    section: str, key: str, value: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path, f"[{section}]\n{key} = {value}\n")
+    with pytest.raises(UsageError) as caught:
+        load(file, environ={})
+    assert f"{section}.{key} must be" in caught.value.message
+    assert str(file) in caught.value.message
+    if value[0] not in "[{":
+        assert f"not {value} (" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("RAGDOLL_TRAIN_EPOCHS", "three"),
+        ("RAGDOLL_TRAIN_PCA_DIMS", "2.5"),
+        ("RAGDOLL_QUERY_ALPHA", "half"),
+        ("RAGDOLL_CORPUS_STREAMING", "perhaps"),
+        ("RAGDOLL_QUERY_MODE", "fuzzy"),
+        ("RAGDOLL_QUERY_TOP_K", "10 hits"),
+    ],
+)
+def test_a_variable_of_the_wrong_type_is_refused_with_its_name_and_text(
+    variable: str, text: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(environ={variable: text})
+    assert f'not "{text}" (from variable {variable})' in caught.value.message
+
+
+def test_an_option_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(UsageError, match=r'train.epochs must be .* not "many" \(from option\)'):
+        load(options={"train.epochs": "many"}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "bound"),
+    [
+        ("featurize", "max_means", "0", "at least 1"),
+        ("featurize", "batch_size", "-1", "at least 1"),
+        ("train", "pca_dims", "0", "at least 1"),
+        ("train", "vocab_size", "-1", "at least 0"),
+        ("train", "batch_size", "0", "at least 1"),
+        ("train", "lr", "-0.1", "at least .*"),
+        ("train", "lr", "nan", "a finite number"),
+        ("train", "epochs", "0", "at least 1"),
+        ("train", "seed", "-1", "at least 0"),
+        ("index", "chunk_size", "7", "at least 8"),
+        ("query", "top_k", "0", "at least 1"),
+        ("query", "alpha", "1.5", "at most 1"),
+        ("query", "alpha", "-0.5", "at least 0"),
+        ("evaluate", "k", "0", "at least 1"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_key_bound_and_value(
+    section: str, key: str, value: str, bound: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"{section}.{key} must be {bound}, not {value}"):
+        load(written(tmp_path, f"[{section}]\n{key} = {value}\n"), environ={})
+    with pytest.raises(UsageError, match=f"{section}.{key} must be {bound}, not {value}"):
+        load(environ={f"RAGDOLL_{section}_{key}".upper(): value})
+
+
+@pytest.mark.parametrize("value", ["0", "inf"])
+def test_a_learning_rate_that_cannot_learn_is_refused(value: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"train\.lr"):
+        load(written(tmp_path, f"[train]\nlr = {value}\n"), environ={})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("query", "alpha", 0), ("query", "alpha", 1), ("index", "chunk_size", 8), ("query", "k", 1)],
+)
+def test_a_number_at_its_bound_is_accepted(section: str, key: str, value: int) -> None:
+    section = "evaluate" if key == "k" else section
+    config = load(environ={f"RAGDOLL_{section}_{key}".upper(): str(value)})
+    assert value_of(config, section, key) == value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[train",
+        b"[train]\nepochs = \n",
+        b"[train]\nepochs = 1\nepochs = 2\n",
+        b'[corpus]\npath = "\xff"\n',
+        b"[train]\npca_dims = " + b"9" * 5000,
+        b"a = " + b"[" * 5000,
+    ],
+    ids=["brackets", "no-value", "twice", "encoding", "huge-number", "deep"],
+)
+def test_what_is_not_toml_is_refused_with_the_file(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "ragdoll.toml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=str(file)):
+        load(file, environ={})
+
+
+@pytest.mark.parametrize(
+    "value", ["~nobody-of-that-name/x", "x" * 300], ids=["unknown-home", "long"]
+)
+@pytest.mark.parametrize("key", ["teacher.model", "corpus.path", "featurize.output"])
+def test_a_path_that_cannot_be_one_is_refused_or_kept(key: str, value: str, tmp_path: Path) -> None:
+    section, name = key.split(".")
+    result = loaded_or_refused(written(tmp_path, f'[{section}]\n{name} = "{value}"\n'))
+    if isinstance(result, Config):
+        assert value in str(value_of(result, section, name))
+    else:
+        assert key in result.message
+
+
+def test_a_missing_named_file_is_refused(tmp_path: Path, ragdoll: Ragdoll) -> None:
+    missing = tmp_path / "missing.toml"
+    with pytest.raises(UsageError, match=f"No configuration file at {missing}"):
+        load(missing, environ={})
+    result = ragdoll("query", "anything", "--config", missing)
+    assert (result.status, result.out) == (2, "")
+    assert f"No configuration file at {missing}" in result.err
+
+
+def test_a_folder_in_place_of_the_named_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No configuration file"):
+        load(tmp_path, environ={})
+
+
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "")
+
+    def denied(*arguments: object, **keywords: object) -> str:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(UsageError, match=f"{file} cannot be read: Permission denied"):
+        load(file, environ={})
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "ragdoll.toml"
+    file.write_text("[query]\ntop_k = 3\n", encoding="utf-8-sig")
+    assert load(file, environ={}).query.top_k == 3
+
+
+def test_a_wrong_setting_ends_a_command_with_status_two(tmp_path: Path, ragdoll: Ragdoll) -> None:
+    file = written(tmp_path, "[query]\ntopk = 3\n")
+    result = ragdoll("query", "anything", "--config", file)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        f"Error: Unknown key topk in section [query] of {file}.",
+        "Did you mean top_k?",
+    ]
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def quoted(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@given(
+    section=st.one_of(st.sampled_from(sorted(SECTIONS)), WORDS),
+    key=WORDS,
+    value=st.one_of(st.integers(-(2**62), 2**62), st.booleans(), WORDS),
+)
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_whatever_unknown_key_a_file_has_it_is_wrong_usage(
+    section: str, key: str, value: object, tmp_path: Path
+) -> None:
+    if section in SECTIONS and (section, key) in KEYS:
+        return
+    content = quoted(value) if isinstance(value, str) else json.dumps(value)
+    file = written(tmp_path, f"[{quoted(section)}]\n{quoted(key)} = {content}\n")
+    with pytest.raises(UsageError) as caught:
+        load(file, environ={})
+    assert "Unknown" in caught.value.message
+    assert (key if section in SECTIONS else section) in caught.value.message
+
+
+@given(content=st.one_of(st.text(), st.text("[]{}=\"'#.,\n \\u019abtrain_")))
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_whatever_a_file_holds_it_loads_or_is_wrong_usage(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "ragdoll.toml"
+    file.write_bytes(content.encode("utf-8", "surrogatepass"))
+    result = loaded_or_refused(file)
+    if isinstance(result, Config):
+        assert list(result.origins) == KEYS
+    else:
+        assert str(file) in result.message
+
+
+# The shipped file and the account of all values
+
+
+def test_the_shipped_file_loads_and_needs_no_data_of_the_user() -> None:
+    config = load(SHIPPED, environ={})
+    assert config.corpus.path == ["python:stdlib"]
+    assert config.train.output == str(SHIPPED.parent / ".ragdoll/model")
+    assert config.teacher.model == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_the_shipped_file_states_the_defaults() -> None:
+    given_there = load(SHIPPED, environ={})
+    default = load(environ={})
+    for (section, key), origin in given_there.origins.items():
+        if origin != "default" and (section, key) != ("corpus", "path"):
+            value = str(value_of(given_there, section, key))
+            assert value.removeprefix(f"{SHIPPED.parent}/") == str(value_of(default, section, key))
+
+
+def test_what_the_shipped_file_suggests_in_comments_is_known() -> None:
+    section = ""
+    suggested = []
+    for line in SHIPPED.read_text().splitlines():
+        if line.startswith("["):
+            section = line[1 : line.index("]")]
+        elif line.startswith("# ") and " = " in line:
+            suggested.append((section, line.removeprefix("# ").split(" = ")[0]))
+    assert suggested
+    assert set(suggested) <= set(KEYS)
+
+
+def test_the_account_has_every_setting_with_its_value_and_origin(tmp_path: Path) -> None:
+    file = written(tmp_path, '[corpus]\npath = ["python:json", "python:csv"]\n')
+    config = load(file, {"corpus.streaming": False}, {"RAGDOLL_TRAIN_LR": "0.5"})
+    rows = {name: (value, origin) for name, value, origin in config.rows()}
+    assert list(rows) == names_of(KEYS)
+    assert rows["corpus.path"] == ("python:json, python:csv", str(file))
+    assert rows["corpus.streaming"] == ("false", "option")
+    assert rows["train.lr"] == ("0.5", "variable RAGDOLL_TRAIN_LR")
+    assert rows["train.features"] == ("", "default")
+
+
+def test_verbose_says_where_each_value_came_from(
+    ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGDOLL_QUERY_TOP_K", "3")
+    result = ragdoll("query", "anything", "--mode", "text", "--verbose")
+    assert "query.top_k = 3  (variable RAGDOLL_QUERY_TOP_K)" in result.err
+    assert "query.mode = text  (option)" in result.err
+    assert "query.alpha = auto  (default)" in result.err
+
+
+def test_code_from_a_teachers_folder_is_trusted_by_no_setting() -> None:
+    assert "trust_remote_code" not in {key for _, key in KEYS}
+    with pytest.raises(UsageError):
+        load(environ={"RAGDOLL_TEACHER_TRUST_REMOTE_CODE": "1"})
+
+
+def test_every_bound_belongs_to_a_setting() -> None:
+    assert {*module._MINIMUM, *module._MAXIMUM} <= set(KEYS)
