@@ -1,0 +1,146 @@
+"""The docstrings of an installed package or of the standard library, read without importing it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import os
+import sysconfig
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragdoll.corpus.documents import LINE, Document, Skipped, UniqueNames
+from ragdoll.errors import CorpusError
+
+SCHEME = "python:"
+
+# Not the library itself: other people's packages, tests and vendored tools.
+_LEFT_OUT = frozenset(
+    {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
+)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Definition = ast.ClassDef | _Function
+
+
+@dataclass(frozen=True, slots=True)
+class PythonSource:
+    """``python:stdlib`` or ``python:PACKAGE``: a document for each public docstring.
+
+    A document is titled with the qualified name, which its text begins with; its metadata has
+    the line of the definition.
+    """
+
+    name: str
+
+    @property
+    def root(self) -> str:
+        """The scheme and the package's name, wherever it is installed."""
+        return SCHEME + self.name
+
+    def documents(self, skipped: list[Skipped]) -> Iterator[Document]:
+        """Parse file by file; a file that is not Python of this version is left out and named."""
+        base, files = self._files()
+        for file in files:
+            relative = file.relative_to(base).as_posix()
+            try:
+                tree = _parse(file)
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                skipped.append(Skipped(relative, f"not parsed: {error or type(error).__name__}"))
+                continue
+            unique = UniqueNames()
+            for name, line, docstring in _docstrings(tree, _module_name(relative)):
+                yield Document(
+                    root=self.root,
+                    source=unique(f"{relative}#{name}"),
+                    title=name,
+                    text=f"{name}\n\n{docstring}",
+                    metadata={LINE: line},
+                )
+
+    def signature(self) -> str | None:
+        """Hash path, size and modification time of the source files."""
+        digest = hashlib.sha256()
+        for file in self._files()[1]:
+            try:
+                facts = file.stat()
+            except OSError:
+                return None
+            digest.update(os.fsencode(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n"))
+        return digest.hexdigest()
+
+    def _files(self) -> tuple[Path, list[Path]]:
+        """Return the folder that names are relative to, and the source files in order."""
+        if self.name == "stdlib":
+            base = place = Path(sysconfig.get_path("stdlib"))
+        else:
+            base, place = _locate(self.name)
+        return base, sorted(_walk(place)) if place.is_dir() else [place]
+
+
+def _walk(place: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(place):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT and name[0] != "_"]
+        for name in files:
+            if name.endswith(".py") and (name[0] != "_" or name == "__init__.py"):
+                yield Path(folder, name)
+
+
+def _parse(file: Path) -> ast.Module:
+    """Parse bytes, which may declare their encoding; the parser's warnings are not ours to give."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(file.read_bytes())
+
+
+def _locate(name: str) -> tuple[Path, Path]:
+    """Return the folder that holds the top-level package, and where the named part of it is."""
+    top, *parts = name.split(".")
+    # Only the top level is looked up: finding the spec of a submodule would import its parents.
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    places = list(spec.submodule_search_locations or []) if spec else []
+    if spec and not places and spec.origin and spec.origin.endswith(".py"):
+        places = [spec.origin]
+    for place in places:
+        path = Path(place).joinpath(*parts)
+        for candidate in (path, path.with_suffix(".py")):
+            if candidate.exists():
+                return Path(place).parent, candidate
+    raise CorpusError(
+        f"No Python source is installed for {SCHEME}{name}.",
+        hint=f"Give the name of an installed package, or {SCHEME}stdlib.",
+    )
+
+
+def _module_name(relative: str) -> str:
+    return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _docstrings(
+    node: ast.Module | _Definition, name: str, line: int = 1
+) -> Iterator[tuple[str, int, str]]:
+    docstring = ast.get_docstring(node, clean=False)
+    if docstring and docstring.strip():
+        yield name, line, inspect.cleandoc(docstring)
+    # What is defined within a function cannot be named from outside.
+    for child in _definitions(node.body) if not isinstance(node, _Function) else []:
+        if not child.name.startswith("_"):
+            yield from _docstrings(child, f"{name}.{child.name}", child.lineno)
+
+
+def _definitions(body: Sequence[ast.stmt]) -> Iterator[_Definition]:
+    """The definitions of a body, those under a condition (an ``if``, a ``try``) included."""
+    for node in body:
+        if isinstance(node, _Definition):
+            yield node
+        elif isinstance(node, ast.If):
+            yield from _definitions([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try):
+            handled = [child for handler in node.handlers for child in handler.body]
+            yield from _definitions([*node.body, *handled, *node.orelse, *node.finalbody])

@@ -1,0 +1,600 @@
+"""Files and folders as a corpus: what is read, what is left out, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragdoll.corpus.documents import Corpus
+from ragdoll.corpus.files import OWN_MARKER, FileSource
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.errors import CorpusError
+from tests.conftest import Ragdoll, Trained
+
+
+def folder_of(place: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return place
+
+
+def opened(place: Path, ignore_files: bool = True) -> Corpus:
+    return open_corpus([str(place)], ignore_files=ignore_files)
+
+
+def names(place: Path, ignore_files: bool = True) -> list[str]:
+    return [document.source for document in opened(place, ignore_files)]
+
+
+def skipped(place: Path) -> dict[str, str]:
+    corpus = opened(place)
+    list(corpus)
+    return {left_out.path: left_out.reason for left_out in corpus.skipped}
+
+
+def own(kind: str) -> bytes:
+    return OWN_MARKER + f'{kind}"\n}}\n'.encode()
+
+
+# What is read
+
+
+def test_a_document_is_a_file_with_its_relative_path(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"guide/start.md": "# Start here\n\nRead this.\n"})
+    (document,) = opened(folder)
+    assert (document.root, document.source) == (str(folder), "guide/start.md")
+    assert (document.title, document.text) == ("Start here", "# Start here\n\nRead this.\n")
+    assert document.metadata == {}
+
+
+def test_a_file_alone_is_named_by_its_name(tmp_path: Path) -> None:
+    file = folder_of(tmp_path, {"guide/start.txt": "Read this."}) / "guide/start.txt"
+    (document,) = opened(file)
+    assert (document.root, document.source, document.title) == (str(file), *["start.txt"] * 2)
+
+
+def test_a_document_says_whether_it_is_a_whole_file(docs: Path) -> None:
+    assert {document.source: document.whole_file for document in opened(docs)} == {
+        "locks.txt": True,
+        "loop.md": True,
+        "streams.jsonl#reader": False,
+        "streams.jsonl#writer": False,
+    }
+
+
+def test_the_root_does_not_depend_on_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of(tmp_path, {"docs/a.txt": "a"})
+    monkeypatch.chdir(tmp_path)
+    assert open_corpus(["docs"]).roots == [str(tmp_path / "docs")]
+    monkeypatch.chdir(tmp_path / "docs")
+    assert open_corpus(["."]).roots == [str(tmp_path / "docs")]
+
+
+def test_every_reading_yields_the_same_documents_in_the_same_order(docs: Path) -> None:
+    corpus = opened(docs)
+    first = list(corpus)
+    assert [document.source for document in first] == [
+        "locks.txt",
+        "loop.md",
+        "streams.jsonl#reader",
+        "streams.jsonl#writer",
+    ]
+    assert list(corpus) == first
+
+
+def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
+    made = ["c.txt", "b/z.txt", "b/a.txt", "D.txt", "a.txt", "b.txt"]
+    folder = folder_of(tmp_path, dict.fromkeys(made, "text"))
+    assert names(folder) == ["D.txt", "a.txt", "b/a.txt", "b/z.txt", "b.txt", "c.txt"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.text", "a.md", "a.markdown", "a.rst", "A.TXT"])
+def test_plain_text_in_its_common_formats_is_read(name: str, tmp_path: Path) -> None:
+    assert names(folder_of(tmp_path, {name: "text"})) == [name]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "A.JSONL"])
+def test_json_lines_are_read_record_by_record(name: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {name: '{"text": "one"}\n{"text": "two"}\n'})
+    assert names(folder) == [f"{name}#1", f"{name}#2"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["café".encode(), "café".encode("utf-8-sig"), "café".encode("utf-16")],
+    ids=["utf-8", "utf-8 with mark", "utf-16"],
+)
+def test_unicode_files_are_read_without_their_byte_order_mark(
+    content: bytes, tmp_path: Path
+) -> None:
+    (document,) = opened(folder_of(tmp_path, {"a.txt": content}))
+    assert document.text == "café"
+
+
+def test_big_endian_utf_16_is_read(tmp_path: Path) -> None:
+    content = b"\xfe\xff" + "café".encode("utf-16-be")
+    (document,) = opened(folder_of(tmp_path, {"a.txt": content}))
+    assert document.text == "café"
+
+
+def test_records_with_the_same_id_are_both_kept(tmp_path: Path) -> None:
+    lines = '{"_id": "a", "text": "one"}\n{"_id": "a", "text": "two"}\n'
+    documents = list(opened(folder_of(tmp_path, {"a.jsonl": lines})))
+    assert [(document.source, document.text) for document in documents] == [
+        ("a.jsonl#a", "one"),
+        ("a.jsonl#a~2", "two"),
+    ]
+
+
+@given(ids=st.lists(st.sampled_from(["a", "a~2", "a~2~2", "1", "2"]), max_size=6))
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_a_source_is_unique_whatever_the_ids_are(
+    ids: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = "".join(json.dumps({"_id": name, "text": "text"}) + "\n" for name in ids)
+    folder = folder_of(tmp_path_factory.mktemp("ids"), {"a.jsonl": lines})
+    found = names(folder)
+    assert len(set(found)) == len(found) == len(ids)
+
+
+@pytest.fixture
+def odd_names(tmp_path: Path) -> Path:
+    """A folder and two files in it, none of whose names is Unicode."""
+    folder = os.fsencode(tmp_path) + b"/d\xe9"
+    try:
+        os.mkdir(folder)  # noqa: PTH102  (a Path cannot be made of these bytes)
+        for name in (b"/caf\xe9.txt", b"/caf\xe8.txt"):
+            os.close(os.open(folder + name, os.O_CREAT))
+    except OSError:
+        pytest.skip("the file system takes Unicode names only")
+    return Path(os.fsdecode(folder))
+
+
+@pytest.mark.parametrize("content", ["text", ""], ids=["read", "left out"])
+def test_names_that_are_not_unicode_are_told_apart_in_unicode(
+    content: str, odd_names: Path
+) -> None:
+    for file in odd_names.iterdir():
+        file.write_text(content)
+    corpus = opened(odd_names)
+    documents = list(corpus)
+    paths = {document.source for document in documents} | {s.path for s in corpus.skipped}
+    assert len(paths) == 2
+    for said in [*paths, *(document.title for document in documents)]:
+        said.encode()
+
+
+def test_a_folder_whose_name_is_not_unicode_is_told_in_unicode(odd_names: Path) -> None:
+    for root in opened(odd_names).roots:
+        root.encode()
+
+
+# What is left out without a word
+
+
+def test_what_an_ignore_file_names_is_left_out(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            ".gitignore": "# built\nbuild/\n*.rst\n/top.txt\n",
+            ".ragdollignore": "draft-*\n!draft-good.md\n",
+            "a.rst": "x",
+            "build/a.txt": "x",
+            "deep/build/a.txt": "x",
+            "deep/top.txt": "read",
+            "draft-bad.md": "x",
+            "draft-good.md": "read",
+            "top.txt": "x",
+        },
+    )
+    assert names(folder) == ["deep/top.txt", "draft-good.md"]
+    assert skipped(folder) == {}
+
+
+def test_an_ignore_file_holds_for_its_own_folder_and_below(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            "a/.gitignore": "secret.txt\n/here.txt\n",
+            "a/secret.txt": "x",
+            "a/b/secret.txt": "x",
+            "a/here.txt": "x",
+            "a/b/here.txt": "read",
+            "secret.txt": "read",
+        },
+    )
+    assert names(folder) == ["a/b/here.txt", "secret.txt"]
+
+
+def test_a_deeper_ignore_file_takes_back_what_one_above_it_ignores(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            ".gitignore": "*.md\n",
+            "a/.gitignore": "!keep.md\n",
+            "a/drop.md": "x",
+            "a/keep.md": "read",
+            "keep.md": "x",
+        },
+    )
+    assert names(folder) == ["a/keep.md"]
+
+
+def test_what_is_in_an_ignored_folder_cannot_be_taken_back(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            ".gitignore": "build/\n!build/keep.txt\n",
+            "build/keep.txt": "x",
+            "build/.gitignore": "!keep.txt\n",
+        },
+    )
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with mark"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["unix", "windows"])
+def test_ignore_files_of_every_system_are_understood(
+    mark: bytes, end: bytes, tmp_path: Path
+) -> None:
+    patterns = mark + b"*.md" + end + b"build/" + end
+    folder = folder_of(tmp_path, {".gitignore": patterns, "a.md": "x", "b.txt": "b"})
+    assert names(folder) == ["b.txt"]
+
+
+def test_ignored_files_are_read_on_request(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path, {".gitignore": "*.md\n", "a.md": "a", "b/.ragdollignore": "*\n", "b/c.txt": "c"}
+    )
+    assert names(folder, ignore_files=True) == []
+    assert names(folder, ignore_files=False) == ["a.md", "b/c.txt"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\xff", b"caf\xe9/\n"], ids=["bytes", "latin-1"])
+def test_an_ignore_file_that_cannot_be_read_is_an_error_that_says_how_to_go_on(
+    content: bytes, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {".gitignore": content, "a.txt": "a"})
+    with pytest.raises(CorpusError, match=r"\.gitignore cannot be read") as caught:
+        names(folder)
+    assert "--no-ignore" in str(caught.value.hint)
+    assert names(folder, ignore_files=False) == ["a.txt"]
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path, {".hidden.txt": "x", ".git/a.txt": "x", "a/.b/c.txt": "x", "a/d.txt": "d"}
+    )
+    assert names(folder) == ["a/d.txt"]
+    assert names(folder, ignore_files=False) == ["a/d.txt"]
+    assert skipped(folder) == {}
+
+
+def test_a_hidden_folder_that_is_named_is_read(tmp_path: Path) -> None:
+    assert names(folder_of(tmp_path / ".notes", {"a.txt": "a"})) == ["a.txt"]
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    outside = folder_of(tmp_path / "outside", {"secret.txt": "x"})
+    folder = folder_of(tmp_path / "docs", {"a.txt": "a"})
+    (folder / "file.txt").symlink_to(outside / "secret.txt")
+    (folder / "folder").symlink_to(outside)
+    (folder / "up.txt").symlink_to("../outside/secret.txt")
+    assert names(folder) == ["a.txt"]
+
+
+def test_a_link_to_a_file_of_the_same_folder_is_read(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    (folder / "b.txt").symlink_to("a.txt")
+    assert names(folder) == ["a.txt", "b.txt"]
+
+
+def test_a_folder_that_is_named_by_a_link_is_read(tmp_path: Path) -> None:
+    folder_of(tmp_path / "docs", {"a.txt": "a"})
+    (tmp_path / "link").symlink_to("docs")
+    assert names(tmp_path / "link") == ["a.txt"]
+
+
+def test_a_folder_that_links_to_itself_is_read_once(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a", "b/c.txt": "c"})
+    (folder / "b" / "again").symlink_to(folder)
+    (folder / "self").symlink_to(".")
+    assert names(folder) == ["a.txt", "b/c.txt"]
+
+
+@pytest.mark.parametrize("name", ["loop", "loop.txt"])
+def test_a_link_that_leads_to_itself_does_not_stop_the_reading(name: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a", "z.txt": "z"})
+    (folder / name).symlink_to(name)
+    assert names(folder) == ["a.txt", "z.txt"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    before = opened(folder).signature()
+    os.mkfifo(folder / "pipe.txt")
+    assert opened(folder).signature() == before, "the pipe counts as a file to be read"
+    assert names(folder) == ["a.txt"]
+
+
+def test_a_socket_does_not_stop_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    monkeypatch.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.txt")
+        assert names(folder) == ["a.txt"]
+
+
+# The folders that ragdoll writes
+
+
+def test_a_features_folder_and_a_model_are_never_read(trained: Trained, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    (folder / "features").mkdir()
+    (folder / "model" / "variants").mkdir(parents=True)
+    manifest = (trained.features / "manifest.json").read_bytes()
+    folder_of(folder / "features", {"manifest.json": manifest, "notes.txt": "x"})
+    description = (trained.model / "ragdoll.json").read_bytes()
+    folder_of(folder / "model", {"ragdoll.json": description, "README.md": "x"})
+    folder_of(folder / "model", {"variants/weighted/README.md": "x"})
+    assert names(folder) == ["a.txt"]
+    assert names(folder, ignore_files=False) == ["a.txt"]
+    assert skipped(folder) == {}
+
+
+def test_features_are_no_corpus_even_where_they_are_named(trained: Trained) -> None:
+    try:
+        documents = list(opened(trained.features))
+    except CorpusError:
+        documents = []
+    assert documents == []
+
+
+def test_a_table_among_the_documents_is_never_read(
+    docs: Path, trained: Trained, ragdoll: Ragdoll
+) -> None:
+    command = ["index", docs, "--model", trained.model, "--database", docs / "base", "--json"]
+    first, second = ragdoll(*command).json, ragdoll(*command).json
+    assert (first["added"], first["skipped"]) == (4, [])
+    assert (second["unchanged"], second["added"], second["skipped"]) == (4, 0, [])
+
+
+def test_what_is_inside_a_lance_folder_is_never_read(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"documents.lance/_versions/a.txt": "x", "a.txt": "a"})
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {}
+
+
+@pytest.mark.parametrize("name", ["ragdoll.json", "manifest.json"])
+def test_a_folder_is_ragdolls_by_the_beginning_of_its_file(name: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {f"made/{name}": own("model"), "made/a.txt": "x", "b.txt": "b"})
+    assert names(folder) == ["b.txt"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"name": "a web application"}', '{"format": "ragdoll-model"}', "", '{\n  "format": "other"}'],
+    ids=["web", "other layout", "empty", "other format"],
+)
+@pytest.mark.parametrize("name", ["ragdoll.json", "manifest.json"])
+def test_a_file_of_the_user_with_such_a_name_is_no_reason(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {name: content, "a.txt": "a"})
+    assert names(folder) == ["a.txt"]
+
+
+def test_a_folder_of_the_user_with_such_a_name_is_no_reason(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"manifest.json/b.txt": "b", "a.txt": "a"})
+    assert names(folder) == ["a.txt", "manifest.json/b.txt"]
+
+
+# What is left out and said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.txt", b"", "empty"),
+        ("a.md", b" \n\t\n", "empty"),
+        ("a.txt", b"\xef\xbb\xbf", "empty"),
+        ("a.jsonl", b"", "empty"),
+        ("a.jsonl", b"\n\n", "empty"),
+        ("a.txt", b"a\0b", "binary"),
+        ("a.txt", b"\xff\xfe\0\0a\0\0\0", "binary"),
+        ("a.txt", "café".encode("latin-1"), "not utf-8 text"),
+        ("a.txt", b"\xff\xfea", "not utf-16 text"),
+        ("a.pdf", b"%PDF-1.7", "format .pdf"),
+        ("a.PDF", b"%PDF-1.7", "format .PDF"),
+        ("Makefile", b"all:", "format unknown"),
+    ],
+    ids=[
+        "empty",
+        "blank",
+        "only a mark",
+        "no records",
+        "blank records",
+        "binary",
+        "utf-32",
+        "latin-1",
+        "half utf-16",
+        "pdf",
+        "upper case",
+        "no suffix",
+    ],
+)
+def test_a_file_that_is_no_text_is_left_out_with_the_reason(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {f"sub/{name}": content, "z.txt": "z"})
+    assert names(folder) == ["z.txt"]
+    assert skipped(folder) == {f"sub/{name}": reason}
+
+
+def test_a_file_that_vanishes_while_reading_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path, {"a.txt": "a", "b.txt": "b", "c.jsonl": '{"text": "c"}', "d.txt": "d"}
+    )
+    corpus = opened(folder)
+    documents = iter(corpus)
+    read = [next(documents).source]
+    (folder / "b.txt").unlink()
+    (folder / "c.jsonl").unlink()
+    read += [document.source for document in documents]
+    assert read == ["a.txt", "d.txt"]
+    assert [left_out.path for left_out in corpus.skipped] == ["b.txt", "c.jsonl"]
+    assert {left_out.reason for left_out in corpus.skipped} == {"No such file or directory"}
+
+
+def test_a_file_alone_that_vanishes_is_left_out_by_its_name(tmp_path: Path) -> None:
+    file = folder_of(tmp_path, {"a.txt": "a"}) / "a.txt"
+    corpus = opened(file)
+    file.unlink()
+    assert list(corpus) == []
+    assert [left_out.path for left_out in corpus.skipped] == ["a.txt"]
+
+
+def test_a_dangling_link_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    (folder / "b.txt").symlink_to("gone.txt")
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {"b.txt": "No such file or directory"}
+
+
+def test_a_file_that_may_not_be_read_is_left_out_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a", "b.txt": "b"})
+    read = Path.read_bytes
+
+    def denied(self: Path) -> bytes:
+        if self.name == "a.txt":
+            raise PermissionError(13, "Permission denied")
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert names(folder) == ["b.txt"]
+    assert skipped(folder) == {"a.txt": "Permission denied"}
+
+
+def test_a_folder_that_may_not_be_listed_is_left_out_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, {"a/b.txt": "b", "c.txt": "c"})
+    scan = os.scandir
+
+    def denied(place: Path) -> object:
+        if Path(place).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert names(folder) == ["c.txt"]
+    assert skipped(folder) == {"a": "Permission denied"}
+
+
+def test_the_account_is_that_of_the_latest_reading(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": ""})
+    corpus = opened(folder)
+    assert list(corpus) == []
+    assert len(corpus.skipped) == 1
+    folder_of(folder, {"a.txt": "a"})
+    assert len(list(corpus)) == 1
+    assert corpus.skipped == []
+
+
+def test_bad_records_are_left_out_and_the_others_read(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.jsonl": '{"text": "one"}\nnot json\n{"text": "three"}\n'})
+    assert names(folder) == ["a.jsonl#1", "a.jsonl#3"]
+    assert skipped(folder) == {"a.jsonl": "line 2: not JSON"}
+
+
+def test_the_summary_of_an_index_names_what_was_left_out(
+    docs: Path, trained: Trained, ragdoll: Ragdoll
+) -> None:
+    folder_of(docs, {"scan.pdf": b"%PDF", "void.txt": ""})
+    result = ragdoll("index", docs, "--model", trained.model, "--database", "base", "--json")
+    assert result.json["skipped"] == [
+        {"path": "scan.pdf", "reason": "format .pdf"},
+        {"path": "void.txt", "reason": "empty"},
+    ]
+
+
+# The signature
+
+
+def signature(place: Path, **changes: object) -> str | None:
+    values: dict = {"path": place.resolve(), **changes}
+    return FileSource(**values).signature()
+
+
+def test_the_signature_stays_while_nothing_changes(docs: Path) -> None:
+    assert signature(docs) == signature(docs) is not None
+    assert opened(docs).signature() == opened(docs).signature()
+
+
+def test_the_signature_stays_when_a_file_changes_that_is_not_read(docs: Path) -> None:
+    folder_of(docs, {".gitignore": "*.rst\n", "picture.png": "x"})
+    before = signature(docs)
+    folder_of(docs, {"a.rst": "ignored", ".hidden.txt": "hidden", "picture.png": "another"})
+    assert signature(docs) == before
+
+
+def test_the_signature_changes_with_the_account_of_what_is_left_out(docs: Path) -> None:
+    before = signature(docs)
+    folder_of(docs, {"picture.png": "x"})
+    assert signature(docs) != before
+
+
+@pytest.mark.parametrize("change", ["content", "same size", "touch", "add", "remove", "rename"])
+def test_the_signature_changes_with_the_files(change: str, docs: Path) -> None:
+    file = docs / "locks.txt"
+    facts = file.stat()
+    before = signature(docs)
+    if change == "content":
+        file.write_text("other")
+    elif change == "same size":
+        content = file.read_text()
+        file.write_text(content[::-1])
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    elif change == "touch":
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    elif change == "add":
+        folder_of(docs, {"new.txt": "new"})
+    elif change == "remove":
+        file.unlink()
+    else:
+        file.rename(docs / "keys.txt")
+    assert signature(docs) != before
+
+
+def test_the_signature_changes_with_what_decides_what_is_read(docs: Path) -> None:
+    signatures = {
+        signature(docs),
+        signature(docs, text_key="body"),
+        signature(docs, ignore_files=False),
+        signature(docs / "locks.txt"),
+    }
+    assert len(signatures) == 4
+
+
+def test_there_is_no_signature_where_a_file_has_vanished(docs: Path) -> None:
+    (docs / "gone.txt").symlink_to("nowhere.txt")
+    assert signature(docs) is None
+    assert opened(docs).signature() is None
+
+
+def test_the_signature_takes_names_that_are_not_unicode(odd_names: Path) -> None:
+    assert signature(odd_names) is not None

@@ -1,0 +1,385 @@
+"""From what a user names to where the documents come from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ragdoll.corpus.dataset import DatasetSource
+from ragdoll.corpus.documents import Corpus
+from ragdoll.corpus.files import FileSource
+from ragdoll.corpus.python_package import PythonSource
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.errors import CorpusError, MissingExtraError
+from tests.conftest import Ragdoll
+
+ROWS = {"text": ["one", "two", "three"], "title": ["First", None, "Third"], "n": [1, 2, 3]}
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    folder = tmp_path / "parquet"
+    folder.mkdir()
+    pq.write_table(pa.table(ROWS), folder / "train-00000.parquet")
+    return folder
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_dict(ROWS).save_to_disk(tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+@pytest.fixture
+def saved_splits(tmp_path: Path) -> Path:
+    import datasets
+
+    datasets.disable_progress_bars()
+    splits = {
+        "train": datasets.Dataset.from_dict({"text": ["learn"]}),
+        "test": datasets.Dataset.from_dict({"text": ["prove"]}),
+    }
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "splits")
+    return tmp_path / "splits"
+
+
+def texts(corpus: Corpus) -> list[str]:
+    return [document.text for document in corpus]
+
+
+# Files, folders, packages
+
+
+def test_a_folder_is_read_file_by_file(docs: Path) -> None:
+    corpus = open_corpus([str(docs)])
+    assert [type(source) for source in corpus.sources] == [FileSource]
+    assert corpus.roots == [str(docs)]
+    assert len(texts(corpus)) == 4
+
+
+def test_a_file_is_read_alone(docs: Path) -> None:
+    corpus = open_corpus([str(docs / "locks.txt")])
+    assert [document.source for document in corpus] == ["locks.txt"]
+
+
+def test_the_home_folder_may_be_abbreviated(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(docs.parent))
+    assert open_corpus(["~/docs"]).roots == [str(docs)]
+
+
+def test_a_package_is_named_by_its_scheme() -> None:
+    corpus = open_corpus(["python:json"])
+    assert [type(source) for source in corpus.sources] == [PythonSource]
+    assert corpus.roots == ["python:json"]
+
+
+def test_several_places_are_read_one_after_the_other(docs: Path) -> None:
+    corpus = open_corpus([str(docs / "locks.txt"), "python:json", str(docs / "loop.md")])
+    roots = list(dict.fromkeys(document.root for document in corpus))
+    assert roots == corpus.roots == [str(docs / "locks.txt"), "python:json", str(docs / "loop.md")]
+
+
+def test_what_is_left_out_is_known_by_its_place(docs: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for folder in (docs, tmp_path / "more"):
+        (folder / "void.txt").write_text("")
+    corpus = open_corpus([str(docs), str(tmp_path / "more")])
+    list(corpus)
+    assert list(corpus.skipped_by_root) == corpus.roots
+    assert [[left_out.path for left_out in of] for of in corpus.skipped_by_root.values()] == [
+        ["void.txt"],
+        ["void.txt"],
+    ]
+    assert len(corpus.skipped) == 2
+
+
+def test_a_place_that_is_named_twice_is_read_once(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(docs.parent)
+    documents = list(open_corpus([str(docs), "docs", "python:json", "python:json"]))
+    assert len({(document.root, document.source) for document in documents}) == len(documents)
+
+
+def test_the_signature_of_several_places_is_that_of_all(docs: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    both = open_corpus([str(docs), str(tmp_path / "more")])
+    first = both.signature()
+    assert first == both.signature() is not None
+    (tmp_path / "more" / "a.txt").write_text("a")
+    assert both.signature() != first
+
+
+def test_nothing_is_read_before_the_corpus_is(docs: Path) -> None:
+    corpus = open_corpus([str(docs)])
+    (docs / "later.txt").write_text("written after opening")
+    assert "written after opening" in texts(corpus)
+
+
+def test_the_settings_reach_the_files(docs: Path) -> None:
+    (docs / ".gitignore").write_text("*.md\n*.txt\n")
+    (docs / "streams.jsonl").write_text('{"body": "by another key"}\n')
+    assert texts(open_corpus([str(docs)], text_key="body")) == ["by another key"]
+    assert len(texts(open_corpus([str(docs)], text_key="body", ignore_files=False))) == 3
+
+
+# What cannot be opened
+
+
+def test_a_loading_script_is_an_error_that_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "loader.py").write_text("import datasets\n")
+    with pytest.raises(CorpusError, match="Python file; dataset loading scripts are not run") as e:
+        open_corpus([str(tmp_path / "loader.py")])
+    assert "folder" in str(e.value.hint)
+
+
+@pytest.mark.parametrize("name", ["scan.pdf", "Makefile"])
+def test_a_file_in_an_unknown_format_is_an_error_that_lists_the_known(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(CorpusError, match="a format that ragdoll does not read") as caught:
+        open_corpus([str(tmp_path / name)])
+    for suffix in (".jsonl", ".md", ".txt"):
+        assert suffix in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "/no/such/folder",
+        "no/such/folder",
+        "missing/",
+        "missing.md",
+        "notes/missing.jsonl",
+        "./missing",
+        "../missing",
+        "~/missing",
+        "two words",
+        "",
+    ],
+)
+def test_a_place_that_is_not_there_is_an_error_that_names_it(given: str) -> None:
+    with pytest.raises(CorpusError, match="No file or folder") as caught:
+        list(open_corpus([given]))
+    assert given in caught.value.message
+    assert "python:PACKAGE" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "given", ["x" * 300, "~nobody-of-that-name/docs", "a\0b"], ids=["long", "home", "zero"]
+)
+def test_a_place_that_cannot_be_is_an_error_that_names_it(given: str) -> None:
+    with pytest.raises(CorpusError) as caught:
+        list(open_corpus([given]))
+    assert given in caught.value.message
+
+
+def test_one_wrong_place_among_good_ones_is_an_error_before_anything_is_read(docs: Path) -> None:
+    with pytest.raises(CorpusError, match=r"missing\.md"):
+        open_corpus([str(docs), "missing.md"])
+
+
+def test_a_command_says_in_two_lines_which_place_is_wrong(ragdoll: Ragdoll) -> None:
+    result = ragdoll("featurize", "missing.md", "--json")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.splitlines() == [
+        "Error: No file or folder at missing.md.",
+        "Give a folder, a file, a Hugging Face dataset id or python:PACKAGE.",
+    ]
+
+
+# Datasets
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_folder_of_parquet_files_is_a_dataset(parquet: Path, streaming: bool) -> None:
+    corpus = open_corpus([str(parquet)], streaming=streaming)
+    documents = list(corpus)
+    assert corpus.roots == [f"{parquet}#train"]
+    assert [(d.root, d.source, d.title, d.text) for d in documents] == [
+        (f"{parquet}#train", "1", "First", "First\n\none"),
+        (f"{parquet}#train", "2", "", "two"),
+        (f"{parquet}#train", "3", "Third", "Third\n\nthree"),
+    ]
+    assert list(corpus) == documents
+
+
+def test_parquet_files_in_a_data_folder_are_a_dataset(parquet: Path, tmp_path: Path) -> None:
+    (tmp_path / "pushed").mkdir()
+    parquet.rename(tmp_path / "pushed" / "data")
+    assert texts(open_corpus([str(tmp_path / "pushed")])) == [
+        "First\n\none",
+        "two",
+        "Third\n\nthree",
+    ]
+
+
+def test_a_dataset_saved_to_disk_is_read(saved: Path) -> None:
+    documents = list(open_corpus([str(saved)]))
+    assert [(d.source, d.text) for d in documents] == [
+        ("1", "First\n\none"),
+        ("2", "two"),
+        ("3", "Third\n\nthree"),
+    ]
+
+
+def test_the_wanted_split_of_a_saved_dataset_is_read(saved_splits: Path) -> None:
+    assert texts(open_corpus([str(saved_splits)])) == ["learn"]
+    assert texts(open_corpus([str(saved_splits)], split="test")) == ["prove"]
+    roots = open_corpus([str(saved_splits)], name="en", split="test").roots
+    assert roots == [f"{saved_splits}#en#test"]
+
+
+@pytest.mark.parametrize("kind", ["saved_splits", "parquet"])
+def test_a_split_that_is_not_there_is_an_error_that_names_it(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(kind)
+    with pytest.raises(CorpusError, match="validation") as caught:
+        list(open_corpus([str(folder)], split="validation"))
+    assert "--dataset-split" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("kind", ["saved", "parquet"])
+def test_a_missing_column_is_an_error_that_lists_the_columns(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(kind)
+    with pytest.raises(CorpusError) as caught:
+        list(open_corpus([str(folder)], text_key="body"))
+    assert caught.value.message == (
+        f"The dataset {folder} has no column 'body'; it has text, title, n."
+    )
+    assert "--text-key" in str(caught.value.hint)
+
+
+def test_rows_are_named_by_their_own_ids(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows = {"_id": ["a", "a", "a~2", ""], "text": ["one", "two", "three", "four"]}
+    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    documents = list(open_corpus([str(tmp_path / "data")]))
+    assert [d.source for d in documents][:2] == ["a", "a~2"]
+    assert len({d.source for d in documents}) == 4
+
+
+def test_the_other_columns_of_a_row_can_be_written_as_json(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows = {
+        "text": ["one"],
+        "number": [math.nan],
+        "at": [dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc)],
+        "tags": [["a", "b"]],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    (document,) = open_corpus([str(tmp_path / "data")])
+    metadata = json.loads(json.dumps(document.metadata, allow_nan=False, default=str))
+    assert metadata["tags"] == ["a", "b"]
+    assert metadata["at"].startswith("2024-02-29")
+
+
+def test_rows_without_text_are_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows = {"text": [None, "two", " ", "four"]}
+    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    corpus = open_corpus([str(tmp_path / "data")])
+    assert [d.source for d in corpus] == ["2", "4"]
+    assert [skipped.path for skipped in corpus.skipped] == [
+        f"{tmp_path / 'data'}#1",
+        f"{tmp_path / 'data'}#3",
+    ]
+    assert corpus.skipped[1].reason == "empty"
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("damage", ["file", "content"])
+def test_a_damaged_dataset_is_an_error_that_names_it(
+    damage: str, streaming: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    file = folder / "x.parquet"
+    if damage == "file":
+        file.write_bytes(b"PAR1 is how it begins and ends PAR1")
+    else:
+        text = [f"row {number} " + "x" * number for number in range(1000)]
+        pq.write_table(pa.table({"text": text}), file, row_group_size=100)
+        content = bytearray(file.read_bytes())
+        content[4000:6000] = b"\xff" * 2000
+        file.write_bytes(content)
+    with pytest.raises(CorpusError, match=str(folder)):
+        list(open_corpus([str(folder)], streaming=streaming))
+
+
+def test_a_dataset_has_no_signature(parquet: Path, docs: Path) -> None:
+    assert open_corpus([str(parquet)]).signature() is None
+    assert open_corpus([str(docs), str(parquet)]).signature() is None
+
+
+def test_a_state_file_of_the_user_is_no_reason_to_take_a_folder_for_a_dataset(docs: Path) -> None:
+    (docs / "state.json").write_text('{"window": "maximized"}')
+    assert len(texts(open_corpus([str(docs)]))) == 4
+
+
+@pytest.mark.parametrize("given", ["nobody/nothing", "nothing"])
+def test_a_dataset_on_the_hub_is_one_clear_error_without_a_network(given: str) -> None:
+    corpus = open_corpus([given])
+    assert corpus.roots == [f"hf:{given}#train"]
+    with pytest.raises(CorpusError) as caught:
+        list(corpus)
+    assert f"The dataset {given} cannot be loaded: " in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "network" in str(caught.value.hint)
+
+
+def test_a_command_says_in_two_lines_that_a_dataset_is_out_of_reach(
+    ragdoll: Ragdoll, small_teacher: Path
+) -> None:
+    result = ragdoll("featurize", "nobody/nothing", "--teacher", small_teacher, "--json")
+    assert (result.status, result.out) == (1, "")
+    assert len(result.err.splitlines()) == 2
+    assert result.err.startswith("Error: The dataset nobody/nothing cannot be loaded: ")
+
+
+def test_without_the_library_a_dataset_names_the_extra(
+    parquet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError) as caught:
+        list(open_corpus([str(parquet)]))
+    assert caught.value.hint == "pip install 'ragdoll-cli[train]'"
+    assert caught.value.hint == "pip install 'ragdoll-cli[train]'"
+
+
+def test_the_configuration_and_split_of_a_dataset_are_part_of_its_root() -> None:
+    assert DatasetSource("a/b").root == "hf:a/b#train"
+    assert DatasetSource("a/b", name="en", split="test").root == "hf:a/b#en#test"
+
+
+def test_a_data_file_among_documents_does_not_make_a_dataset_of_them(docs: Path) -> None:
+    pq.write_table(pa.table({"text": ["a row"]}), docs / "rows.parquet")
+    corpus = open_corpus([str(docs)])
+    assert len(texts(corpus)) == 4
+    assert [(item.path, item.reason) for item in corpus.skipped] == [
+        ("rows.parquet", "format .parquet")
+    ]
+
+
+def test_a_saved_dataset_of_another_split_is_an_error_that_names_both(tmp_path: Path) -> None:
+    import datasets
+
+    data = datasets.Dataset.from_dict({"text": ["a"]}, split=datasets.Split.TEST)
+    data.save_to_disk(tmp_path / "saved")
+    with pytest.raises(CorpusError, match="the split 'test', not 'train'"):
+        list(open_corpus([str(tmp_path / "saved")]))
+    assert texts(open_corpus([str(tmp_path / "saved")], split="test")) == ["a"]
