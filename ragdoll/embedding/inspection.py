@@ -1,0 +1,132 @@
+"""What a model is, told from its files alone: no tensor is loaded and nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragdoll.embedding.fingerprint import fingerprint, weights_fingerprint
+from ragdoll.embedding.folder import Kind, ModelFolder, open_folder, read_json
+from ragdoll.embedding.identity import Metric, metric_of, normalizes, truncates_at
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Facts about a model folder.
+
+    ``vocabulary`` counts tokens, ``parameters`` numbers, ``bytes`` the weights' files.
+    ``tokenizer`` is the family (WordPiece, BPE, Unigram …). ``max_length`` None: never truncated.
+    ``provenance`` None: not made by ragdoll. ``remarks`` say what does not fit together.
+    """
+
+    path: Path
+    kind: Kind
+    dimension: int | None
+    metric: Metric
+    metric_reason: str
+    vocabulary: int | None
+    tokenizer: str | None
+    dtype: str
+    normalize: bool
+    max_length: int | None
+    parameters: int
+    bytes: int
+    fingerprint: str
+    provenance: dict[str, Any] | None
+    remarks: list[str] = field(default_factory=list)
+
+
+def inspect(path: Path) -> ModelFacts:
+    """Read the facts about a model2vec model, a static or a full sentence-transformer.
+
+    Raises:
+        ModelError: the folder holds no model, or a damaged one.
+    """
+    folder = open_folder(path)
+    normalize = normalizes(folder)
+    max_length = truncates_at(folder)
+    metric, reason = metric_of(folder)
+    size, family = _tokenizer(folder)
+    dimension = _dimension(folder)
+    return ModelFacts(
+        path=path,
+        kind=folder.kind,
+        dimension=dimension,
+        metric=metric,
+        metric_reason=reason,
+        vocabulary=size,
+        tokenizer=family,
+        dtype=_dtype(folder),
+        normalize=normalize,
+        max_length=max_length,
+        parameters=sum(tensor.size for tensor in folder.tensors.values()),
+        bytes=sum(file.stat().st_size for file in folder.weights),
+        fingerprint=(
+            fingerprint(folder, normalize, max_length)
+            if folder.is_static
+            else weights_fingerprint(folder)
+        ),
+        provenance=folder.provenance,
+        remarks=_remarks(folder, dimension, size),
+    )
+
+
+def _dimension(folder: ModelFolder) -> int | None:
+    """The length of the vectors: the table's, or what the last module to change it says."""
+    if folder.embedding is not None:
+        return folder.embedding.shape[1]
+    for pattern, key in (("*_Dense", "out_features"), ("*_Pooling", "word_embedding_dimension")):
+        modules = sorted(folder.path.glob(pattern), key=lambda module: len(module.name))
+        for module in [
+            module for module in reversed(modules) if (module / "config.json").is_file()
+        ]:
+            value = read_json(module / "config.json").get(key)
+            if isinstance(value, int):
+                return value
+    size = folder.config.get("hidden_size")
+    return size if isinstance(size, int) else None
+
+
+def _tokenizer(folder: ModelFolder) -> tuple[int | None, str | None]:
+    if folder.tokenizer is None:
+        size = folder.config.get("vocab_size")
+        return (size if isinstance(size, int) else None), None
+    content = read_json(folder.tokenizer)
+    model = content.get("model")
+    model = model if isinstance(model, dict) else {}
+    vocabulary = model.get("vocab")
+    if isinstance(vocabulary, list):  # Unigram: pairs of token and score
+        vocabulary = {
+            str(entry[0]): None for entry in vocabulary if isinstance(entry, list | tuple)
+        }
+    if not isinstance(vocabulary, dict):
+        return None, str(model.get("type") or "unknown")
+    added = content.get("added_tokens")
+    extra = {
+        str(token.get("content"))
+        for token in (added if isinstance(added, list) else [])
+        if isinstance(token, dict)
+    }
+    return len(extra.union(vocabulary)), str(model.get("type") or "unknown")
+
+
+def _dtype(folder: ModelFolder) -> str:
+    if folder.embedding is not None:
+        return folder.embedding.dtype
+    sizes: dict[str, int] = {}
+    for tensor in folder.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size
+    return max(sizes, key=lambda dtype: sizes[dtype]) if sizes else "unknown"
+
+
+def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None) -> list[str]:
+    remarks = []
+    if folder.embedding is not None:
+        stated = folder.config.get("hidden_dim")
+        if stated not in (None, dimension):
+            remarks.append(f"config.json says hidden_dim {stated}; the vectors have {dimension}.")
+        rows = folder.embedding.shape[0]
+        if "mapping" not in folder.tensors and vocabulary not in (None, rows):
+            remarks.append(f"The tokenizer has {vocabulary} tokens, the table {rows} rows.")
+    return remarks

@@ -1,0 +1,247 @@
+"""The fingerprint: the same for the same model anywhere, another for any change of its vectors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from safetensors.numpy import save_file
+
+from ragdoll.embedding import fingerprint as module
+from ragdoll.embedding.fingerprint import fingerprint, weights_fingerprint
+from ragdoll.embedding.folder import open_folder
+from ragdoll.errors import ModelError
+
+properties = settings(derandomize=True, deadline=None, max_examples=60)
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def tensors() -> Tensors:
+    return {"embeddings": np.arange(12, dtype=np.float32).reshape(4, 3)}
+
+
+def write(folder: Path, content: Tensors, tokenizer: str = '{"model": {}}') -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(content, folder / "model.safetensors")
+    (folder / "tokenizer.json").write_text(tokenizer)
+    (folder / "config.json").write_text("{}")
+    (folder / "README.md").write_text("# A model\n")
+    return folder
+
+
+def of(folder: Path, normalize: bool = True, max_length: int | None = 512) -> str:
+    return fingerprint(open_folder(folder), normalize, max_length)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write(tmp_path / "model", tensors())
+
+
+def test_it_is_a_sha256(model: Path) -> None:
+    assert len(bytes.fromhex(of(model))) == 32
+
+
+def test_a_moved_or_copied_model_keeps_its_fingerprint(model: Path, tmp_path: Path) -> None:
+    before = of(model)
+    copy = shutil.copytree(model, tmp_path / "copy")
+    moved = model.rename(tmp_path / "moved")
+    assert of(Path(copy)) == of(moved) == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "ragdoll.json"])
+def test_a_file_that_decides_no_vector_leaves_it_as_it_is(model: Path, name: str) -> None:
+    before = of(model)
+    (model / name).write_text('{"written": "later"}')
+    assert of(model) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda t: {**t, "embeddings": t["embeddings"] * 2}, id="values"),
+        pytest.param(lambda t: {**t, "embeddings": t["embeddings"].reshape(3, 4)}, id="shape"),
+        pytest.param(lambda t: {**t, "embeddings": t["embeddings"].view(np.int32)}, id="type"),
+        pytest.param(lambda t: {**t, "weights": np.ones(4, dtype=np.float32)}, id="one more"),
+        pytest.param(lambda t: {"embeddings": t["embeddings"]}, id="one less"),
+        pytest.param(lambda t: {"embeddings": t["embeddings"], "m": t["mapping"]}, id="name"),
+    ],
+)
+def test_a_change_of_any_tensor_changes_it(
+    tmp_path: Path, change: Callable[[Tensors], Tensors]
+) -> None:
+    content = {**tensors(), "mapping": np.arange(4, dtype=np.int64)}
+    first, second = write(tmp_path / "a", content), write(tmp_path / "b", change(content))
+    assert of(first) != of(second)
+
+
+@properties
+@given(place=st.integers(0, 11), bit=st.integers(0, 31))
+def test_a_single_flipped_bit_changes_it(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+) -> None:
+    folder = tmp_path_factory.mktemp("bit")
+    content = tensors()
+    flipped = content["embeddings"].view(np.uint32).copy()
+    flipped[divmod(place, 3)] ^= np.uint32(1) << np.uint32(bit)
+    changed = {"embeddings": flipped.view(np.float32)}
+    assert of(write(folder / "a", content)) != of(write(folder / "b", changed))
+
+
+def test_another_tokenizer_changes_it(model: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other", tensors(), tokenizer='{"model": {"vocab": {}}}')
+    assert of(other) != of(model)
+
+
+def test_how_vectors_are_made_changes_it(model: Path) -> None:
+    ways = [(True, 512), (False, 512), (True, 511), (True, None)]
+    assert len({of(model, *way) for way in ways}) == len(ways)
+
+
+TENSORS = npst.arrays(
+    st.sampled_from([np.dtype(name) for name in ("u1", "i1", "u2")]),
+    st.sampled_from([(1,), (2,), (1, 1), (2, 1)]),
+    elements=st.integers(0, 2),
+)
+SMALL = st.dictionaries(st.text("ab\0,(1", min_size=1, max_size=4), TENSORS, min_size=1, max_size=3)
+
+
+def described(content: Tensors) -> dict[str, Any]:
+    return {name: (t.dtype.str, t.shape, t.tobytes()) for name, t in content.items()}
+
+
+@properties
+@given(first=SMALL, second=SMALL)
+def test_different_tensors_have_different_fingerprints(
+    tmp_path_factory: pytest.TempPathFactory, first: Tensors, second: Tensors
+) -> None:
+    assume(described(first) != described(second))
+    folder = tmp_path_factory.mktemp("pair")
+    one = write(folder / "a", {**first, **tensors()})
+    other = write(folder / "b", {**second, **tensors()})
+    assert of(one) != of(other)
+
+
+def test_a_tensors_name_cannot_pass_for_the_content_of_another(tmp_path: Path) -> None:
+    content = b"Z\0u8\0(0,)\0"
+    name = f"x\0u8\0({len(content)},)\0Z"
+    one = write(tmp_path / "a", {**tensors(), "x": np.frombuffer(content, np.uint8)})
+    other = write(tmp_path / "b", {**tensors(), name: np.zeros(0, np.uint8)})
+    assert of(one) != of(other)
+
+
+def test_a_tensors_name_that_is_no_valid_text_raises_nothing_unforeseen(model: Path) -> None:
+    header = {
+        "embeddings": {"dtype": "U8", "shape": [1, 1], "data_offsets": [0, 1]},
+        "\ud800": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]},
+    }
+    content = json.dumps(header).encode()
+    (model / "model.safetensors").write_bytes(len(content).to_bytes(8, "little") + content + b"ab")
+    with contextlib.suppress(ModelError):
+        assert of(model)
+
+
+def must_not_hash(*_: object) -> str:
+    raise AssertionError("the weights were read again")
+
+
+@pytest.mark.parametrize(
+    ("call", "hashing"),
+    [
+        pytest.param(of, "_hash", id="of a static model"),
+        pytest.param(lambda p: weights_fingerprint(open_folder(p)), "_feed", id="of weights"),
+    ],
+)
+def test_it_is_remembered(
+    model: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Path], str], hashing: str
+) -> None:
+    before = call(model)
+    monkeypatch.setattr(module, hashing, must_not_hash)
+    assert call(model) == before
+
+
+def replaced_by_a_new_file(file: Path, content: bytes) -> None:
+    facts = file.stat()
+    aside = file.with_suffix(".new")
+    aside.write_bytes(content)
+    os.utime(aside, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    aside.replace(file)
+
+
+def overwritten(file: Path, content: bytes) -> None:
+    facts = file.stat()
+    with file.open("r+b") as opened:
+        opened.write(content)
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+
+
+def overwritten_with_its_time_kept(file: Path, content: bytes) -> None:
+    facts = file.stat()
+    # File systems count time in steps; what happens within one cannot be told apart.
+    clock = file.with_suffix(".clock")
+    while not clock.exists() or clock.stat().st_ctime_ns <= facts.st_ctime_ns:
+        clock.write_text("")
+    with file.open("r+b") as opened:
+        opened.write(content)
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    "replace", [replaced_by_a_new_file, overwritten, overwritten_with_its_time_kept]
+)
+def test_other_weights_of_the_same_size_are_not_taken_for_the_remembered_ones(
+    model: Path, tmp_path: Path, replace: Callable[[Path, bytes], None]
+) -> None:
+    other = write(tmp_path / "other", {"embeddings": tensors()["embeddings"] + 1})
+    before, expected = of(model), of(other)
+    content = (other / "model.safetensors").read_bytes()
+    assert len(content) == (model / "model.safetensors").stat().st_size
+
+    replace(model / "model.safetensors", content)
+
+    assert of(model) == expected != before
+
+
+def test_a_damaged_memory_is_not_believed(model: Path) -> None:
+    before = of(model)
+    remembered = list(Path(os.environ["XDG_CACHE_HOME"]).rglob("*.json"))
+    assert remembered
+    for file in remembered:
+        file.write_text('{"key": [], "fingerprint')
+    assert of(model) == before
+
+
+def test_it_needs_no_cache_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of(model)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # nothing can be written there
+    assert of(model) == of(model) == before
+
+
+def test_it_needs_no_home(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert of(model) == of(model)
+
+
+def test_the_weights_fingerprint_is_that_of_the_files_bytes(model: Path) -> None:
+    content = (model / "model.safetensors").read_bytes()
+    assert weights_fingerprint(open_folder(model)) == hashlib.sha256(content).hexdigest()

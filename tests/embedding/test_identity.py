@@ -1,0 +1,157 @@
+"""The identity of a static model: its dimension, and how its vectors are to be compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ragdoll.embedding.folder import open_folder, read_modules
+from ragdoll.embedding.identity import identify, metric_of, normalizes, truncates_at
+from ragdoll.errors import ModelError
+from tests.conftest import Trained
+
+SIMILARITY = "config_sentence_transformers.json"
+
+
+@pytest.fixture
+def model(trained: Trained, tmp_path: Path) -> Path:
+    """A trained model that may be changed, without ragdoll's own record of it."""
+    ignored = shutil.ignore_patterns("variants", "distillate", "ragdoll.json")
+    return Path(shutil.copytree(trained.model, tmp_path / "model", ignore=ignored))
+
+
+@pytest.fixture
+def static(model: Path) -> Path:
+    """The same model as sentence-transformers would write it."""
+    table = load_file(model / "model.safetensors")["embeddings"]
+    save_file({"embedding.weight": table}, model / "model.safetensors")
+    (model / "config.json").unlink()
+    put(model / SIMILARITY, model_type="SentenceTransformer", similarity_fn_name=None)
+    return model
+
+
+def put(file: Path, **values: Any) -> None:
+    before = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps({**before, **values}))
+
+
+def test_a_trained_model_is_identified(trained: Trained) -> None:
+    identity = identify(trained.model)
+    assert (identity.path, identity.dimension) == (trained.model, 32)
+    assert (identity.metric, identity.normalize, identity.max_length) == ("cosine", True, 512)
+    assert "trained" in identity.metric_reason
+    assert len(identity.fingerprint) == 64
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_the_metric_is_the_one_recorded_at_training_before_any_other(
+    model: Path, metric: str
+) -> None:
+    put(model / "ragdoll.json", metric=metric)
+    put(model / SIMILARITY, similarity_fn_name="euclidean")
+    assert metric_of(open_folder(model)) == (metric, "recorded when the model was trained")
+
+
+@pytest.mark.parametrize(
+    ("similarity", "metric"), [("cosine", "cosine"), ("dot", "dot"), ("euclidean", "l2")]
+)
+def test_the_metric_is_the_models_similarity_function(
+    model: Path, similarity: str, metric: str
+) -> None:
+    put(model / SIMILARITY, similarity_fn_name=similarity)
+    found, reason = metric_of(open_folder(model))
+    assert found == metric
+    assert similarity in reason
+
+
+def test_the_metric_of_a_model_that_normalizes_is_cosine(model: Path) -> None:
+    assert metric_of(open_folder(model)) == ("cosine", "it normalizes its vectors")
+
+
+def test_the_metric_is_cosine_where_nothing_says_otherwise(model: Path) -> None:
+    put(model / "config.json", normalize=False)
+    assert metric_of(open_folder(model)) == ("cosine", "nothing says otherwise")
+
+
+@pytest.mark.parametrize("value", [None, 3, "unheard of", ["cosine"], {}], ids=str)
+@pytest.mark.parametrize(
+    ("file", "key"), [("ragdoll.json", "metric"), (SIMILARITY, "similarity_fn_name")]
+)
+def test_a_metric_that_is_none_is_passed_over(
+    model: Path, file: str, key: str, value: object
+) -> None:
+    put(model / file, **{key: value})
+    assert metric_of(open_folder(model)) == ("cosine", "it normalizes its vectors")
+
+
+@pytest.mark.parametrize("stated", [3, "many", None], ids=str)
+def test_the_dimension_is_the_tables_whatever_the_config_says(model: Path, stated: object) -> None:
+    put(model / "config.json", hidden_dim=stated)
+    assert identify(model).dimension == 32
+
+
+def test_a_static_model_of_sentence_transformers_is_identified(static: Path) -> None:
+    identity = identify(static)
+    assert (identity.dimension, identity.metric, identity.max_length) == (32, "cosine", 512)
+
+
+def test_whether_a_static_model_normalizes_is_told_by_its_modules(static: Path) -> None:
+    assert normalizes(open_folder(static))
+    first = json.loads((static / "modules.json").read_text())[:1]
+    (static / "modules.json").write_text(json.dumps(first))
+    assert not normalizes(open_folder(static))
+    (static / "modules.json").unlink()
+    assert not normalizes(open_folder(static))
+
+
+@pytest.mark.parametrize("content", ["{", "5", '{"type": "Normalize"}', '["Normalize"]'])
+def test_modules_that_are_no_list_of_modules_are_a_model_error(static: Path, content: str) -> None:
+    (static / "modules.json").write_text(content)
+    with pytest.raises(ModelError, match=r"modules\.json"):
+        read_modules(static)
+
+
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [({"max_length": 99}, 99), ({"max_length": None}, None), ({"max_length": ...}, 512)],
+    ids=["stated", "unlimited", "not stated"],
+)
+def test_texts_are_cut_where_the_library_cuts_them(
+    model: Path, config: dict[str, Any], length: int | None
+) -> None:
+    content = {**json.loads((model / "config.json").read_text()), **config}
+    content = {key: value for key, value in content.items() if value is not ...}
+    (model / "config.json").write_text(json.dumps(content))
+    from model2vec import StaticModel
+
+    assert truncates_at(open_folder(model)) == length
+    assert StaticModel.from_pretrained(model).max_length == length
+
+
+def test_a_sentence_transformer_says_where_it_cuts_texts(small_teacher: Path) -> None:
+    assert truncates_at(open_folder(small_teacher)) == 256
+
+
+def test_a_full_sentence_transformer_is_refused_with_what_to_do(small_teacher: Path) -> None:
+    with pytest.raises(ModelError, match="not a static model") as caught:
+        identify(small_teacher)
+    assert caught.value.hint == f"Distil it first: ragdoll run --teacher {small_teacher}"
+
+
+def test_models_that_differ_in_how_they_make_vectors_have_different_fingerprints(
+    model: Path,
+) -> None:
+    found = {identify(model).fingerprint}
+    put(model / "config.json", normalize=False)
+    found.add(identify(model).fingerprint)
+    put(model / "config.json", max_length=7)
+    found.add(identify(model).fingerprint)
+    save_file({"embeddings": np.ones((4, 2), np.float32)}, model / "model.safetensors")
+    found.add(identify(model).fingerprint)
+    assert len(found) == 4

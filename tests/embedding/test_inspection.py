@@ -1,0 +1,211 @@
+"""What a model folder says of itself: ``inspect`` and ``ragdoll inspect-model``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ragdoll.embedding.inspection import inspect
+from ragdoll.errors import ModelError
+from tests.conftest import Ragdoll
+
+# The keys that every model's record has; others may join them.
+KEYS = {
+    *("path", "kind", "dimension", "metric", "vocabulary", "dtype", "normalize", "max_length"),
+    *("parameters", "bytes", "fingerprint", "provenance"),
+}
+
+
+@pytest.fixture
+def static(model: Path, tmp_path: Path) -> Path:
+    """A static model that sentence-transformers wrote."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    table = np.ones((tokenizer.get_vocab_size(), 8), dtype=np.float32)
+    embedding = StaticEmbedding(tokenizer, embedding_weights=table)
+    transformer = SentenceTransformer(
+        modules=[embedding], device="cpu", similarity_fn_name="euclidean"
+    )
+    transformer.save(str(tmp_path / "static"))
+    return tmp_path / "static"
+
+
+def put(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_the_record_of_a_trained_model(ragdoll: Ragdoll, model: Path) -> None:
+    table = load_file(model / "model.safetensors")["embeddings"]
+    result = ragdoll("inspect-model", model, "--json")
+    assert (result.status, result.err) == (0, "")
+    record = result.json
+    assert record.keys() >= KEYS
+    assert record["path"] == str(model)
+    assert (record["kind"], record["dimension"], record["dtype"]) == ("model2vec", 32, "float32")
+    assert (record["metric"], record["normalize"], record["max_length"]) == ("cosine", True, 512)
+    assert (record["vocabulary"], record["tokenizer"]) == (len(table), "WordPiece")
+    assert record["parameters"] == table.size
+    assert record["bytes"] == (model / "model.safetensors").stat().st_size
+    assert record["provenance"]["format"] == "ragdoll-model"
+    assert record["remarks"] == []
+
+
+def test_the_record_of_a_static_model_of_sentence_transformers(
+    ragdoll: Ragdoll, static: Path
+) -> None:
+    record = ragdoll("inspect-model", static, "--json").json
+    assert record.keys() >= KEYS
+    assert (record["kind"], record["dimension"]) == ("sentence-transformers-static", 8)
+    assert (record["metric"], record["normalize"]) == ("l2", False)
+    assert record["parameters"] == 8 * record["vocabulary"]
+    assert (record["provenance"], record["remarks"]) == (None, [])
+
+
+def test_the_record_of_a_full_sentence_transformer(ragdoll: Ragdoll, small_teacher: Path) -> None:
+    record = ragdoll("inspect-model", small_teacher, "--json").json
+    assert record.keys() >= KEYS
+    assert (record["kind"], record["dimension"]) == ("sentence-transformer", 384)
+    assert (record["metric"], record["normalize"], record["max_length"]) == ("cosine", True, 256)
+    assert record["provenance"] is None
+    weights = load_file(small_teacher / "model.safetensors")
+    assert record["parameters"] == sum(tensor.size for tensor in weights.values())
+    assert record["vocabulary"] == len(weights["embeddings.word_embeddings.weight"])
+
+
+def test_a_dimension_that_the_config_gets_wrong_is_remarked(ragdoll: Ragdoll, model: Path) -> None:
+    put(model / "config.json", hidden_dim=999)
+    record = ragdoll("inspect-model", model, "--json").json
+    assert record["dimension"] == 32
+    assert [remark for remark in record["remarks"] if "999" in remark and "32" in remark]
+    assert "999" in ragdoll("inspect-model", model).out
+
+
+def test_a_table_of_another_length_than_the_vocabulary_is_remarked(model: Path) -> None:
+    file = model / "model.safetensors"
+    save_file({"embeddings": load_file(file)["embeddings"][:-1]}, file)
+    facts = inspect(model)
+    assert facts.vocabulary is not None
+    assert facts.remarks == [
+        f"The tokenizer has {facts.vocabulary} tokens, the table {facts.vocabulary - 1} rows."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}, "added_tokens": []}, 2),
+        ({"model": {"vocab": [["a", -1.5], ["b", -2.5]], "type": "Unigram"}}, 2),
+        ({"model": {"vocab": {"a": 0}}, "added_tokens": [{"content": "a"}, {"content": "z"}]}, 2),
+        ({"model": {"vocab": [["a", 0]]}, "added_tokens": [{"content": "a"}, {"content": "z"}]}, 2),
+        ({"model": {}}, None),
+        ({}, None),
+        ({"model": [], "added_tokens": 5}, None),
+    ],
+    ids=["map", "list", "map and added", "list and added", "no vocabulary", "empty", "other types"],
+)
+def test_the_vocabulary_is_counted_with_the_tokens_added_to_it(
+    model: Path, content: dict[str, Any], size: int | None
+) -> None:
+    (model / "tokenizer.json").write_text(json.dumps(content))
+    assert inspect(model).vocabulary == size
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": {"vocab": [[["nested"], 0]]}, "added_tokens": []},
+        {"model": {"vocab": {"a": 0}}, "added_tokens": [{"content": ["a"]}]},
+    ],
+    ids=["vocabulary", "added tokens"],
+)
+def test_a_tokenizer_of_other_types_is_no_unforeseen_error(
+    ragdoll: Ragdoll, model: Path, content: dict[str, Any]
+) -> None:
+    (model / "tokenizer.json").write_text(json.dumps(content))
+    result = ragdoll("inspect-model", model)
+    assert result.status in (0, 1)
+    assert "Unexpected" not in result.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"teacher": "a name"},
+        {"features": {"corpus": "docs"}},
+        {"features": {"corpus": {"path": [1]}}},
+        {"heldout_agreement": {"weighted": "good"}},
+        {"versions": ["1.0"]},
+    ],
+    ids=["teacher", "corpus", "path", "agreement", "versions"],
+)
+def test_a_record_of_provenance_with_other_content_is_no_unforeseen_error(
+    ragdoll: Ragdoll, model: Path, content: dict[str, Any]
+) -> None:
+    (model / "ragdoll.json").write_text(json.dumps(content))
+    assert ragdoll("inspect-model", model, "--json").json["provenance"] == content
+    result = ragdoll("inspect-model", model)
+    assert (result.status, result.err) == (0, "")
+    assert "fingerprint" in result.out
+
+
+def test_what_a_person_reads(ragdoll: Ragdoll, model: Path) -> None:
+    result = ragdoll("inspect-model", model)
+    assert (result.status, result.err) == (0, "")
+    lines = {line[:20].strip(): line[20:] for line in result.out.splitlines()}
+    assert lines["model"] == str(model)
+    assert lines["kind"] == "model2vec"
+    assert lines["dimension"] == "32"
+    assert lines["metric"].startswith("cosine (")
+    assert "WordPiece" in lines["vocabulary"]
+    assert lines["normalize"] == "yes"
+    assert lines["max length"] == "512 tokens"
+    assert "float32" in lines["size"]
+    assert lines["fingerprint"] == inspect(model).fingerprint
+    assert "python:asyncio" in lines["corpus"]
+
+
+def test_without_a_path_the_model_is_the_one_that_train_writes(
+    ragdoll: Ragdoll, model: Path
+) -> None:
+    shutil.copytree(model, ".ragdoll/model")
+    assert ragdoll("inspect-model", "--json").json["path"] == str(Path(".ragdoll/model"))
+
+
+def test_several_models_have_a_line_of_json_each(
+    ragdoll: Ragdoll, model: Path, small_teacher: Path
+) -> None:
+    result = ragdoll("inspect-model", model, small_teacher, "--json")
+    records = [json.loads(line) for line in result.out.splitlines()]
+    assert [record["path"] for record in records] == [str(model), str(small_teacher)]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_missing_model_is_one_line_of_error(ragdoll: Ragdoll, options: list[str]) -> None:
+    result = ragdoll("inspect-model", "./nowhere", *options)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "Error: No model folder at nowhere.\n"
+
+
+def test_control_characters_in_a_models_files_do_not_reach_the_terminal(
+    ragdoll: Ragdoll, model: Path
+) -> None:
+    (model / "ragdoll.json").write_text(json.dumps({"method": "\x1b[2Jgone\u202e"}))
+    out = ragdoll("inspect-model", model).out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "gone" in out
+
+
+def test_a_damaged_model_is_a_model_error(model: Path) -> None:
+    (model / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(ModelError, match="whole safetensors"):
+        inspect(model)
