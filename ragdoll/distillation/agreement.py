@@ -1,0 +1,56 @@
+"""How well a student keeps its teacher's geometry on passages that it was not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+NEIGHBOURS = 10
+
+
+def neighbour_agreement(student: Vectors, teacher: Vectors, neighbours: int = NEIGHBOURS) -> float:
+    """Return the mean share of the teacher's nearest neighbours that the student finds too.
+
+    Both hold a row for each of the same passages; each passage is compared with all the others by
+    cosine. 1 is the teacher's own ranking of the nearest, chance is ``neighbours / (rows - 1)``.
+    """
+    rows = len(student)
+    neighbours = min(neighbours, rows - 1)
+    if neighbours < 1:
+        return 0.0
+    found = _nearest(student, neighbours)
+    wanted = _nearest(teacher, neighbours)
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(found, wanted, strict=True)]
+    return float(np.mean(shared) / neighbours)
+
+
+def linear_loss(
+    student: tuple[Vectors, Vectors], targets: tuple[Vectors, Vectors], ridge: float = 1e-3
+) -> float:
+    """Return the held-out mean squared error of the best linear map from student to targets.
+
+    Each pair is (training rows, held-out rows). The map, with a bias, is fitted on the training
+    rows by ridge regression, so that methods with and without a head of their own compare.
+    """
+    (x, x_held), (y, y_held) = student, targets
+    scale = float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) or 1.0
+
+    def with_bias(vectors: Vectors) -> npt.NDArray[np.float64]:
+        ones = np.ones((len(vectors), 1))
+        return np.concatenate([vectors.astype(np.float64) / scale, ones], axis=1)
+
+    design = with_bias(x)
+    gram = design.T @ design
+    gram[np.diag_indices_from(gram)] += ridge * len(x)
+    weights = np.linalg.solve(gram, design.T @ y.astype(np.float64))
+    return float(np.mean((with_bias(x_held) @ weights - y_held) ** 2))
+
+
+def _nearest(vectors: Vectors, neighbours: int) -> npt.NDArray[np.intp]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(lengths, 1e-12)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
+    return np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]

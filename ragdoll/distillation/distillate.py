@@ -1,0 +1,77 @@
+"""The untrained distillate: a vector for each token, by one pass of the teacher over them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragdoll.distillation.teacher import TeacherFiles
+from ragdoll.errors import ModelError, TrainingError
+
+if TYPE_CHECKING:
+    from model2vec import StaticModel
+
+
+def recipe(teacher: TeacherFiles, vocabulary: Sequence[str], dimension: int) -> dict[str, Any]:
+    """Everything that a distillate depends on."""
+    words = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()
+    return {
+        "teacher_fingerprint": teacher.fingerprint,
+        "dimension": dimension,
+        "extra_words": len(vocabulary),
+        "vocabulary": words,
+    }
+
+
+def distil(
+    teacher: TeacherFiles,
+    vocabulary: Sequence[str],
+    dimension: int,
+    device: str,
+    trust_remote_code: bool,
+) -> StaticModel:
+    """Distil with ``model2vec.distill`` (PCA to ``dimension``, SIF weights), in float32.
+
+    Raises:
+        TrainingError: the teacher cannot be distilled.
+    """
+    from model2vec.distill import distill
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        model = distill(
+            model_name=str(teacher.path),
+            vocabulary=list(vocabulary) or None,
+            pca_dims=dimension,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            quantize_to="float32",
+        )
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TrainingError(f"{teacher.name} cannot be distilled: {first}") from error
+    model.base_model_name = teacher.name
+    # As written by the library this is the path of a folder on this machine.
+    model.config["tokenizer_name"] = teacher.name
+    model.config["pooling"] = str(getattr(model.config["pooling"], "value", "mean"))
+    return model
+
+
+def reuse(model_folder: Path, wanted: dict[str, Any]) -> StaticModel | None:
+    """Load the distillate of an earlier training where it was made by the same recipe."""
+    from model2vec import StaticModel
+
+    from ragdoll.embedding.folder import open_folder
+
+    try:
+        provenance = open_folder(model_folder).provenance
+        if not provenance or provenance.get("distillate") != wanted:
+            return None
+        return StaticModel.from_pretrained(model_folder / "distillate")
+    except (ModelError, OSError, ValueError, json.JSONDecodeError):
+        return None

@@ -1,0 +1,268 @@
+"""The features folder: passages and their target vectors, in parts that appear whole or not at all.
+
+``manifest.json`` names everything that determines the content and, for each part, its rows and the
+rolling hash of the corpus up to its end. Parts are ``data/part-00000.parquet`` … with the columns
+``text`` and ``embedding``, which ``datasets.load_dataset("parquet", data_dir=…/data)`` reads too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.errors import FeaturesError
+
+Vectors = npt.NDArray[np.float32]
+
+FORMAT = "ragdoll-features"
+VERSION = 1
+MANIFEST = "manifest.json"
+
+# The rolling hash before the first passage.
+NO_HASH = hashlib.sha256(FORMAT.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a features folder holds.
+
+    ``settings`` determine the content; ``facts`` are known when the corpus has been read to its
+    end (documents, what was left out, the corpus's signature). ``complete`` says that it has.
+    """
+
+    settings: dict[str, Any]
+    dimension: int
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    complete: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The rows of all parts."""
+        return sum(part["rows"] for part in self.parts)
+
+    @property
+    def tokens(self) -> int:
+        """The teacher's tokens of all parts."""
+        return sum(part["tokens"] for part in self.parts)
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of all texts in order."""
+        return str(self.parts[-1]["hash"]) if self.parts else NO_HASH
+
+    @property
+    def identity(self) -> str:
+        """A hash of the settings and the texts, on which a trained model depends."""
+        content = json.dumps([self.settings, self.content_hash], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def rolling_hash(previous: str, texts: Iterable[str]) -> str:
+    """Hash texts, in order, onto the hash of what went before, wherever that was cut off."""
+    digest = bytes.fromhex(previous)
+    for text in texts:
+        digest = hashlib.sha256(digest + text.encode("utf-8", "surrogatepass")).digest()
+    return digest.hex()
+
+
+class FeaturesFolder:
+    """A features folder on disk, for writing part by part and for reading."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def manifest(self) -> Manifest | None:
+        """Read the manifest; None where the folder has none.
+
+        Raises:
+            FeaturesError: it is damaged, of a newer version, or not ragdoll's.
+        """
+        file = self.path / MANIFEST
+        try:
+            content = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise FeaturesError(f"{file} is damaged: {error}", hint=_RESTART) from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise FeaturesError(f"{file} is not the manifest of a features folder.")
+        if content.get("version") != VERSION:
+            raise FeaturesError(
+                f"{file} has the format version {content.get('version')}; "
+                f"this ragdoll reads version {VERSION}.",
+                hint="Update ragdoll, or make the features anew.",
+            )
+        try:
+            manifest = Manifest(
+                settings=dict(content["settings"]),
+                dimension=int(content["dimension"]),
+                parts=[
+                    {
+                        "file": self._checked_name(str(part["file"])),
+                        "rows": int(part["rows"]),
+                        "tokens": int(part["tokens"]),
+                        "hash": bytes.fromhex(part["hash"]).hex(),
+                    }
+                    for part in content["parts"]
+                ],
+                facts=dict(content["facts"]),
+                complete=bool(content["complete"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FeaturesError(f"{file} is damaged: {error!r}", hint=_RESTART) from error
+        return manifest
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest aside, then rename it."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "complete": manifest.complete,
+            "rows": manifest.rows,
+            "dimension": manifest.dimension,
+            "settings": manifest.settings,
+            "facts": manifest.facts,
+            "parts": manifest.parts,
+        }
+        self.path.mkdir(parents=True, exist_ok=True)
+        aside = self.path / f"{MANIFEST}.tmp"
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.path / MANIFEST)
+
+    def write_part(self, number: int, texts: Sequence[str], vectors: Vectors) -> str:
+        """Write a part aside, then rename it; return its name."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        name = f"part-{number:05d}.parquet"
+        folder = self.path / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+        table = pa.table(
+            {
+                "text": pa.array(texts, type=pa.string()),
+                "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+            }
+        )
+        aside = folder / f"{name}.tmp"
+        with aside.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(folder / name)
+        return name
+
+    def discard(self) -> None:
+        """Remove what this class writes, and nothing else."""
+        (self.path / MANIFEST).unlink(missing_ok=True)
+        for pattern in ("part-*.parquet", "part-*.parquet.tmp"):
+            for part in (self.path / "data").glob(pattern):
+                part.unlink()
+
+    def batches(self) -> Iterator[tuple[list[str], Vectors]]:
+        """Yield ``(texts, vectors)``, a part at a time.
+
+        Raises:
+            FeaturesError: a part is missing, damaged, or not as the manifest says.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        manifest = self.manifest()
+        for part in manifest.parts if manifest else []:
+            file = self.path / "data" / part["file"]
+            try:
+                table = pq.read_table(file, columns=["text", "embedding"])
+                texts = table["text"].to_pylist()
+                flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                vectors = flat.reshape(len(texts), manifest.dimension if manifest else -1)
+            except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+                raise FeaturesError(f"{file} cannot be read: {error}", hint=_RESTART) from error
+            if len(texts) != part["rows"]:
+                raise FeaturesError(
+                    f"{file} has {len(texts)} rows where the manifest says {part['rows']}.",
+                    hint=_RESTART,
+                )
+            yield texts, np.asarray(vectors, dtype=np.float32)
+
+    @staticmethod
+    def _checked_name(name: str) -> str:
+        if Path(name).name != name or not name.startswith("part-"):
+            raise ValueError(name)
+        return name
+
+
+_RESTART = "Make the features anew: ragdoll featurize --restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features, loaded: ``texts`` and, in the same order, ``vectors`` of shape (rows, dimension).
+
+    ``teacher`` (its name and fingerprint) and ``identity`` are None where the folder does not say,
+    which is so for tokenlearn's folders. ``skipped`` counts rows that had a NaN.
+    """
+
+    texts: list[str]
+    vectors: Vectors
+    teacher: str | None
+    teacher_fingerprint: str | None
+    identity: str | None
+    settings: dict[str, Any]
+    skipped: int
+
+
+def load_features(path: Path) -> Features:
+    """Read a features folder of ragdoll, or of tokenlearn 0.2 (``feature_N.json`` and ``.npy``).
+
+    Raises:
+        FeaturesError: nothing usable is there, or the corpus was not read to its end.
+    """
+    folder = FeaturesFolder(path)
+    manifest = folder.manifest()
+    if manifest is not None and not manifest.complete:
+        raise FeaturesError(
+            f"The features in {path} are incomplete: {manifest.rows} rows so far.",
+            hint="Run the same ragdoll featurize command again; it goes on where it stopped.",
+        )
+    batches = list(folder.batches()) if manifest else list(_tokenlearn_batches(path))
+    if not any(len(texts) for texts, _ in batches):
+        raise FeaturesError(f"No features in {path}.", hint="Make them: ragdoll featurize CORPUS")
+    texts = [text for batch, _ in batches for text in batch]
+    vectors = np.concatenate([vectors for _, vectors in batches])
+    whole = np.isfinite(vectors).all(axis=1)
+    settings = manifest.settings if manifest else {}
+    return Features(
+        texts=[text for text, good in zip(texts, whole, strict=True) if good],
+        vectors=vectors[whole],
+        teacher=settings.get("teacher"),
+        teacher_fingerprint=settings.get("teacher_fingerprint"),
+        identity=manifest.identity if manifest else None,
+        settings=settings,
+        skipped=int((~whole).sum()),
+    )
+
+
+def _tokenlearn_batches(path: Path) -> Iterator[tuple[list[str], Vectors]]:
+    files = [file for file in path.glob("feature_*.json") if file.stem[len("feature_") :].isdigit()]
+    for file in sorted(files, key=lambda file: int(file.stem[len("feature_") :])):
+        try:
+            texts = json.loads(file.read_bytes())
+            vectors = np.load(file.with_suffix(".npy"), allow_pickle=False).astype(np.float32)
+            if len(texts) != len(vectors):
+                raise ValueError(f"{len(texts)} texts, {len(vectors)} vectors")  # noqa: TRY301
+        except (OSError, ValueError) as error:
+            raise FeaturesError(f"{file} cannot be read: {error}") from error
+        yield texts, vectors

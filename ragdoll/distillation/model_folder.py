@@ -1,0 +1,165 @@
+"""The model folder: the recommended model at its root, variants and distillate below it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragdoll.embedding.folder import PROVENANCE_FILE
+from ragdoll.errors import UsageError
+
+if TYPE_CHECKING:
+    from model2vec import StaticModel
+
+FORMAT = "ragdoll-model"
+VERSION = 1
+
+
+def refuse_foreign(output: Path) -> None:
+    """Check that an output folder may be replaced: it is absent, empty or a model of ragdoll's.
+
+    Raises:
+        UsageError: it is a file, or holds something else.
+    """
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file; a model is a folder.", hint="Give another --output.")
+    if output.is_dir() and any(output.iterdir()) and not (output / PROVENANCE_FILE).is_file():
+        raise UsageError(
+            f"{output} holds something that is not a model of ragdoll's; it is left as it is.",
+            hint="Give a new or an empty folder by --output.",
+        )
+
+
+def quantized(model: StaticModel, dtype: str) -> StaticModel:
+    """Convert the table to ``float32``, ``float16`` or ``int8``, and let the model normalize."""
+    from model2vec import StaticModel
+    from model2vec.quantization import DType, quantize_embeddings
+
+    vectors = quantize_embeddings(np.asarray(model.embedding, dtype=np.float32), DType(dtype))
+    config = {
+        key: value for key, value in model.config.items() if key not in {"normalize", "max_length"}
+    }
+    return StaticModel(
+        vectors=vectors,
+        tokenizer=model.tokenizer,
+        config={**config, "hidden_dim": int(vectors.shape[1])},
+        normalize=True,
+        max_length=model.max_length,
+    )
+
+
+def save(
+    output: Path,
+    variants: Mapping[str, StaticModel],
+    recommended: str,
+    distillate: StaticModel,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the whole folder aside, then put it in the place of the old one."""
+    aside = beside(output, "partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    record = {"format": FORMAT, "version": VERSION, **provenance}
+    _save_one(aside, variants[recommended], record)
+    for name, model in variants.items():
+        _save_one(aside / "variants" / name, model, {**record, "variant": name})
+    _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
+    replace(output, aside)
+
+
+def beside(output: Path, role: str) -> Path:
+    """A hidden neighbour of a model folder, by a name that is no one else's."""
+    return output.with_name(f".{output.name}.ragdoll-{role}")
+
+
+def replace(output: Path, by: Path) -> None:
+    """Rename a whole folder into the place of another; a kill in between leaves one of the two."""
+    old = beside(output, "old")
+    shutil.rmtree(old, ignore_errors=True)
+    if output.exists():
+        output.rename(old)
+    by.rename(output)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> None:
+    model.save_pretrained(folder)
+    (folder / "README.md").write_text(_card(model, record), encoding="utf-8")
+    content = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / PROVENANCE_FILE).write_text(content + "\n", encoding="utf-8")
+
+
+def _card(model: StaticModel, record: Mapping[str, Any]) -> str:
+    """Write the model card: what it is, what it was made of, how to load it."""
+    rows, dimension = model.embedding.shape
+    agreement = record["heldout_agreement"]
+    variant = record.get("variant", record["recommended"])
+    settings = "\n".join(f"| {key} | {value} |" for key, value in record["settings"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    training = (
+        "the untrained distillate"
+        if variant == "distillate"
+        else f"trained with the method `{record['method']}` ({variant})"
+    )
+    return f"""---
+base_model: {json.dumps(record["teacher"]["name"])}
+library_name: model2vec
+tags:
+- embeddings
+- static-embeddings
+- sentence-transformers
+- ragdoll
+---
+
+# A static embedding model of {record["teacher"]["name"]}
+
+A [Model2Vec](https://github.com/MinishLab/model2vec) model, {training} by
+ragdoll: {rows:,} token vectors of {dimension} dimensions,
+compared by {record["metric"]}. The licence of the teacher applies to what is derived from it.
+
+## Use
+
+```python
+from model2vec import StaticModel
+
+model = StaticModel.from_pretrained("path/of/this/folder")
+vectors = model.encode(["a text"])
+```
+
+or `SentenceTransformer("path/of/this/folder")` with sentence-transformers.
+
+## Provenance
+
+| | |
+|---|---|
+| teacher | {record["teacher"]["name"]} |
+| teacher's weights, SHA-256 | {record["teacher"]["fingerprint"]} |
+| corpus | {_corpus(record)} |
+| passages | {record["rows"]:,} |
+| features, SHA-256 | {record["features"].get("identity") or "unknown"} |
+{settings}
+| epochs | {record["epochs"]} |
+| versions | {versions} |
+
+## Quality
+
+| measure | value |
+|---|---|
+| variance of the targets that the PCA keeps | {record["explained_variance"]:.3f} |
+| validation loss (MSE of the best linear map to the targets) | {record["validation_loss"]:.4g} |
+| held-out agreement: distillate | {agreement["distillate"]:.3f} |
+| held-out agreement: trained, unweighted | {agreement["unweighted"]:.3f} |
+| held-out agreement: trained, weighted | {agreement["weighted"]:.3f} |
+
+Held-out agreement is the share of the teacher's ten nearest neighbours, among passages that the
+model was not trained on, that the model finds too.
+"""
+
+
+def _corpus(record: Mapping[str, Any]) -> str:
+    paths = record["features"].get("corpus", {}).get("path") or ["unknown"]
+    return ", ".join(Path(path).name or path for path in paths)

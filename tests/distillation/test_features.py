@@ -1,0 +1,181 @@
+"""The features folder: what is written is read again, and nothing else passes for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.distillation.features import (
+    NO_HASH,
+    FeaturesFolder,
+    Manifest,
+    load_features,
+    rolling_hash,
+)
+from ragdoll.errors import FeaturesError
+
+
+def write(folder: Path, rows: int = 6, complete: bool = True) -> tuple[list[str], np.ndarray]:
+    texts = [f"passage {number}" for number in range(rows)]
+    vectors = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+    features = FeaturesFolder(folder)
+    manifest = Manifest(settings={"teacher": "t", "teacher_fingerprint": "f"}, dimension=4)
+    content = NO_HASH
+    for number, start in enumerate(range(0, rows, 4)):
+        part = texts[start : start + 4]
+        content = rolling_hash(content, part)
+        name = features.write_part(number, part, vectors[start : start + 4])
+        manifest.parts.append({"file": name, "rows": len(part), "tokens": 9, "hash": content})
+    manifest.complete = complete
+    features.write_manifest(manifest)
+    return texts, vectors
+
+
+def test_what_is_written_is_read_in_the_same_order(tmp_path: Path) -> None:
+    texts, vectors = write(tmp_path)
+    features = load_features(tmp_path)
+    assert features.texts == texts
+    np.testing.assert_array_equal(features.vectors, vectors)
+    assert (features.teacher, features.teacher_fingerprint) == ("t", "f")
+
+
+def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
+    import datasets
+
+    texts, vectors = write(tmp_path / "features")
+    rows = datasets.load_dataset(
+        "parquet",
+        data_dir=str(tmp_path / "features" / "data"),
+        split="train",
+        cache_dir=str(tmp_path / "cache"),
+    )
+    assert rows["text"][:] == texts
+    np.testing.assert_allclose(np.array(rows["embedding"][:], np.float32), vectors)
+
+
+def test_rows_with_nan_are_left_out_and_counted(tmp_path: Path) -> None:
+    features = FeaturesFolder(tmp_path)
+    vectors = np.ones((3, 2), np.float32)
+    vectors[1, 0] = np.nan
+    name = features.write_part(0, ["a", "b", "c"], vectors)
+    part = {"file": name, "rows": 3, "tokens": 3, "hash": NO_HASH}
+    features.write_manifest(Manifest({"teacher": "t"}, 2, [part], {}, complete=True))
+    loaded = load_features(tmp_path)
+    assert (loaded.texts, loaded.skipped) == (["a", "c"], 1)
+
+
+def test_incomplete_features_are_not_trained_on(tmp_path: Path) -> None:
+    write(tmp_path, complete=False)
+    with pytest.raises(FeaturesError, match="incomplete: 6 rows"):
+        load_features(tmp_path)
+
+
+def test_a_missing_part_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "data" / "part-00001.parquet").unlink()
+    with pytest.raises(FeaturesError, match="part-00001"):
+        load_features(tmp_path)
+
+
+def test_a_part_cut_short_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path)
+    part = tmp_path / "data" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(FeaturesError, match="part-00000"):
+        load_features(tmp_path)
+
+
+def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path)
+    FeaturesFolder(tmp_path).write_part(0, ["one"], np.ones((1, 4), np.float32))
+    with pytest.raises(FeaturesError, match="1 rows where the manifest says 4"):
+        load_features(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"format": "other"}, "not the manifest"),
+        ({"parts": [{"file": "../../x", "rows": 1, "tokens": 1, "hash": ""}]}, "damaged"),
+        ({"parts": [{"file": "part-0", "rows": 1}]}, "damaged"),
+        ({"dimension": "wide"}, "damaged"),
+        ({"settings": None}, "damaged"),
+    ],
+    ids=[
+        "newer version",
+        "other format",
+        "path out of the folder",
+        "part",
+        "dimension",
+        "settings",
+    ],
+)
+def test_a_wrong_manifest_is_an_error(tmp_path: Path, change: dict, message: str) -> None:
+    write(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    with pytest.raises(FeaturesError, match=message):
+        load_features(tmp_path)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_as_manifest_raise_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("features")
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(FeaturesError):
+        load_features(folder)
+
+
+def test_an_empty_folder_says_how_to_make_features(tmp_path: Path) -> None:
+    with pytest.raises(FeaturesError) as error:
+        load_features(tmp_path)
+    assert error.value.hint is not None
+    assert "ragdoll featurize" in error.value.hint
+
+
+def test_folders_of_tokenlearn_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number, text in ((32, "b"), (128, "c"), (4, "a")):
+        (tmp_path / f"feature_{number}.json").write_text(json.dumps([text]))
+        np.save(tmp_path / f"feature_{number}.npy", np.full((1, 3), number, np.float32))
+    features = load_features(tmp_path)
+    assert features.texts == ["a", "b", "c"]
+    assert features.vectors[:, 0].tolist() == [4, 32, 128]
+    assert features.teacher is None
+
+
+def test_a_pickle_in_a_folder_of_tokenlearn_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "feature_1.json").write_text('["a"]')
+    np.save(tmp_path / "feature_1.npy", np.array([object()]), allow_pickle=True)
+    with pytest.raises(FeaturesError, match="feature_1"):
+        load_features(tmp_path)
+
+
+def test_discarding_leaves_the_files_of_others(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "data" / "notes.txt").write_text("mine")
+    FeaturesFolder(tmp_path).discard()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]
+
+
+texts = st.lists(st.text(max_size=8), max_size=6)
+
+
+@given(texts, texts)
+def test_the_rolling_hash_depends_on_the_texts_alone_not_on_the_cuts(
+    first: list[str], second: list[str]
+) -> None:
+    once = rolling_hash(NO_HASH, first + second)
+    assert rolling_hash(rolling_hash(NO_HASH, first), second) == once
+
+
+@given(texts, texts)
+def test_the_rolling_hash_tells_different_texts_apart(first: list[str], second: list[str]) -> None:
+    assert (rolling_hash(NO_HASH, first) == rolling_hash(NO_HASH, second)) == (first == second)

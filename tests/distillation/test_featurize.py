@@ -1,0 +1,264 @@
+"""Featurize: the same rows in the same order, however often it was interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.distillation import featurize as module
+from ragdoll.distillation.features import FeaturesFolder, load_features
+from ragdoll.distillation.featurize import FeaturizeSettings, differences, featurize
+from ragdoll.errors import CorpusError, FeaturesError, TeacherError
+from tests.conftest import Ragdoll
+
+CORPUS = "python:asyncio"
+
+
+def settings(teacher: Path, output: Path, **changes: object) -> FeaturizeSettings:
+    values: dict = {"corpus": {"path": [CORPUS]}, "dtype": "float32", "max_means": 120, **changes}
+    return FeaturizeSettings(teacher=str(teacher), output=output, **values)
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WINDOW", 16)
+
+
+@pytest.fixture
+def uninterrupted(small_teacher: Path, tmp_path: Path, small_windows: None) -> Path:
+    featurize(open_corpus([CORPUS]), settings(small_teacher, tmp_path / "whole"))
+    return tmp_path / "whole"
+
+
+def assert_same(first: Path, second: Path) -> None:
+    one, two = load_features(first), load_features(second)
+    assert one.texts == two.texts
+    np.testing.assert_allclose(one.vectors, two.vectors, atol=1e-6)
+
+
+def test_the_json_has_the_keys_of_the_contract(
+    ragdoll: Ragdoll, small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    result = ragdoll(
+        "featurize", docs, "--teacher", small_teacher, "--output", tmp_path / "f", "--json"
+    )
+    assert result.status == 0
+    record = result.json
+    assert set(record) >= {
+        "features",
+        "teacher",
+        "target",
+        "dimension",
+        "rows",
+        "rows_resumed",
+        "tokens",
+        "skipped",
+        "seconds",
+        "rows_per_second",
+        "tokens_per_second",
+    }
+    assert (record["rows"], record["dimension"], record["rows_resumed"]) == (4, 384, 0)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FeaturesFolder.write_part
+
+    def interrupted(self: FeaturesFolder, number: int, *rest: object) -> str:
+        if number == 3:
+            raise KeyboardInterrupt
+        return write(self, number, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FeaturesFolder, "write_part", interrupted)
+    wanted = settings(small_teacher, tmp_path / "again")
+    with pytest.raises(KeyboardInterrupt):
+        featurize(open_corpus([CORPUS]), wanted)
+    monkeypatch.setattr(FeaturesFolder, "write_part", write)
+    result = featurize(open_corpus([CORPUS]), wanted)
+    assert (result.rows, result.rows_resumed) == (120, 48)
+    assert_same(tmp_path / "again", uninterrupted)
+
+
+def test_a_part_without_its_line_in_the_manifest_is_made_again(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FeaturesFolder.write_manifest
+
+    def powerless(self: FeaturesFolder, manifest: module.Manifest) -> None:
+        if len(manifest.parts) == 3:
+            raise KeyboardInterrupt
+        write(self, manifest)
+
+    wanted = settings(small_teacher, tmp_path / "again")
+    monkeypatch.setattr(FeaturesFolder, "write_manifest", powerless)
+    with pytest.raises(KeyboardInterrupt):
+        featurize(open_corpus([CORPUS]), wanted)
+    monkeypatch.setattr(FeaturesFolder, "write_manifest", write)
+    assert featurize(open_corpus([CORPUS]), wanted).rows_resumed == 32
+    assert_same(tmp_path / "again", uninterrupted)
+
+
+def test_a_killed_process_loses_nothing_and_doubles_nothing(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path
+) -> None:
+    output = tmp_path / "killed"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ragdoll.corpus.sources import open_corpus\n"
+        "from ragdoll.distillation import featurize as module\n"
+        "module._WINDOW = 16\n"
+        "settings = module.FeaturizeSettings(sys.argv[1], Path(sys.argv[2]),\n"
+        f"    {{'path': [{CORPUS!r}]}}, dtype='float32', max_means=120, batch_size=1)\n"
+        f"module.featurize(open_corpus([{CORPUS!r}]), settings)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(small_teacher), str(output)])
+    while process.poll() is None and len(list(output.glob("data/*.parquet"))) < 3:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    featurize(open_corpus([CORPUS]), settings(small_teacher, output))
+    assert_same(output, uninterrupted)
+
+
+def test_finished_features_are_not_made_again(
+    small_teacher: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Teacher", None)
+    result = featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted))
+    assert (result.rows, result.rows_resumed) == (120, 120)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"target": "sentence"}, "target was mean, now sentence"),
+        ({"max_means": 60}, "max_means was 120, now 60"),
+        ({"dtype": "bfloat16"}, "dtype was float32, now bfloat16"),
+        ({"corpus": {"path": ["python:json"]}}, "corpus.path"),
+    ],
+    ids=["target", "max_means", "dtype", "corpus"],
+)
+def test_other_settings_are_refused_and_listed(
+    small_teacher: Path, uninterrupted: Path, change: dict, named: str
+) -> None:
+    with pytest.raises(FeaturesError, match=named) as error:
+        featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted, **change))
+    assert "--restart" in (error.value.hint or "")
+
+
+def test_a_changed_corpus_is_refused_until_restart(
+    small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    before = featurize(open_corpus([str(docs)]), wanted)
+    (docs / "more.txt").write_text("One more document.")
+    with pytest.raises(FeaturesError, match="not the one"):
+        featurize(open_corpus([str(docs)]), wanted)
+    assert featurize(open_corpus([str(docs)]), wanted, restart=True).rows == before.rows + 1
+
+
+def test_the_same_passage_twice_is_embedded_once(small_teacher: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("The very same text.")
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(folder)]})
+    result = featurize(open_corpus([str(folder)]), wanted)
+    assert (result.rows, result.duplicates) == (1, 1)
+
+
+def test_an_empty_corpus_is_an_error_and_leaves_no_features(
+    small_teacher: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(CorpusError):
+        featurize(open_corpus([str(tmp_path / "docs")]), settings(small_teacher, tmp_path / "f"))
+    assert not (tmp_path / "f" / "manifest.json").exists()
+
+
+def test_a_folder_with_the_files_of_others_is_left_alone(
+    ragdoll: Ragdoll, small_teacher: Path, docs: Path
+) -> None:
+    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--output", docs)
+    assert result.status == 1
+    assert "holds other files" in result.err
+    assert (docs / "loop.md").exists()
+
+
+def test_no_corpus_is_wrong_usage_with_a_hint(ragdoll: Ragdoll) -> None:
+    result = ragdoll("featurize")
+    assert result.status == 2
+    assert "No corpus is given" in result.err
+    assert "RAGDOLL_CORPUS_PATH" in result.err
+    assert result.out == ""
+
+
+def test_differences_name_both_values_of_nested_settings() -> None:
+    assert differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}) == ["b.c was 2, now 3"]
+    assert differences({"a": 1, "extra": 5}, {"a": 1}) == []
+
+
+@pytest.mark.parametrize("extra", [[], ["--restart"]], ids=["plain", "restart"])
+def test_a_folder_of_another_program_is_left_alone_even_with_restart(
+    ragdoll: Ragdoll, small_teacher: Path, docs: Path, tmp_path: Path, extra: list[str]
+) -> None:
+    other = tmp_path / "webapp"
+    (other / "data").mkdir(parents=True)
+    (other / "manifest.json").write_text('{"name": "an app"}')
+    (other / "data" / "part-00000.parquet").write_bytes(b"theirs")
+    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--output", other, *extra)
+    assert result.status == 1
+    assert (other / "manifest.json").read_text() == '{"name": "an app"}'
+    assert (other / "data" / "part-00000.parquet").read_bytes() == b"theirs"
+
+
+def test_restart_keeps_the_old_features_until_there_are_new_ones(
+    small_teacher: Path, uninterrupted: Path
+) -> None:
+    before = load_features(uninterrupted).texts
+    wanted = settings(small_teacher, uninterrupted, device="cuda:99")
+    with pytest.raises(TeacherError):
+        featurize(open_corpus([CORPUS]), wanted, restart=True)
+    assert load_features(uninterrupted).texts == before
+
+
+def test_what_was_left_out_is_named_by_a_run_with_nothing_to_do_too(
+    small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    (docs / "picture.png").write_bytes(b"x")
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    for _ in range(2):
+        result = featurize(open_corpus([str(docs)]), wanted)
+        assert [item.path for item in result.skipped] == ["picture.png"]
+
+
+def test_an_interrupted_extension_does_not_count_as_complete(
+    small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WINDOW", 2)
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    featurize(open_corpus([str(docs)]), wanted)
+    for number in range(4):
+        (docs / f"z{number}.txt").write_text(f"The task of number {number}.")
+    with monkeypatch.context() as patch:
+        write = FeaturesFolder.write_part
+
+        def interrupted(self: FeaturesFolder, number: int, *rest: object) -> str:
+            if number == 3:
+                raise KeyboardInterrupt
+            return write(self, number, *rest)  # type: ignore[arg-type]
+
+        patch.setattr(FeaturesFolder, "write_part", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            featurize(open_corpus([str(docs)]), wanted)
+    assert featurize(open_corpus([str(docs)]), wanted).rows == 8

@@ -1,0 +1,329 @@
+"""Training: a model that other libraries load, better than what it started from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
+from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest, load_features
+from ragdoll.distillation.train import TrainSettings, train
+from ragdoll.errors import FeaturesError, TrainingError, UsageError
+from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
+
+SMALL = {"pca_dims": 32, "batch_size": 32, "epochs": 8}
+
+
+@pytest.fixture(scope="module")
+def provenance(trained: Trained) -> dict:
+    return json.loads((trained.model / "ragdoll.json").read_text())
+
+
+def test_training_brings_the_model_nearer_to_its_teacher(provenance: dict) -> None:
+    agreement = provenance["heldout_agreement"]
+    assert agreement[provenance["recommended"]] > agreement["distillate"] + 0.02
+
+
+def test_the_recommended_model_is_the_better_variant(provenance: dict) -> None:
+    agreement = provenance["heldout_agreement"]
+    other = {"weighted": "unweighted", "unweighted": "weighted"}[provenance["recommended"]]
+    assert agreement[provenance["recommended"]] >= agreement[other]
+
+
+def test_the_root_holds_the_recommended_variant(trained: Trained, provenance: dict) -> None:
+    variant = trained.model / "variants" / provenance["recommended"]
+    root = (trained.model / "model.safetensors").read_bytes()
+    assert (variant / "model.safetensors").read_bytes() == root
+
+
+def test_the_model_says_what_it_was_made_of(provenance: dict, small_teacher: Path) -> None:
+    assert provenance["teacher"]["name"] == str(small_teacher)
+    assert provenance["settings"]["seed"] == 0
+    assert provenance["features"]["corpus"] == {"path": TRAINING_CORPUS}
+    assert 0 < provenance["explained_variance"] <= 1
+    assert {"ragdoll", "torch", "model2vec", "tokenlearn"} <= set(provenance["versions"])
+
+
+@pytest.mark.parametrize("part", [".", "variants/weighted", "variants/unweighted", "distillate"])
+def test_every_saved_model_loads_elsewhere_with_the_same_vectors(
+    trained: Trained, part: str
+) -> None:
+    from model2vec import StaticModel
+    from sentence_transformers import SentenceTransformer
+
+    texts = ["call a function after a delay", "the event loop", "a lock"]
+    folder = trained.model / part
+    model = StaticModel.from_pretrained(folder)
+    vectors = model.encode(texts)
+    assert vectors.shape == (3, 32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    other = SentenceTransformer(str(folder), device="cpu").encode(texts)
+    np.testing.assert_allclose(other, vectors, atol=1e-5)
+
+
+def test_the_configuration_states_the_true_dimension_and_no_path(trained: Trained) -> None:
+    config = json.loads((trained.model / "config.json").read_text())
+    assert config["hidden_dim"] == 32
+
+
+def test_the_model_card_has_the_provenance(trained: Trained, small_teacher: Path) -> None:
+    card = (trained.model / "README.md").read_text()
+    assert f"base_model: {json.dumps(str(small_teacher))}" in card
+    assert "held-out agreement: distillate" in card
+
+
+def test_the_json_has_the_keys_of_the_contract(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    result = ragdoll(
+        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16,
+        "--epochs", 2, "--json",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    record = result.json
+    assert set(record) >= {
+        "model",
+        "distillate",
+        "variants",
+        "dimension",
+        "vocabulary",
+        "method",
+        "explained_variance",
+        "validation_loss",
+        "heldout_agreement",
+        "epochs",
+        "seconds",
+    }
+    assert (record["dimension"], record["epochs"]) == (16, 2)
+    assert Path(record["variants"]["weighted"]).is_dir()
+
+
+def test_a_person_is_told_the_explained_variance_and_what_to_do_next(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    result = ragdoll(
+        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16,
+        "--epochs", 1,
+    )  # fmt: skip
+    assert "explained variance" in result.out
+    assert "ragdoll index" in result.err
+
+
+def test_the_same_seed_gives_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train(TrainSettings(trained.features, tmp_path / name, **SMALL))
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    for file in files:
+        if (tmp_path / "a" / file).is_file():
+            assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_another_seed_gives_another_model(trained: Trained, tmp_path: Path) -> None:
+    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=1))
+    one = (tmp_path / "m" / "model.safetensors").read_bytes()
+    assert one != (trained.model / "model.safetensors").read_bytes()
+
+
+def test_the_distillate_of_an_earlier_training_serves_again(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def distilled(*arguments: object) -> None:
+        raise AssertionError("distilled again")
+
+    shutil.copytree(trained.model, tmp_path / "m")
+    monkeypatch.setattr("ragdoll.distillation.train.distil", distilled)
+    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, lr=1e-4))
+    with pytest.raises(AssertionError, match="distilled again"):
+        train(TrainSettings(trained.features, tmp_path / "m", pca_dims=16, epochs=1))
+
+
+def test_words_of_the_corpus_join_the_vocabulary(trained: Trained, tmp_path: Path) -> None:
+    settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=16, epochs=1)
+    plain = train(settings).vocabulary
+    extended = TrainSettings(
+        trained.features, tmp_path / "n", pca_dims=16, epochs=1, vocab_size=3000
+    )
+    assert train(extended).vocabulary > plain
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_the_model_is_saved_in_the_type_asked_for(
+    trained: Trained, tmp_path: Path, dtype: str
+) -> None:
+    from ragdoll.embedding.inspection import inspect
+
+    result = train(TrainSettings(trained.features, tmp_path / "m", **SMALL, save_dtype=dtype))  # type: ignore[arg-type]
+    assert inspect(tmp_path / "m").dtype == dtype
+    assert result.agreement[result.recommended] > result.agreement["distillate"]
+
+
+def test_too_few_passages_are_refused_with_the_number_needed(
+    small_teacher: Path, tmp_path: Path
+) -> None:
+    write_features(tmp_path / "f", small_teacher, rows=20, dimension=40)
+    with pytest.raises(TrainingError, match="20 passages are too few for 40 dimensions: 44"):
+        train(TrainSettings(tmp_path / "f", tmp_path / "m", pca_dims=40))
+    assert not (tmp_path / "m").exists()
+
+
+def test_more_dimensions_than_the_teacher_has_are_refused(
+    small_teacher: Path, tmp_path: Path
+) -> None:
+    write_features(tmp_path / "f", small_teacher, rows=60, dimension=8)
+    with pytest.raises(TrainingError, match="more than the 8"):
+        train(TrainSettings(tmp_path / "f", tmp_path / "m", pca_dims=16))
+
+
+def test_features_of_other_weights_are_refused(small_teacher: Path, tmp_path: Path) -> None:
+    write_features(tmp_path / "f", small_teacher, rows=60, dimension=8, fingerprint="other")
+    with pytest.raises(FeaturesError, match="not those that made the features"):
+        train(TrainSettings(tmp_path / "f", tmp_path / "m", pca_dims=4))
+
+
+def test_a_teacher_that_contradicts_the_features_is_refused(
+    trained: Trained, tmp_path: Path
+) -> None:
+    with pytest.raises(FeaturesError, match="not by other/teacher"):
+        train(TrainSettings(trained.features, tmp_path / "m", **SMALL), teacher="other/teacher")
+
+
+def test_features_that_name_no_teacher_need_the_option(
+    trained: Trained, small_teacher: Path, tmp_path: Path
+) -> None:
+    features = load_features(trained.features)
+    folder = tmp_path / "tokenlearn"
+    folder.mkdir()
+    (folder / "feature_32.json").write_text(json.dumps(features.texts))
+    np.save(folder / "feature_32.npy", features.vectors)
+    with pytest.raises(UsageError, match="which teacher"):
+        train(TrainSettings(folder, tmp_path / "m", **SMALL))
+    train(TrainSettings(folder, tmp_path / "m", **SMALL), teacher=str(small_teacher))
+    assert (tmp_path / "m" / "model.safetensors").is_file()
+
+
+def test_a_folder_with_something_else_is_never_replaced(
+    ragdoll: Ragdoll, trained: Trained, docs: Path
+) -> None:
+    result = ragdoll("train", "--features", trained.features, "--output", docs)
+    assert result.status == 2
+    assert "left as it is" in result.err
+    assert (docs / "loop.md").is_file()
+
+
+def test_a_failed_training_leaves_the_old_model(trained: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained.model, tmp_path / "m")
+    before = (tmp_path / "m" / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="diverged"):
+        train(TrainSettings(trained.features, tmp_path / "m", **SMALL, lr=1e30))
+    assert (tmp_path / "m" / "model.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_tokenizer_without_a_pad_token_is_trained_and_its_distillate_loads(
+    trained: Trained,
+) -> None:
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer
+
+    from ragdoll.distillation import tokenlearn_method
+
+    content = (trained.model / "tokenizer.json").read_text().replace("[PAD]", "<pad>")
+    vectors = StaticModel.from_pretrained(trained.model / "distillate").embedding
+    distillate = StaticModel(vectors, Tokenizer.from_str(content))
+    texts = ["the event loop", "a lock", "a timer"]
+    targets = np.eye(3, 4, dtype=np.float32)
+    model, epochs = tokenlearn_method.fit(
+        distillate,
+        (texts, targets),
+        (texts, targets),
+        batch_size=2,
+        lr=1e-3,
+        patience=1,
+        epochs=2,
+        device="cpu",
+        report=lambda stage, done, total: None,
+    )
+    assert epochs == 2
+    assert np.isfinite(model.embedding).all()
+    assert np.abs(model.encode(texts)).sum() > 0
+    assert len(distillate.embedding) == distillate.tokenizer.get_vocab_size()
+
+
+def test_the_teacher_of_the_settings_serves_features_that_name_none(
+    ragdoll: Ragdoll, trained: Trained, small_teacher: Path, tmp_path: Path
+) -> None:
+    features = load_features(trained.features)
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "feature_1.json").write_text(json.dumps(features.texts))
+    np.save(tmp_path / "f" / "feature_1.npy", features.vectors)
+    arguments = ["train", "--features", tmp_path / "f", "--output", tmp_path / "m"]
+    arguments += ["--pca-dims", 8, "--epochs", 1]
+    assert ragdoll(*arguments).status == 2
+    Path("ragdoll.toml").write_text(f'[teacher]\nmodel = "{small_teacher}"\n')
+    assert ragdoll(*arguments).status == 0
+
+
+def test_an_interrupted_training_writes_no_model_and_exits_with_130(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ragdoll.distillation import tokenlearn_method
+
+    def interrupted(self: object, batch: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tokenlearn_method._Dataset, "_collate", interrupted)
+    result = ragdoll(
+        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16
+    )
+    assert result.status == 130
+    assert "No model was written" in result.err
+    assert not (tmp_path / "m").exists()
+
+
+def write_features(
+    folder: Path, teacher: Path, rows: int, dimension: int, fingerprint: str | None = None
+) -> None:
+    from ragdoll.distillation.teacher import find_teacher
+
+    features = FeaturesFolder(folder)
+    vectors = np.random.default_rng(0).normal(size=(rows, dimension)).astype(np.float32)
+    name = features.write_part(0, [f"a task of number {row}" for row in range(rows)], vectors)
+    manifest = Manifest(
+        settings={
+            "teacher": str(teacher),
+            "teacher_fingerprint": fingerprint or find_teacher(str(teacher)).fingerprint,
+        },
+        dimension=dimension,
+        parts=[{"file": name, "rows": rows, "tokens": rows, "hash": NO_HASH}],
+        complete=True,
+    )
+    features.write_manifest(manifest)
+
+
+def test_agreement_is_one_with_itself_and_near_chance_with_noise() -> None:
+    random = np.random.default_rng(0)
+    teacher = random.normal(size=(300, 16)).astype(np.float32)
+    assert neighbour_agreement(teacher * 3, teacher) == 1
+    noise = random.normal(size=(300, 16)).astype(np.float32)
+    assert neighbour_agreement(noise, teacher) < 0.1
+
+
+def test_agreement_of_too_few_rows_is_defined() -> None:
+    one = np.ones((1, 4), np.float32)
+    assert neighbour_agreement(one, one) == 0
+    two = np.eye(2, dtype=np.float32)
+    assert neighbour_agreement(two, two) == 1
+
+
+def test_the_linear_loss_is_small_for_a_linear_image_and_large_for_noise() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 8)).astype(np.float32)
+    y = (x @ random.normal(size=(8, 4)) + 3).astype(np.float32)
+    noise = random.normal(size=(400, 8)).astype(np.float32)
+    good = linear_loss((x[:300], x[300:]), (y[:300], y[300:]))
+    bad = linear_loss((noise[:300], noise[300:]), (y[:300], y[300:]))
+    assert good < 0.01 < 1 < bad
