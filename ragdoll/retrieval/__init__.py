@@ -1,0 +1,1 @@
+"""The table that knows its model: documents into it, and searches over it."""

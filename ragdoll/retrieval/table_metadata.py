@@ -1,0 +1,159 @@
+"""What a table says of itself: its schema, and the identity that it carries.
+
+What never changes (the model's fingerprint, dimension, metric, how passages were cut) is one JSON
+key in the schema's metadata; what may change (where the model lies now, the roots) is in the vector
+field's metadata, which can be rewritten.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+import pyarrow as pa
+
+from ragdoll.embedding.identity import Metric
+from ragdoll.errors import TableError
+
+VERSION = 1
+KEY = "ragdoll"
+
+_IDENTITY_TYPES: dict[str, type | tuple[type, ...]] = {
+    "fingerprint": str,
+    "dimension": int,
+    "metric": str,
+    "normalize": bool,
+    "max_length": (int, type(None)),
+    "chunk_size": int,
+    "model": str,
+}
+_STATE_TYPES: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "database": str,
+    "roots": dict,
+    "new_chunks": int,
+}
+_ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
+    "path": str,
+    "signature": (str, type(None)),
+    "documents": int,
+    "skipped": list,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableIdentity:
+    """What a table was made with; another value of any of these needs another table.
+
+    ``model`` is the absolute path the model had then, ``chunk_size`` the tokens of a passage.
+    """
+
+    fingerprint: str
+    dimension: int
+    metric: Metric
+    normalize: bool
+    max_length: int | None
+    chunk_size: int
+    model: str
+
+
+@dataclass(slots=True)
+class TableState:
+    """What may change: ``model``, where the model lies now, and ``roots``, by their key.
+
+    ``database`` is where the database was when the paths were written, so that what moved together
+    with it is found again. A root has ``path``, ``signature``, ``documents`` and ``skipped`` (what
+    was left out, as path and reason). ``new_chunks`` counts the chunks embedded since the table was
+    last built as a whole.
+    """
+
+    model: str
+    database: str
+    roots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    new_chunks: int = 0
+
+
+def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
+    """The schema of a table, with both metadata in their places."""
+    fixed = json.dumps({"version": VERSION, **asdict(identity)})
+    changing = json.dumps(asdict(state))
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("title", pa.string()),
+            pa.field("text", pa.string()),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("metadata", pa.string()),
+            pa.field(
+                "vector",
+                pa.list_(pa.float32(), identity.dimension),
+                nullable=False,
+                metadata={KEY: changing},
+            ),
+        ],
+        metadata={KEY: fixed},
+    )
+
+
+def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableState]:
+    """Read both of a table's metadata; ``place`` names it in messages.
+
+    Raises:
+        TableError: ragdoll did not make the table, or another version, or the metadata is damaged.
+    """
+    content = (layout.metadata or {}).get(KEY.encode())
+    if content is None or "vector" not in layout.names:
+        raise not_ours(place)
+    vector = layout.field("vector")
+    try:
+        fixed = json.loads(content)
+        version = fixed.pop("version")
+        if version == VERSION:
+            changing = json.loads((vector.metadata or {})[KEY.encode()])
+            return _identity(fixed, vector.type.list_size), _state(changing)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TableError(
+            f"{place} has damaged metadata: {error}.", hint="Rebuild it: ragdoll index --overwrite"
+        ) from error
+    raise TableError(
+        f"{place} has the format version {version}; this ragdoll reads {VERSION}.",
+        hint="Update ragdoll, or rebuild the table: ragdoll index --overwrite",
+    )
+
+
+def _identity(record: Any, dimension: int) -> TableIdentity:
+    identity = TableIdentity(**_checked(record, _IDENTITY_TYPES))
+    if identity.metric not in get_args(Metric):
+        raise ValueError(f"metric is {identity.metric!r}")
+    if dimension != identity.dimension:
+        raise ValueError(f"dimension is {identity.dimension}, but its vectors have {dimension}")
+    return identity
+
+
+def _state(record: Any) -> TableState:
+    state = TableState(**_checked(record, _STATE_TYPES))
+    for root in state.roots.values():
+        _checked(root, _ROOT_TYPES)
+    return state
+
+
+def not_ours(place: str) -> TableError:
+    """The error about a table of another tool's."""
+    return TableError(
+        f"{place} was not made by ragdoll: it does not name its model.",
+        hint="Name another table by --table, or index into a new one.",
+    )
+
+
+def _checked(record: Any, fields: dict[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """Check names and types of what a table says of itself: it may come from anywhere."""
+    unknown = set(record) - set(fields)
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+    for name, kind in fields.items():
+        if not isinstance(record[name], kind):
+            raise TypeError(f"{name} is {record[name]!r}")
+    return {name: record[name] for name in fields}

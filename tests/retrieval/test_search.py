@@ -1,0 +1,491 @@
+"""Searching a table, and what ``ragdoll query`` makes of the answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from model2vec import StaticModel
+
+from ragdoll.cli.passage_view import passage_view
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.retrieval.fusion import fuse
+from ragdoll.retrieval.index import IndexSettings, index
+from ragdoll.retrieval.search import CANDIDATES, Hit, Mode, Searcher
+from ragdoll.retrieval.table import Database
+from tests.conftest import CORPUS, Ragdoll, Trained
+from tests.retrieval.conftest import Indexed
+
+MODES: tuple[Mode, ...] = ("hybrid", "vector", "text")
+QUERY = "return the running event loop of a task"
+
+
+@pytest.fixture(scope="module")
+def library(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    """A table of the test corpus, which has more passages than a leg of a search yields."""
+    database = tmp_path_factory.mktemp("library") / "database"
+    index(open_corpus([CORPUS]), IndexSettings(str(database), "documents", trained.model))
+    return Indexed(database, Path(CORPUS), trained.model)
+
+
+@pytest.fixture
+def search(library: Indexed) -> Callable[..., list[Hit]]:
+    table = Database(str(library.database)).open("documents")
+
+    def run(text: str, top_k: int, mode: Mode = "hybrid", alpha: float = 0.5) -> list[Hit]:
+        return Searcher(table, mode=mode).search(text, top_k, alpha)
+
+    return run
+
+
+@pytest.fixture
+def ask(ragdoll: Ragdoll, library: Indexed) -> Callable[..., Any]:
+    """Query the library on the command line."""
+
+    def run(*arguments: object, stdin: str | None = None) -> Any:
+        return ragdoll("query", "--database", library.database, *arguments, stdin=stdin)
+
+    return run
+
+
+def cosines(table: Indexed, query: str) -> dict[str, float]:
+    """The cosine of every row to a query, by the library of the model and numpy alone."""
+    rows = table.rows()
+    model = StaticModel.from_pretrained(table.model)
+    vectors: npt.NDArray[np.float64] = model.encode([row["text"] for row in rows]).astype(float)
+    vector = model.encode([query])[0].astype(float)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
+    return dict(zip((row["id"] for row in rows), vectors @ vector / lengths, strict=True))
+
+
+# The answers
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_answers_are_ranked_from_1_by_descending_score(
+    search: Callable[..., list[Hit]], mode: Mode, alpha: float
+) -> None:
+    hits = search(QUERY, 25, mode, alpha)
+    assert [hit.rank for hit in hits] == list(range(1, 26))
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert len({hit.id for hit in hits}) == 25
+
+
+def test_a_vector_search_finds_the_nearest_with_their_exact_cosine(
+    search: Callable[..., list[Hit]], library: Indexed
+) -> None:
+    exact = cosines(library, QUERY)
+    hits = search(QUERY, 40, "vector")
+    assert [hit.score for hit in hits] == pytest.approx(
+        sorted(exact.values(), reverse=True)[:40], abs=1e-5
+    )
+    for hit in hits:
+        assert hit.vector_score == hit.score == pytest.approx(exact[hit.id], abs=1e-5)
+        assert hit.text_score is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "similarity"),
+    [
+        ("dot", lambda query, vector: query @ vector),
+        ("l2", lambda query, vector: 1 / (1 + np.sum((query - vector) ** 2))),
+    ],
+    ids=["dot", "l2"],
+)
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+def test_other_metrics_are_as_exact(
+    indexed: Indexed, metric: str, similarity: Callable[..., float], mode: Mode
+) -> None:
+    indexed = indexed.at(indexed.database / metric)
+    indexed.index(metric=metric)
+    query = StaticModel.from_pretrained(indexed.model).encode(["event loop"])[0]
+    vectors = {row["id"]: np.array(row["vector"]) for row in indexed.rows()}
+    hits = Searcher(Database(str(indexed.database)).open("documents"), mode=mode).search(
+        "event loop", 9
+    )
+    assert len(hits) == 4
+    for hit in hits:
+        assert hit.vector_score == pytest.approx(similarity(query, vectors[hit.id]), abs=1e-5)
+
+
+def test_a_text_search_finds_stems_and_needs_no_vector(
+    search: Callable[..., list[Hit]],
+) -> None:
+    hits = search("locking", 5, "text")
+    assert hits
+    for hit in hits:
+        assert "lock" in hit.text.lower()
+        assert (hit.score, hit.vector_score) == (hit.text_score, None)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_every_candidate_of_a_hybrid_search_has_its_exact_cosine(
+    search: Callable[..., list[Hit]], library: Indexed, alpha: float
+) -> None:
+    exact = cosines(library, QUERY)
+    for hit in search(QUERY, CANDIDATES, alpha=alpha):
+        assert hit.vector_score == pytest.approx(exact[hit.id], abs=1e-5)
+
+
+def test_a_candidate_that_only_the_text_search_found_is_among_the_answers(
+    search: Callable[..., list[Hit]], library: Indexed
+) -> None:
+    exact = cosines(library, QUERY)
+    nearest = sorted(exact, key=lambda row: exact[row], reverse=True)[:CANDIDATES]
+    by_text = [hit.id for hit in search(QUERY, 20, "text")]
+    assert set(by_text) - set(nearest)
+    assert {hit.id for hit in search(QUERY, 20, alpha=0.0)} >= set(by_text) - set(nearest)
+
+
+def test_a_candidate_that_only_the_vector_search_found_has_the_text_score_0(
+    search: Callable[..., list[Hit]],
+) -> None:
+    by_text = {hit.id: hit.text_score for hit in search(QUERY, 1000, "text")}
+    hits = search(QUERY, 1000)
+    assert {hit.text_score for hit in hits if hit.id not in by_text} == {0.0}
+    for hit in hits:
+        if hit.text_score:
+            assert hit.text_score == pytest.approx(by_text[hit.id])
+
+
+def test_the_hybrid_score_is_the_fusion_of_both(search: Callable[..., list[Hit]]) -> None:
+    hits = search(QUERY, 1000, alpha=0.25)
+    similarity = np.array([hit.vector_score for hit in hits], np.float32)
+    bm25 = np.array([hit.text_score for hit in hits], np.float32)
+    np.testing.assert_allclose([hit.score for hit in hits], fuse(similarity, bm25, 0.25), atol=1e-6)
+
+
+def test_with_all_weight_on_the_vector_the_order_is_that_of_a_vector_search(
+    search: Callable[..., list[Hit]],
+) -> None:
+    assert [hit.id for hit in search(QUERY, 20, alpha=1.0)] == [
+        hit.id for hit in search(QUERY, 20, "vector")
+    ]
+
+
+def test_with_no_weight_on_the_vector_the_scores_are_those_of_a_text_search(
+    search: Callable[..., list[Hit]],
+) -> None:
+    assert [hit.text_score for hit in search(QUERY, 20, alpha=0.0)] == pytest.approx(
+        [hit.score for hit in search(QUERY, 20, "text")]
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_passage_found_is_the_row_of_the_table(
+    search: Callable[..., list[Hit]], library: Indexed, mode: Mode
+) -> None:
+    rows = {row["id"]: row for row in library.rows()}
+    for hit in search(QUERY, 10, mode):
+        row = rows[hit.id]
+        for name in ("source", "title", "text", "start", "end", "metadata"):
+            assert getattr(hit, name) == row[name]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_more_answers_than_there_are_can_be_asked_for(indexed: Indexed, mode: Mode) -> None:
+    searcher = Searcher(Database(str(indexed.database)).open("documents"), mode=mode)
+    hits = searcher.search("event loop", 10_000)
+    assert len(hits) == (1 if mode == "text" else 4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("the of and to", id="stop words"),
+        pytest.param("?!... -- ()", id="punctuation"),
+        pytest.param("\"it's\" 'quoted' \\ `", id="quotes"),
+        pytest.param("event AND loop OR -task +lock loop* title:x (a", id="operators"),
+        pytest.param("event loop " * 500, id="5000 characters"),
+        pytest.param("x" * 5000, id="a word of 5000 characters"),
+        pytest.param("☃☃☃", id="no known token"),
+        pytest.param("event\0loop", id="zero byte"),
+        pytest.param("'; DROP TABLE documents; --", id="another language"),
+    ],
+)
+def test_any_query_is_answered(ask: Callable[..., Any], mode: Mode, query: str) -> None:
+    result = ask("--mode", mode, "-k", 3, "--json", "--", query)
+    assert (result.status, result.err) == (0, "")
+    hits = result.json["hits"]
+    assert (result.json["query"], result.json["mode"]) == (query, mode)
+    scores = [hit["score"] for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_query_that_is_no_text_is_no_unforeseen_error(
+    ask: Callable[..., Any], mode: Mode
+) -> None:
+    """A byte that is no UTF-8 arrives from the shell as half of a surrogate pair."""
+    for options in ([], ["--json"]):
+        result = ask("event loop \udcff", "--mode", mode, *options)
+        assert result.status in (0, 1, 2)
+        assert "Unexpected" not in result.err
+
+
+def test_stop_words_match_no_text(search: Callable[..., list[Hit]]) -> None:
+    assert search("the of and to", 5, "text") == []
+
+
+def test_a_query_without_a_known_token_is_answered_by_the_text_search_alone(
+    indexed: Indexed,
+) -> None:
+    (indexed.docs / "far.md").write_text("A lock is ሰላም.")
+    indexed.index()
+    table = Database(str(indexed.database)).open("documents")
+    assert not StaticModel.from_pretrained(indexed.model).encode(["ሰላም"]).any()
+    assert Searcher(table, mode="vector").search("ሰላም", 5) == []
+    by_text = Searcher(table, mode="text").search("ሰላም", 5)
+    assert [hit.source for hit in by_text] == ["far.md"]
+    assert Searcher(table, mode="hybrid").search("ሰላም", 5) == by_text
+
+
+# The command
+
+
+def test_the_record_of_a_query(ask: Callable[..., Any]) -> None:
+    result = ask("event loop", "-k", 2, "--json")
+    assert (result.status, result.err, result.out.count("\n")) == (0, "", 1)
+    record = result.json
+    assert (record["query"], record["mode"]) == ("event loop", "hybrid")
+    assert len(record["hits"]) == 2
+    for rank, hit in enumerate(record["hits"], start=1):
+        assert hit.keys() >= {
+            *("rank", "score", "id", "source", "title", "start", "end", "text"),
+            *("vector_score", "text_score"),
+        }
+        assert hit["rank"] == rank
+
+
+def test_the_modes_and_the_weight_are_options(ask: Callable[..., Any]) -> None:
+    for mode in MODES:
+        assert ask(QUERY, "--mode", mode, "--json").json["mode"] == mode
+    by_vector = ask(QUERY, "--alpha", 1, "--json").json["hits"]
+    by_text = ask(QUERY, "--alpha", 0, "--json").json["hits"]
+    assert by_vector != by_text
+    assert ask(QUERY, "--alpha", "auto", "--json").json == ask(QUERY, "--json").json
+
+
+def test_lines_of_standard_input_have_a_line_of_json_each(ask: Callable[..., Any]) -> None:
+    result = ask("-", "-k", 1, stdin='event loop\n\n  a "lock"  \n')
+    assert (result.status, result.err) == (0, "")
+    answers = [json.loads(line) for line in result.out.splitlines()]
+    assert [answer["query"] for answer in answers] == ["event loop", 'a "lock"']
+    assert all(len(answer["hits"]) == 1 for answer in answers)
+
+
+def test_no_lines_have_no_answers(ask: Callable[..., Any]) -> None:
+    assert ask("-", stdin="") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param([""], "query is empty", id="empty"),
+        pytest.param(["  \t"], "query is empty", id="blank"),
+        pytest.param([], "No query is given", id="none, and no terminal"),
+        pytest.param(["loop", "--top-k", 0], "query.top_k", id="no answers"),
+        pytest.param(["loop", "--top-k", 2**70], "top_k", id="answers without number"),
+        pytest.param(["loop", "--alpha", 1.5], "query.alpha", id="more than all weight"),
+        pytest.param(["loop", "--alpha", "nan"], "query.alpha", id="weight that is no number"),
+        pytest.param(["loop", "--alpha", "most"], "alpha", id="weight that is a word"),
+        pytest.param(["loop", "--mode", "sound"], "mode", id="no such mode"),
+    ],
+)
+def test_wrong_usage_is_told_apart(
+    ask: Callable[..., Any], arguments: list[object], words: str
+) -> None:
+    result = ask(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert words in result.err
+
+
+def test_what_a_person_reads(ragdoll: Ragdoll, indexed: Indexed) -> None:
+    result = ragdoll("query", "a delayed call", "--database", indexed.database)
+    assert (result.status, result.err) == (0, "")
+    blocks = [block.splitlines() for block in result.out.split("\n\n")]
+    assert len(blocks) == 4
+    for rank, (heading, *passage) in enumerate(blocks, start=1):
+        assert heading.split()[0] == str(rank)
+        assert 0 <= float(heading.split()[1]) <= 1
+        assert passage
+        assert all(line.startswith("    ") for line in passage)
+    headings = {heading.split(maxsplit=2)[2]: passage for heading, *passage in blocks}
+    assert headings["loop.md:1  The event loop"][-1].strip().endswith("with call_later.")
+    assert headings["locks.txt:1"] == ["    A lock guards a shared resource between tasks."]
+    reader = headings["streams.jsonl#reader [0–42]  StreamReader"]
+    assert reader == ["    Reads data from a transport."]
+
+
+def test_a_passage_further_down_is_shown_with_its_line(ragdoll: Ragdoll, indexed: Indexed) -> None:
+    paragraphs = [f"Filler number {n} about nothing at all." for n in range(12)]
+    (indexed.docs / "long.md").write_text("\n\n".join([*paragraphs, "A semaphore bounds tasks."]))
+    ragdoll("index", indexed.docs, *indexed.options, "--overwrite", "--chunk-size", 12)
+    out = ragdoll("query", "semaphore", "--mode", "text", "--database", indexed.database).out
+    assert out.split()[2] == "long.md:25"
+
+
+def test_a_records_own_key_line_is_no_line_of_its_file(ragdoll: Ragdoll, indexed: Indexed) -> None:
+    (indexed.docs / "more.jsonl").write_text('{"_id": "x", "text": "A semaphore.", "line": 77}\n')
+    indexed.index()
+    out = ragdoll("query", "semaphore", "--mode", "text", "--database", indexed.database).out
+    assert out.split()[2] == "more.jsonl#x"
+
+
+def test_a_passage_of_a_file_with_a_hash_in_its_name_has_its_line_too(
+    ragdoll: Ragdoll, indexed: Indexed
+) -> None:
+    (indexed.docs / "c#.md").write_text("\n\nA semaphore bounds tasks.")
+    indexed.index()
+    out = ragdoll("query", "semaphore", "--mode", "text", "--database", indexed.database).out
+    assert out.split()[2] == "c#.md:3"
+
+
+def test_nothing_found_is_said_beside_the_data(ask: Callable[..., Any]) -> None:
+    result = ask("the of and", "--mode", "text")
+    assert (result.status, result.out.strip(), result.err) == (0, "", "Nothing found.\n")
+    assert ask("the of and", "--mode", "text", "--quiet").err == ""
+
+
+def test_control_and_direction_characters_are_made_visible(
+    ragdoll: Ragdoll, indexed: Indexed
+) -> None:
+    name = "evil\u202etxt.\x1b[31m\nnew.md"
+    (indexed.docs / name).write_text("semaphore \x1b[2J\x07 \x9b1m \x08\u202e\u2066 end")
+    indexed.index()
+    out = ragdoll("query", "semaphore", "--mode", "text", "--database", indexed.database).out
+    heading, passage = out.rstrip("\n").split("\n")
+    assert "evil\\x202etxt.\\x1b[31m\\nnew.md:1" in heading
+    assert passage.split() == [
+        "semaphore",
+        "\\x1b[2J\\x07",
+        "\\x9b1m",
+        "\\x08\\x202e\\x2066",
+        "end",
+    ]
+    assert (
+        ragdoll(
+            "query", "semaphore", "--mode", "text", "--json", "--database", indexed.database
+        ).json["hits"][0]["source"]
+        == name
+    )
+
+
+def test_on_a_terminal_the_words_of_the_query_are_marked(
+    ragdoll: Ragdoll, indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out = ragdoll("query", "delays", "--mode", "text", "--database", indexed.database).out
+    assert "\x1b[1;33mdelay\x1b[0m" in out
+    assert (indexed.docs / "loop.md").as_uri() in out
+
+
+def test_nothing_is_marked_where_no_colour_is_wanted(ask: Callable[..., Any]) -> None:
+    assert "\x1b" not in ask("delay").out
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "marked"),
+    [
+        ("It locks twice, locking is locked.", "lock", ["locks", "locking", "locked"]),
+        ("The loop of the event", "the event", ["event"]),
+        ("to be or not", "to be", ["to", "be"]),
+        ("A Lock and a lock", "LOCK", ["Lock", "lock"]),
+        ("a clock", "lock", []),
+        ("call_later(5)", "call_later", ["call_later"]),
+    ],
+)
+def test_words_are_marked_by_their_stems(text: str, query: str, marked: list[str]) -> None:
+    view = passage_view(text, "", query)
+    assert [view.plain[span.start : span.end] for span in view.spans] == marked
+
+
+def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
+    lines = [f"line {number}" for number in range(40)]
+    lines[30] = "the semaphore bounds"
+    shown = passage_view("\n".join(lines), "", "semaphore bounds").plain.splitlines()
+    assert "    the semaphore bounds" in shown
+    assert (shown[0], shown[-1]) == ("    …", "    …")
+    assert len(shown) == 10
+
+
+def test_a_passage_of_one_endless_line_is_cut() -> None:
+    view = passage_view("word " * 1000, "", "word").plain
+    assert view.endswith("…")
+    assert len(view) < 700
+
+
+def test_the_title_is_not_repeated() -> None:
+    assert passage_view("StreamReader\n\nReads.", "StreamReader", "read").plain == "    Reads."
+    assert passage_view("StreamReader", "StreamReader", "read").plain == "    StreamReader"
+
+
+@pytest.mark.parametrize("options", [["event loop"], ["--json", "-"]], ids=["text", "lines"])
+def test_a_reader_that_leaves_early_is_no_error(library: Indexed, options: list[str]) -> None:
+    command = [sys.executable, "-m", "ragdoll", "query", "--database", str(library.database)]
+    with subprocess.Popen(
+        [*command, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate(b"event loop\nlock\n")
+    assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_an_output_of_few_characters_shows_what_it_can(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    command = [sys.executable, "-m", "ragdoll", "query", "--database", str(indexed.database)]
+    result = subprocess.run([*command, "réader", *options], capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"Reads data" in result.stdout
+
+
+def test_a_record_with_a_very_long_id_is_found_and_shown(
+    trained: Trained, tmp_path: Path, ragdoll: Ragdoll
+) -> None:
+    docs, database = tmp_path / "docs", tmp_path / "db"
+    docs.mkdir()
+    record = {"_id": "https://example.org/" + "x" * 400, "text": "A semaphore bounds tasks."}
+    (docs / "a.jsonl").write_text(json.dumps(record))
+    assert ragdoll("index", docs, "--model", trained.model, "--database", database).status == 0
+    result = ragdoll("query", "semaphore", "--database", database)
+    assert (result.status, "semaphore" in result.out) == (0, True)
+
+
+def test_passages_longer_than_the_model_reads_are_refused(
+    trained: Trained, tmp_path: Path, docs: Path, ragdoll: Ragdoll
+) -> None:
+    result = ragdoll(
+        "index", docs, "--model", trained.model, "--database", tmp_path / "db", "--chunk-size", 513
+    )
+    assert result.status == 2
+    assert "--chunk-size 512 or less" in result.err
+    assert not (tmp_path / "db").exists()
+
+
+def test_a_database_may_be_named_as_a_file_uri(
+    trained: Trained, tmp_path: Path, docs: Path, ragdoll: Ragdoll
+) -> None:
+    database = f"file://{tmp_path / 'db'}"
+    assert ragdoll("query", "x", "--database", database).status == 1
+    assert not (tmp_path / "db").exists()
+    assert ragdoll("index", docs, "--model", trained.model, "--database", database).status == 0
+    assert ragdoll("query", "a lock", "--database", tmp_path / "db").status == 0
