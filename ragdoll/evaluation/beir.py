@@ -1,0 +1,138 @@
+"""Test collections in BEIR layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/*.tsv``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ragdoll.corpus.formats import whole
+from ragdoll.errors import CorpusError
+
+# The split that is scored, the first of these that is there.
+_SPLITS = ("test", "dev", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class TestCollection:
+    """Documents, queries and judgements.
+
+    ``documents`` maps an id to title and text in one; ``queries`` an id to its text and holds the
+    judged ones only; ``qrels`` a query's id to the relevance of documents, as judged (0 is judged
+    and not relevant).
+    """
+
+    __test__ = False  # not a test case, whatever its name makes a test runner think
+
+    name: str
+    documents: dict[str, str]
+    queries: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+
+
+def load_beir(path: Path) -> TestCollection:
+    """Read a collection.
+
+    Raises:
+        CorpusError: a file is missing or a line is malformed (with file, line and reason).
+    """
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        if not (path / name).is_file():
+            raise CorpusError(
+                f"{path} is not a BEIR folder: it has no {name}.",
+                hint="A BEIR folder has corpus.jsonl, queries.jsonl and qrels/test.tsv.",
+            )
+    documents: dict[str, str] = {}
+    for place, fields in _objects(path / "corpus.jsonl"):
+        title, text = (_string(fields, key, place) for key in ("title", "text"))
+        identifier = _identifier(fields, place, documents)
+        documents[identifier] = f"{title}\n\n{text}" if title else text
+    qrels = _qrels(_qrels_file(path))
+    queries: dict[str, str] = {}
+    for place, fields in _objects(path / "queries.jsonl"):
+        text = _string(fields, "text", place)
+        if not text:
+            raise CorpusError(f"{place}: the query has no 'text'.")
+        queries[_identifier(fields, place, queries)] = text
+    unknown = next((query for query in qrels if query not in queries), None)
+    if unknown is not None:
+        raise CorpusError(f"{path}: the judged query '{unknown}' is not in queries.jsonl.")
+    judged = {query: text for query, text in queries.items() if query in qrels}
+    if not documents or not judged:
+        raise CorpusError(
+            f"{path} has {len(documents)} documents and {len(judged)} judged queries."
+        )
+    return TestCollection(path.resolve().name, documents, judged, qrels)
+
+
+def _qrels_file(path: Path) -> Path:
+    files = [path / "qrels" / f"{split}.tsv" for split in _SPLITS]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        raise CorpusError(f"{path} has no judgements: qrels/test.tsv is missing.")
+    return found
+
+
+def _qrels(file: Path) -> dict[str, dict[str, int]]:
+    """Read the judgements, those of documents that are not in the corpus too, as trec_eval does."""
+    qrels: dict[str, dict[str, int]] = {}
+    for number, line in _lines(file):
+        columns = line.split("\t")
+        if number == 1 and columns[0] == "query-id":
+            continue
+        if len(columns) != 3:
+            raise CorpusError(
+                f"{file}, line {number}: {len(columns)} columns, not query, document and score."
+            )
+        query, document, score = columns
+        try:
+            relevance = int(score)
+        except ValueError as error:
+            raise CorpusError(
+                f"{file}, line {number}: the score '{score}' is not a whole number."
+            ) from error
+        qrels.setdefault(query, {})[document] = relevance
+    # trec_eval leaves out queries without a relevant document: their measures are not defined.
+    return {query: judged for query, judged in qrels.items() if max(judged.values()) > 0}
+
+
+def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in _lines(file):
+        place = f"{file}, line {number}"
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise CorpusError(f"{place}: not JSON.") from error
+        if not isinstance(fields, dict):
+            raise CorpusError(f"{place}: not a JSON object.")
+        yield place, fields
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{file} is not UTF-8 text.") from error
+    except OSError as error:
+        raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _identifier(fields: dict[str, Any], place: str, taken: dict[str, str]) -> str:
+    identifier = fields.get("_id")
+    if not isinstance(identifier, str | int) or identifier == "":
+        raise CorpusError(f"{place}: no '_id'.")
+    if str(identifier) in taken:
+        raise CorpusError(f"{place}: the '_id' {identifier} comes a second time.")
+    return str(identifier)
+
+
+def _string(fields: dict[str, Any], key: str, place: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str | None):
+        raise CorpusError(f"{place}: '{key}' is not a string.")
+    return whole(value or "").strip()

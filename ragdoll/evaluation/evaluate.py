@@ -1,0 +1,159 @@
+"""Systems side by side on one collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ragdoll.errors import UsageError
+from ragdoll.evaluation.beir import TestCollection, load_beir
+from ragdoll.evaluation.metrics import measure
+from ragdoll.evaluation.significance import paired_randomization
+from ragdoll.evaluation.systems import (
+    Kind,
+    Similarities,
+    SystemRun,
+    TeacherChoice,
+    hybrid_run,
+    search_text,
+    static_similarities,
+    teacher_similarities,
+    vector_run,
+)
+from ragdoll.progress import Report, silent
+from ragdoll.retrieval.fusion import DEFAULT_ALPHA
+
+Mode = Literal["all", "vector", "text", "hybrid"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemScore:
+    """One line of the comparison; means over the queries.
+
+    ``p_value`` compares nDCG with the first line's by a paired randomization test; it is None for
+    the first line itself.
+    """
+
+    name: str
+    kind: Kind
+    ndcg: float
+    recall: float
+    mrr: float
+    p_value: float | None
+    queries_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A comparison. ``k`` is the cut-off of all measures."""
+
+    dataset: str
+    documents: int
+    queries: int
+    k: int
+    seed: int
+    systems: list[SystemScore]
+
+
+def evaluate(
+    data: Path,
+    models: Sequence[Path],
+    teacher: TeacherChoice | None = None,
+    mode: Mode = "all",
+    k: int = 10,
+    seed: int = 0,
+    alpha: float = DEFAULT_ALPHA,
+    report: Report = silent,
+) -> Evaluation:
+    """Score the systems that ``mode`` names on a BEIR folder.
+
+    ``vector``: each model, its distillate where the model folder has one, and the teacher if given;
+    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector;
+    ``all``: all of these.
+
+    Raises:
+        CorpusError: the folder is not a BEIR collection.
+        ModelError: a model cannot be read.
+        MissingExtraError: a teacher is given and the training extra is not installed.
+        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+    """
+    if teacher and mode not in {"all", "vector"}:
+        raise UsageError(
+            f"A teacher has no place in the mode '{mode}'.", hint="Give --mode vector or all."
+        )
+    if teacher:
+        from ragdoll.distillation.teacher import require_training_extra
+
+        require_training_extra("Evaluating a teacher")
+    if not models and mode != "text" and not teacher:
+        raise UsageError(
+            "No model to evaluate.", hint="Name one by --model, or train one: ragdoll train"
+        )
+    collection = load_beir(data)
+    bm25 = None
+    if mode != "vector":
+        report("BM25", 0, None)
+        bm25 = search_text(collection, k)
+    runs: list[SystemRun] = []
+    hybrids: list[SystemRun] = []
+    for number, path in enumerate(models if mode != "text" else []):
+        report("models", number, len(models))
+        name = str(path) if len(models) > 1 else None
+        similar = static_similarities(path, collection)
+        if mode != "hybrid":
+            runs.extend(_vector_runs(path, name, similar, collection, k))
+        if bm25:
+            title = f"{name or path.name} + BM25"
+            hybrids.append(hybrid_run(title, similar, bm25, collection, k, alpha))
+    if bm25 and mode in {"all", "text"}:
+        runs.append(bm25.run(collection))
+    runs.extend(hybrids)
+    if teacher:
+        similar = teacher_similarities(teacher, collection, report)
+        runs.append(vector_run(teacher.name, "teacher", similar, collection, k))
+    return Evaluation(
+        dataset=collection.name,
+        documents=len(collection.documents),
+        queries=len(collection.queries),
+        k=k,
+        seed=seed,
+        systems=_scores(runs, collection.qrels, k, seed),
+    )
+
+
+def _vector_runs(
+    path: Path, name: str | None, similar: Similarities, collection: TestCollection, k: int
+) -> list[SystemRun]:
+    """Run a model, and before it its distillate where it has one, by their vectors alone.
+
+    ``name`` tells the model from others; None where it is the only one.
+    """
+    runs = []
+    distillate = path / "distillate"
+    if distillate.is_dir():
+        title = f"{name}, distillate" if name else "distillate"
+        before = static_similarities(distillate, collection)
+        runs.append(vector_run(title, "distillate", before, collection, k))
+    return [*runs, vector_run(name or path.name, "model", similar, collection, k)]
+
+
+def _scores(
+    runs: list[SystemRun], qrels: dict[str, dict[str, int]], k: int, seed: int
+) -> list[SystemScore]:
+    values = [measure(run.run, qrels, k) for run in runs]
+    return [
+        SystemScore(
+            name=run.name,
+            kind=run.kind,
+            ndcg=sum(value["ndcg"]) / len(qrels),
+            recall=sum(value["recall"]) / len(qrels),
+            mrr=sum(value["mrr"]) / len(qrels),
+            p_value=(
+                paired_randomization(value["ndcg"], values[0]["ndcg"], seed) if number else None
+            ),
+            queries_per_second=run.queries_per_second,
+        )
+        for number, (run, value) in enumerate(zip(runs, values, strict=True))
+    ]

@@ -1,0 +1,61 @@
+"""Retrieval measures of a ranking, with gains and cut-offs as in trec_eval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+Run = Mapping[str, Mapping[str, float]]
+"""For each query, the score of each document found; higher is better."""
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""For each query, the relevance of each judged document; above 0 is relevant."""
+
+
+def ranking(scores: Mapping[str, float], k: int) -> list[str]:
+    """The best ``k`` documents. Ties are broken as in trec_eval: by document id, descending."""
+    return sorted(scores, key=lambda document: (scores[document], document), reverse=True)[:k]
+
+
+def ndcg(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
+    """Normalized discounted cumulative gain: the relevance is the gain, log2(rank + 1) discounts.
+
+    Järvelin and Kekäläinen, 2002. 0 where nothing is relevant.
+    """
+    ideal = sorted((gain for gain in judged.values() if gain > 0), reverse=True)[:k]
+    best = _discounted(ideal)
+    found = _discounted([max(0, judged.get(document, 0)) for document in ranked[:k]])
+    return found / best if best else 0.0
+
+
+def recall(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
+    """The share of the relevant documents among the first ``k``; 0 where nothing is relevant."""
+    relevant = {document for document, gain in judged.items() if gain > 0}
+    return len(relevant.intersection(ranked[:k])) / len(relevant) if relevant else 0.0
+
+
+def reciprocal_rank(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
+    """One by the rank of the first relevant document, 0 where none is among the first ``k``."""
+    for rank, document in enumerate(ranked[:k], start=1):
+        if judged.get(document, 0) > 0:
+            return 1 / rank
+    return 0.0
+
+
+MEASURES = {"ndcg": ndcg, "recall": recall, "mrr": reciprocal_rank}
+
+
+def measure(run: Run, qrels: Qrels, k: int) -> dict[str, list[float]]:
+    """Score a run: for each measure a value a query, in the order of ``qrels``.
+
+    A query that the run has nothing for scores 0.
+    """
+    ranked = {query: ranking(run.get(query, {}), k) for query in qrels}
+    return {
+        name: [function(ranked[query], judged, k) for query, judged in qrels.items()]
+        for name, function in MEASURES.items()
+    }
+
+
+def _discounted(gains: Sequence[int]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))

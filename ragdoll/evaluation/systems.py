@@ -1,0 +1,203 @@
+"""Ways to answer the queries of a collection: static models, BM25, their hybrid, the teacher.
+
+Every system ranks whole documents, as is usual for these collections; a document longer than a
+model reads is cut off there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.static import StaticEncoder
+from ragdoll.evaluation.beir import TestCollection
+from ragdoll.evaluation.metrics import Run
+from ragdoll.progress import Report
+from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.table import Database, vector_array
+from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
+
+Vectors = npt.NDArray[np.float32]
+Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
+Encode = Callable[[Sequence[str]], Vectors]
+
+# Each leg of a hybrid yields this many documents, as in a search.
+_CANDIDATES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRun:
+    """What a system found: its run, and how many queries a second it answered."""
+
+    name: str
+    kind: Kind
+    run: Run
+    queries_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """A vector system over a whole collection: similarities of shape (queries, documents)."""
+
+    values: Vectors
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherChoice:
+    """The teacher as a system: its name and how to run it."""
+
+    name: str
+    device: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextCandidates:
+    """What BM25 finds: for each query the best documents and their scores."""
+
+    found: list[dict[str, float]]
+    seconds: float
+
+    def run(self, collection: TestCollection) -> SystemRun:
+        """Rank by BM25 alone."""
+        run = dict(zip(collection.queries, self.found, strict=True))
+        return SystemRun("BM25", "bm25", run, len(run) / self.seconds)
+
+
+def static_similarities(path: Path, collection: TestCollection) -> Similarities:
+    """Compare every query with every document by a static model."""
+    encoder = StaticEncoder(path)
+    return _compare(encoder.encode, encoder.identity.metric, collection)
+
+
+def teacher_similarities(
+    choice: TeacherChoice, collection: TestCollection, report: Report
+) -> Similarities:
+    """Compare every query with every document by the teacher's own sentence vectors."""
+    from ragdoll.distillation.teacher import Teacher, find_teacher
+
+    teacher = Teacher(
+        find_teacher(choice.name), choice.device, choice.dtype, choice.trust_remote_code
+    )
+    documents = list(collection.documents.values())
+    teacher.settle_dtype(documents[:16], "sentence")
+    budget = teacher.max_length * 32
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        return teacher.encode(
+            texts, "sentence", budget, lambda done: report("teacher", done, len(texts))
+        )
+
+    return _compare(encode, teacher.files.metric, collection)
+
+
+def vector_run(
+    name: str, kind: Kind, similarities: Similarities, collection: TestCollection, k: int
+) -> SystemRun:
+    """Rank by similarity alone."""
+    started = time.perf_counter()
+    ids = list(collection.documents)
+    run = {
+        query: {ids[i]: float(row[i]) for i in _best(row, k)}
+        for query, row in zip(collection.queries, similarities.values, strict=True)
+    }
+    seconds = similarities.seconds + time.perf_counter() - started
+    return SystemRun(name, kind, run, len(run) / seconds)
+
+
+def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandidates:
+    """Search the documents by BM25, as ragdoll's tables have it, in a table made for that."""
+    identity = TableIdentity(
+        fingerprint="",
+        dimension=1,
+        metric="cosine",
+        normalize=False,
+        max_length=None,
+        chunk_size=0,
+        model="",
+    )
+    with tempfile.TemporaryDirectory(prefix="ragdoll-") as folder:
+        state = TableState(model="", database=folder)
+        rows = _batch(collection, schema(identity, state))
+        table = Database(folder, create=True).build("documents", identity, state, [rows])
+        table.index_text()
+        started = time.perf_counter()
+        found = []
+        for query in collection.queries.values():
+            hits, scores, _ = table.matching(query, max(_CANDIDATES, k))
+            found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
+        return TextCandidates(found, time.perf_counter() - started)
+
+
+def hybrid_run(
+    name: str,
+    similarities: Similarities,
+    bm25: TextCandidates,
+    collection: TestCollection,
+    k: int = _CANDIDATES,
+    alpha: float = DEFAULT_ALPHA,
+) -> SystemRun:
+    """Fuse the best documents of both, as a search in ``hybrid`` mode does."""
+    started = time.perf_counter()
+    ids = list(collection.documents)
+    position = {document: number for number, document in enumerate(ids)}
+    run: dict[str, dict[str, float]] = {}
+    for query, row, matched in zip(
+        collection.queries, similarities.values, bm25.found, strict=True
+    ):
+        candidates = list(
+            dict.fromkeys([*_best(row, max(_CANDIDATES, k)), *(position[d] for d in matched)])
+        )
+        text = np.array([matched.get(ids[i], 0.0) for i in candidates], dtype=np.float32)
+        scores = fuse(row[candidates], text, alpha)
+        run[query] = {ids[i]: float(s) for i, s in zip(candidates, scores, strict=True)}
+    seconds = similarities.seconds + bm25.seconds + time.perf_counter() - started
+    return SystemRun(name, "hybrid", run, len(run) / seconds)
+
+
+def _compare(encode: Encode, metric: Metric, collection: TestCollection) -> Similarities:
+    documents = encode(list(collection.documents.values()))
+    started = time.perf_counter()
+    queries = encode(list(collection.queries.values()))
+    if metric == "cosine":
+        documents, queries = _unit(documents), _unit(queries)
+    values = queries @ documents.T
+    if metric == "l2":
+        squares = (queries**2).sum(1)[:, None] + (documents**2).sum(1)[None, :] - 2 * values
+        values = 1 / (1 + np.maximum(squares, 0))
+    return Similarities(values.astype(np.float32), time.perf_counter() - started)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.maximum(lengths, 1e-12)
+    return unit
+
+
+def _best(row: Vectors, k: int) -> npt.NDArray[Any]:
+    """The positions of the highest values and of any that tie with the last of them."""
+    if k >= len(row):
+        return np.arange(len(row))
+    return np.flatnonzero(row >= np.partition(row, -k)[-k])
+
+
+def _batch(collection: TestCollection, layout: pa.Schema) -> pa.RecordBatch:
+    ids, texts = list(collection.documents), list(collection.documents.values())
+    count = len(ids)
+    empty, zero = pa.array([""] * count), pa.array([0] * count, pa.int64())
+    vectors = vector_array(np.ones((count, 1), np.float32))
+    return pa.record_batch(
+        [pa.array(ids), pa.array(ids), empty, pa.array(texts), zero, zero, empty, vectors],
+        schema=layout,
+    )

@@ -1,0 +1,393 @@
+"""Systems side by side: which ones a mode names, what they find, and what the command prints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytrec_eval
+from model2vec import StaticModel
+
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.embedding.static import StaticEncoder
+from ragdoll.errors import CorpusError, ModelError, UsageError
+from ragdoll.evaluation.beir import TestCollection, load_beir
+from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate
+from ragdoll.evaluation.systems import (
+    Similarities,
+    TeacherChoice,
+    TextCandidates,
+    hybrid_run,
+    search_text,
+    static_similarities,
+    vector_run,
+)
+from tests.conftest import CORPUS, Ragdoll, Trained
+
+KINDS = {
+    "all": ["distillate", "model", "bm25", "hybrid"],
+    "vector": ["distillate", "model"],
+    "text": ["bm25"],
+    "hybrid": ["hybrid"],
+}
+
+
+def written(folder: Path, documents: dict[str, str], queries: dict[str, str], qrels: str) -> Path:
+    (folder / "qrels").mkdir(parents=True)
+    for name, texts in (("corpus", documents), ("queries", queries)):
+        lines = [json.dumps({"_id": key, "text": text}) for key, text in texts.items()]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "qrels" / "test.tsv").write_text(qrels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def docstrings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The docstrings of the test corpus; the question for each is its name."""
+    documents, queries = {}, {}
+    for document in open_corpus([CORPUS]):
+        name, _, docstring = document.text.partition("\n\n")
+        if len(docstring) > 40 and name not in queries.values():
+            documents[f"d{len(documents)}"] = docstring
+            queries[f"q{len(queries)}"] = name
+    qrels = "".join(f"q{number}\td{number}\t1\n" for number in range(0, len(documents), 3))
+    return written(tmp_path_factory.mktemp("beir") / "docstrings", documents, queries, qrels)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    documents = {"a": "a lock guards", "b": "the loop runs", "c": "locks and loops"}
+    queries = {"q1": "what guards", "q2": "what runs"}
+    return written(tmp_path / "tiny", documents, queries, "q1\ta\t1\nq2\tb\t1\n")
+
+
+def kinds(result: Evaluation) -> list[str]:
+    return [system.kind for system in result.systems]
+
+
+# Which systems
+
+
+@pytest.mark.parametrize("mode", list(KINDS))
+def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained) -> None:
+    result = evaluate(docstrings, [trained.model], mode=mode)
+    assert kinds(result) == KINDS[mode]
+    collection = load_beir(docstrings)
+    assert (result.dataset, result.documents, result.queries) == (
+        "docstrings",
+        len(collection.documents),
+        len(collection.queries),
+    )
+    for system in result.systems:
+        assert 0 < system.mrr <= system.recall <= 1
+        assert 0 < system.ndcg <= system.recall
+        assert system.queries_per_second > 0
+
+
+@pytest.mark.parametrize("mode", list(KINDS))
+def test_only_the_first_system_has_no_p_value(
+    mode: Mode, docstrings: Path, trained: Trained
+) -> None:
+    first, *others = evaluate(docstrings, [trained.model], mode=mode).systems
+    assert first.p_value is None
+    assert all(system.p_value is not None and 0 < system.p_value <= 1 for system in others)
+
+
+def test_a_model_without_a_distillate_is_one_system(docstrings: Path, trained: Trained) -> None:
+    result = evaluate(docstrings, [trained.model / "distillate"], mode="vector")
+    assert kinds(result) == ["model"]
+    both = evaluate(docstrings, [trained.model], mode="vector")
+    assert result.systems[0].ndcg == both.systems[0].ndcg
+
+
+def test_several_models_are_told_apart_by_their_paths(tiny: Path, trained: Trained) -> None:
+    models = [trained.model, trained.model / "variants" / "unweighted"]
+    result = evaluate(tiny, models, mode="all")
+    assert [(system.kind, system.name) for system in result.systems] == [
+        ("distillate", f"{models[0]}, distillate"),
+        ("model", str(models[0])),
+        ("model", str(models[1])),
+        ("bm25", "BM25"),
+        ("hybrid", f"{models[0]} + BM25"),
+        ("hybrid", f"{models[1]} + BM25"),
+    ]
+
+
+def test_several_models_are_told_apart_in_the_current_folder_too(
+    tiny: Path, trained: Trained
+) -> None:
+    models = [Path("first"), Path("second")]
+    for model in models:
+        model.symlink_to(trained.model)
+    names = [system.name for system in evaluate(tiny, models).systems]
+    assert len(set(names)) == len(names), names
+
+
+@pytest.mark.parametrize("mode", ["all", "vector"])
+def test_the_teacher_is_a_system_where_it_is_named(
+    mode: Mode, tiny: Path, trained: Trained, small_teacher: Path
+) -> None:
+    teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
+    result = evaluate(tiny, [trained.model], teacher, mode)
+    assert kinds(result) == [*KINDS[mode], "teacher"]
+    assert result.systems[-1].name == str(small_teacher)
+
+
+def test_the_teacher_alone_needs_no_model(tiny: Path, small_teacher: Path) -> None:
+    teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
+    assert kinds(evaluate(tiny, [], teacher, "vector")) == ["teacher"]
+    with pytest.raises(UsageError, match="no place in the mode 'hybrid'"):
+        evaluate(tiny, [], teacher, "hybrid")
+
+
+def test_text_search_alone_needs_no_model(tiny: Path) -> None:
+    result = evaluate(tiny, [], mode="text")
+    assert kinds(result) == ["bm25"]
+    assert result.systems[0].mrr == 1
+
+
+@pytest.mark.parametrize("mode", ["all", "vector", "hybrid"])
+def test_the_other_modes_need_a_model(mode: Mode, tiny: Path) -> None:
+    with pytest.raises(UsageError, match="No model to evaluate") as caught:
+        evaluate(tiny, [], mode=mode)
+    assert "--model" in str(caught.value.hint)
+
+
+def test_a_folder_that_is_no_collection_or_no_model_is_an_error(
+    tiny: Path, docs: Path, trained: Trained
+) -> None:
+    with pytest.raises(CorpusError):
+        evaluate(docs, [trained.model])
+    with pytest.raises(ModelError):
+        evaluate(tiny, [docs])
+
+
+# What they find
+
+
+def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, trained: Trained) -> None:
+    collection = load_beir(docstrings)
+    model = StaticModel.from_pretrained(trained.model)
+    documents = model.encode(list(collection.documents.values()))
+    queries = model.encode(list(collection.queries.values()))
+    documents /= np.maximum(np.linalg.norm(documents, axis=1, keepdims=True), 1e-12)
+    queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
+    run = {
+        query: dict(zip(collection.documents, row, strict=True))
+        for query, row in zip(collection.queries, (queries @ documents.T).tolist(), strict=True)
+    }
+    wanted = {"ndcg_cut.10", "recall.10"}
+    judged = pytrec_eval.RelevanceEvaluator(collection.qrels, wanted).evaluate(run)
+    system = evaluate(docstrings, [trained.model], mode="vector").systems[1]
+    for value, name in ((system.ndcg, "ndcg_cut_10"), (system.recall, "recall_10")):
+        expected = np.mean([measures[name] for measures in judged.values()])
+        assert value == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_hybrid_finds_what_only_one_leg_finds(tmp_path: Path) -> None:
+    documents = dict.fromkeys(("vector", "both", "text", "neither"), "text")
+    collection = TestCollection("c", documents, {"q": "x"}, {"q": {"both": 1}})
+    similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), seconds=0.5)
+    matched = TextCandidates([{"text": 9.0, "both": 8.0}], seconds=0.5)
+    result = hybrid_run("h", similar, matched, collection)
+    scores = result.run["q"]
+    assert max(scores, key=scores.__getitem__) == "both"
+    assert scores["neither"] == min(scores.values())
+    assert scores["vector"] > scores["neither"]
+    assert scores["text"] > scores["neither"]
+    assert 0 < result.queries_per_second < 1
+
+
+@pytest.mark.parametrize(("alpha", "best"), [(0.0, "text"), (1.0, "vector")])
+def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: str) -> None:
+    collection = TestCollection("c", {"vector": "", "text": ""}, {"q": "x"}, {"q": {"text": 1}})
+    similar = Similarities(np.array([[0.9, 0.1]], np.float32), seconds=0.1)
+    matched = TextCandidates([{"text": 9.0}], seconds=0.1)
+    run = hybrid_run("h", similar, matched, collection, alpha=alpha).run["q"]
+    assert max(run, key=run.__getitem__) == best
+
+
+def test_the_hybrid_is_neither_of_its_legs(docstrings: Path, trained: Trained) -> None:
+    result = evaluate(docstrings, [trained.model])
+    by_kind = {system.kind: system.ndcg for system in result.systems}
+    assert len({by_kind["model"], by_kind["bm25"], by_kind["hybrid"]}) == 3
+
+
+def test_ties_at_the_cut_are_broken_as_in_trec_eval() -> None:
+    documents = {f"d{number}": "" for number in range(6)}
+    collection = TestCollection("c", documents, {"q": "x"}, {"q": {"d4": 1}})
+    similar = Similarities(np.array([[1, 1, 1, 1, 1, 0]], np.float32), seconds=0.1)
+    run = vector_run("v", "model", similar, collection, k=1).run["q"]
+    assert set(run) == {"d0", "d1", "d2", "d3", "d4"}
+
+
+def test_text_search_ranks_by_words(tiny: Path) -> None:
+    collection = load_beir(tiny)
+    candidates = search_text(collection)
+    assert [max(scores, key=scores.__getitem__) for scores in candidates.found] == ["a", "b"]
+    system = candidates.run(collection)
+    assert (system.kind, list(system.run)) == ("bm25", ["q1", "q2"])
+    assert system.queries_per_second == pytest.approx(2 / candidates.seconds)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['"unclosed', "lock AND", "(", "title:lock", "+ - ~ ^ * ?", "lock\\", "'; --", "😀", "the"],
+)
+def test_any_question_may_be_asked(query: str, tmp_path: Path, trained: Trained) -> None:
+    documents = {"a": "a lock guards", "b": "the loop runs"}
+    folder = written(tmp_path / "odd", documents, {"q": query}, "q\ta\t1\n")
+    result = evaluate(folder, [trained.model])
+    assert kinds(result) == KINDS["all"]
+    assert all(0 <= system.ndcg <= 1 for system in result.systems)
+
+
+def test_documents_without_words_are_no_obstacle(tmp_path: Path, trained: Trained) -> None:
+    documents = {"a": "a lock guards", "b": "", "c": "文"}
+    folder = written(tmp_path / "odd", documents, {"q": "lock"}, "q\ta\t1\n")
+    result = evaluate(folder, [trained.model])
+    assert [system.mrr for system in result.systems] == [1.0] * 4
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_a_deep_cut_is_not_cut_short_by_the_text_search(
+    mode: Mode, tmp_path: Path, trained: Trained
+) -> None:
+    documents = {f"d{number}": f"the loop runs {number}" for number in range(150)}
+    qrels = "".join(f"q\t{name}\t1\n" for name in documents)
+    folder = written(tmp_path / "deep", documents, {"q": "loop"}, qrels)
+    (system,) = evaluate(folder, [trained.model], mode=mode, k=150).systems
+    assert system.recall == 1
+
+
+def test_the_same_seed_gives_the_same_result(docstrings: Path, trained: Trained) -> None:
+    def numbers(seed: int) -> list[tuple[object, ...]]:
+        result = evaluate(docstrings, [trained.model], seed=seed)
+        return [(s.kind, s.ndcg, s.recall, s.mrr, s.p_value) for s in result.systems]
+
+    first = numbers(1)
+    assert numbers(1) == first
+    other = numbers(2)
+    assert [row[:-1] for row in other] == [row[:-1] for row in first]
+    assert other != first
+
+
+def test_a_smaller_cut_finds_less(docstrings: Path, trained: Trained) -> None:
+    at_1 = evaluate(docstrings, [trained.model], k=1).systems
+    at_20 = evaluate(docstrings, [trained.model], k=20).systems
+    assert all(one.recall < twenty.recall for one, twenty in zip(at_1, at_20, strict=True))
+
+
+# The command
+
+
+def test_the_command_prints_the_contract_as_json(
+    docstrings: Path, trained: Trained, ragdoll: Ragdoll
+) -> None:
+    result = ragdoll("evaluate", docstrings, "--model", trained.model, "--json")
+    assert result.status == 0
+    record = result.json
+    assert {"dataset", "documents", "queries", "systems"} <= set(record)
+    assert [system["kind"] for system in record["systems"]] == KINDS["all"]
+    for system in record["systems"]:
+        assert set(system) >= {
+            *("name", "kind", "ndcg@10", "recall@10", "mrr@10", "p_value"),
+            "queries_per_second",
+        }
+    assert record["systems"][0]["p_value"] is None
+    expected = evaluate(docstrings, [trained.model]).systems
+    for system, library in zip(record["systems"], expected, strict=True):
+        assert system["ndcg@10"] == pytest.approx(library.ndcg, abs=1e-5)
+        assert system["recall@10"] == pytest.approx(library.recall, abs=1e-5)
+        assert system["mrr@10"] == pytest.approx(library.mrr, abs=1e-5)
+
+
+def test_the_cut_is_in_the_names_of_the_measures(tiny: Path, ragdoll: Ragdoll) -> None:
+    record = ragdoll("evaluate", tiny, "--mode", "text", "--k", 5, "--json").json
+    assert {"ndcg@5", "recall@5", "mrr@5"} <= set(record["systems"][0])
+
+
+def test_settings_come_from_the_file_too(
+    tiny: Path, trained: Trained, ragdoll: Ragdoll, tmp_path: Path
+) -> None:
+    file = tmp_path / "ragdoll.toml"
+    file.write_text(f"[train]\noutput = '{trained.model}'\n[evaluate]\nmode = 'vector'\nk = 3\n")
+    record = ragdoll("evaluate", tiny, "--config", file, "--json").json
+    assert [system["kind"] for system in record["systems"]] == KINDS["vector"]
+    assert "ndcg@3" in record["systems"][0]
+
+
+def test_a_person_gets_a_table(tiny: Path, trained: Trained, ragdoll: Ragdoll) -> None:
+    result = ragdoll("evaluate", tiny, "--model", trained.model)
+    assert result.status == 0
+    for word in ("nDCG@10", "distillate", "model", "BM25", "model + BM25"):
+        assert word in result.out
+
+
+def test_without_a_model_the_command_is_wrong_usage(tiny: Path, ragdoll: Ragdoll) -> None:
+    result = ragdoll("evaluate", tiny, "--json")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.splitlines()[0] == "Error: No model to evaluate."
+    assert len(result.err.splitlines()) == 2
+
+
+def test_a_folder_that_is_no_collection_fails_with_one_error(
+    docs: Path, trained: Trained, ragdoll: Ragdoll
+) -> None:
+    result = ragdoll("evaluate", docs, "--model", trained.model, "--json")
+    assert (result.status, result.out) == (1, "")
+    errors = [line for line in result.err.splitlines() if line.startswith("Error: ")]
+    assert errors == [f"Error: {docs} is not a BEIR folder: it has no corpus.jsonl."]
+    assert len(result.err.splitlines()) <= 2
+
+
+def test_a_model_that_is_not_there_fails_with_one_error(
+    tiny: Path, ragdoll: Ragdoll, tmp_path: Path
+) -> None:
+    result = ragdoll("evaluate", tiny, "--model", tmp_path / "gone", "--json")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("Error: ")
+    assert str(tmp_path / "gone") in result.err
+    assert len(result.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "option", [["--teacher", "any/teacher"], ["--model", "any"]], ids=["teacher", "model"]
+)
+def test_what_a_mode_has_no_use_for_is_refused(
+    tiny: Path, ragdoll: Ragdoll, option: list[str]
+) -> None:
+    result = ragdoll("evaluate", tiny, "--mode", "text", *option)
+    assert result.status == 2
+    assert "no place in the mode 'text'" in result.err
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_documents_are_ranked_by_the_metric_that_the_model_was_made_for(
+    metric: str, docstrings: Path, trained: Trained, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(trained.model, model, ignore=shutil.ignore_patterns("variants", "distillate"))
+    for name, change in (
+        ("ragdoll.json", {"metric": metric}),
+        ("config.json", {"normalize": False}),
+    ):
+        content = json.loads((model / name).read_text())
+        (model / name).write_text(json.dumps({**content, **change}))
+    collection = load_beir(docstrings)
+    encoder = StaticEncoder(model)
+    queries = encoder.encode(list(collection.queries.values()))
+    documents = encoder.encode(list(collection.documents.values()))
+    lengths = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(documents, axis=1)
+    expected = {
+        "cosine": queries @ documents.T / np.maximum(lengths, 1e-12),
+        "dot": queries @ documents.T,
+        "l2": -((queries[:, None, :] - documents[None, :, :]) ** 2).sum(axis=2),
+    }[metric]
+    found = static_similarities(model, collection).values
+    best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
+    rows = np.arange(len(best))
+    np.testing.assert_allclose(expected[rows, best], expected[rows, wanted], rtol=1e-4, atol=1e-5)
