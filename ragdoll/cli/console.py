@@ -1,0 +1,167 @@
+"""What the commands print: data on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.console import RenderableType
+from rich.text import Text
+
+from ragdoll.progress import Report, silent
+
+# Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file
+# name or a passage look like another.
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class _PipedConsole(RichConsole):
+    """Leaves a closed pipe to the caller, where rich would end the process with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  (called by rich while it handles BrokenPipeError)
+
+
+class Console:
+    """One command's output, as its options ask for it."""
+
+    def __init__(self, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What the encoding of the terminal or pipe lacks is spelled out.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        self._out = _PipedConsole(highlight=False, soft_wrap=True)
+        self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal; None where standard output is none."""
+        return self._out.width if self._out.is_terminal else None
+
+    def result(self, record: Mapping[str, Any], human: RenderableType | None = None) -> None:
+        """Print a result: one line of JSON, or what a person reads."""
+        if self.as_json:
+            self.json(record)
+        elif human is not None:
+            self._out.print(human)
+
+    def json(self, record: Mapping[str, Any]) -> None:
+        """Print one line of JSON, and let the reader of a pipe have it at once."""
+        content = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+        sys.stdout.write(content + "\n")
+        sys.stdout.flush()
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """Say on standard error what goes on."""
+        if not self.quiet:
+            self._err.print(Text(printable(text), style=style))
+
+    def detail(self, text: str) -> None:
+        """Say what only ``--verbose`` asks for."""
+        if self.verbose:
+            self._err.print(Text(printable(text), style="dim"))
+
+    def warning(self, text: str) -> None:
+        """Warn; ``--quiet`` does not silence warnings."""
+        self._err.print(Text.assemble(("Warning: ", "yellow"), printable(text)))
+
+    def error(self, message: str, hint: str | None = None) -> None:
+        """Say in one or two lines what is wrong and what to do."""
+        self._err.print(Text.assemble(("Error: ", "bold red"), printable(message)))
+        if hint:
+            self._err.print(Text(printable(hint), style="dim"))
+
+    def traceback(self) -> None:
+        """Print the exception that is being handled, for ``--verbose``."""
+        self._err.print_exception(show_locals=False, max_frames=20)
+
+    @contextmanager
+    def progress(self) -> Iterator[Report]:
+        """Show how far the work is, where standard error is a terminal."""
+        if self.quiet or not self._err.is_terminal:
+            yield silent
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(show_speed=True),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+        )
+        with progress:
+            task = progress.add_task("", total=None)
+            current = ""
+
+            def report(stage: str, done: int, total: int | None) -> None:
+                nonlocal current
+                if stage != current:
+                    progress.reset(task, description=stage, total=total)
+                    current = stage
+                progress.update(task, completed=done, total=total)
+
+            yield report
+
+
+class LogHandler(logging.Handler):
+    """Sends the library's warnings to the console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record as a warning."""
+        self._console.warning(record.getMessage())
+
+
+def printable(text: str) -> str:
+    """Make control and direction characters visible, so that text cannot forge the terminal."""
+    return "".join(
+        character
+        if character in "\n\t" or not (_is_control(character) or character in _DIRECTION)
+        else f"\\x{ord(character):02x}"
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """As ``printable``, with line breaks made visible too: for names."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs"}
+
+
+def silence_libraries() -> None:
+    """Keep the progress bars and notices of libraries off the terminal; must come before them."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    for name in ("model2vec", "sentence_transformers", "datasets", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,74 @@
+"""A passage for the eye: the lines that answer a query, its words marked."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from rich.text import Text
+
+from ragdoll.cli.console import printable
+
+_WORD = re.compile(r"\w+")
+_INDENT = " " * 4
+_MAX_LINES = 8
+_MAX_CHARACTERS = 600
+
+# Words too common to say what a passage is about.
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be by can do does for from has have how i in is it its of on or that "
+        "the this to was were what when where which who will with",
+    )
+)
+_ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
+
+
+def passage_view(text: str, title: str, query: str, width: int | None = None) -> Text:
+    """Indent the part of a passage that holds most of the query's words, and mark those.
+
+    The title is left out where the passage begins with it, since it stands above. Lines are broken
+    to ``width`` columns; None leaves them whole.
+    """
+    body = text.removeprefix(title).strip() if title else text.strip()
+    wanted = {_stem(word) for word in _words(query)}
+    lines = (body or text).splitlines()
+    if width is not None:
+        room = max(20, width - len(_INDENT))
+        lines = [part for line in lines for part in textwrap.wrap(line, room)]
+    shown = "\n".join(_best_lines(lines, wanted))
+    if len(shown) > _MAX_CHARACTERS:
+        shown = shown[: _MAX_CHARACTERS - 1] + "…"
+    view = Text(printable(textwrap.indent(shown, _INDENT)))
+    for match in _WORD.finditer(view.plain):
+        if _stem(match.group().lower()) in wanted:
+            view.stylize("bold yellow", match.start(), match.end())
+    return view
+
+
+def _best_lines(lines: list[str], wanted: set[str]) -> list[str]:
+    """Choose the run of lines with most of the wanted words, the earliest of equals."""
+    lines = [line for line in lines if line.strip()]
+    if len(lines) <= _MAX_LINES:
+        return lines
+    found = [{_stem(word) for word in _words(line)} & wanted for line in lines]
+    best = max(
+        range(len(lines) - _MAX_LINES + 1),
+        key=lambda start: (len(set().union(*found[start : start + _MAX_LINES])), -start),
+    )
+    chosen = lines[best : best + _MAX_LINES]
+    return [*(["…"] if best else []), *chosen, *(["…"] if best + _MAX_LINES < len(lines) else [])]
+
+
+def _words(text: str) -> list[str]:
+    words = [word.lower() for word in _WORD.findall(text)]
+    return [word for word in words if word not in _COMMON] or words
+
+
+def _stem(word: str) -> str:
+    """Cut an English ending, so that a plural or a participle is marked too."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word

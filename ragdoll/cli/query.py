@@ -1,0 +1,134 @@
+"""``ragdoll query``."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ragdoll.cli import options, records, render
+from ragdoll.cli.session import session
+from ragdoll.errors import UsageError
+
+if TYPE_CHECKING:
+    from ragdoll.cli.console import Console
+    from ragdoll.retrieval.search import Searcher
+
+
+def query(
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TEXT",
+            help="What to look for; - reads a query a line from standard input and answers with a "
+            "line of JSON each; without TEXT a prompt opens.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", "-k", metavar="K", help="Number of answers. \\[query.top_k]"),
+    ] = None,
+    mode: Annotated[
+        Literal["hybrid", "vector", "text"] | None,
+        typer.Option(help="Search by vector, by words (BM25), or both. \\[query.mode]"),
+    ] = None,
+    alpha: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0..1|auto",
+            parser=options.auto_or(float),
+            help="Weight of the vector in the hybrid mode. \\[query.alpha]",
+        ),
+    ] = None,
+    database: options.Database = None,
+    table: options.Table = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="Where the table's own model is now, if it was moved."
+        ),
+    ] = None,
+    config: options.Config = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Search a table with the very model that it was made with."""
+    given = {
+        "query.top_k": top_k,
+        "query.mode": mode,
+        "query.alpha": alpha,
+        "index.database": database,
+        "index.table": table,
+    }
+    from_stdin = text == "-"
+    with session(config, as_json or from_stdin, quiet, verbose, given) as (settings, console):
+        if text is None and not sys.stdin.isatty():
+            raise UsageError(
+                "No query is given.", hint='ragdoll query "what to look for", or - to read lines.'
+            )
+        if text is not None and not text.strip():
+            raise UsageError("The query is empty.")
+        from ragdoll.cli import settings as wanted
+        from ragdoll.retrieval.fusion import DEFAULT_ALPHA
+        from ragdoll.retrieval.search import Searcher
+        from ragdoll.retrieval.table import Database
+
+        chosen = settings.query
+        opened = Database(wanted.database(settings)).open(settings.index.table)
+        searcher = Searcher(opened, model, chosen.mode)
+        weight = DEFAULT_ALPHA if chosen.alpha == "auto" else chosen.alpha
+        for line in _queries(text, console):
+            _answer(searcher, console, line, chosen.top_k, weight)
+
+
+def _queries(text: str | None, console: "Console") -> Iterator[str]:
+    if text == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        yield from (_storable(line.strip()) for line in sys.stdin if line.strip())
+    elif text is not None:
+        yield _storable(text)
+    else:
+        yield from _prompt(console)
+
+
+def _storable(text: str) -> str:
+    """Replace bytes that are no text, which no tokenizer takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _prompt(console: "Console") -> Iterator[str]:
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (importing it gives input() history and editing)
+    console.note("An empty line ends.")
+    while True:
+        try:
+            line = _ask(console).strip()
+        except EOFError:
+            return
+        if not line:
+            return
+        yield line
+
+
+def _ask(console: "Console") -> str:
+    if console.width is not None and not console.as_json:
+        return input("query> ")
+    # Standard output is data: the prompt must not be in it.
+    sys.stderr.write("query> ")
+    sys.stderr.flush()
+    return input()
+
+
+def _answer(searcher: "Searcher", console: "Console", text: str, top_k: int, alpha: float) -> None:
+    hits = searcher.search(text, top_k, alpha)
+    console.result(
+        records.query(text, searcher.mode, hits),
+        render.hits(text, hits, searcher.table, console) if not console.as_json else None,
+    )
+    if not hits and not console.as_json:
+        console.note("Nothing found.")

@@ -1,0 +1,162 @@
+"""Results as ``--json`` prints them. The keys are a contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ragdoll.corpus.documents import Skipped
+    from ragdoll.distillation.featurize import FeaturizeResult
+    from ragdoll.distillation.train import TrainResult
+    from ragdoll.embedding.inspection import ModelFacts
+    from ragdoll.evaluation.evaluate import Evaluation
+    from ragdoll.pipeline import Plan, RunResult
+    from ragdoll.retrieval.index import IndexResult
+    from ragdoll.retrieval.inspection import TableFacts
+    from ragdoll.retrieval.search import Hit
+
+Record = dict[str, Any]
+
+
+def featurize(result: FeaturizeResult) -> Record:
+    """``featurize --json``."""
+    return {
+        "features": str(result.features),
+        "teacher": result.teacher,
+        "target": result.target,
+        "dimension": result.dimension,
+        "rows": result.rows,
+        "rows_resumed": result.rows_resumed,
+        "tokens": result.tokens,
+        "skipped": _skips(result.skipped),
+        "duplicates": result.duplicates,
+        "dtype": result.dtype,
+        "seconds": _rounded(result.seconds),
+        "rows_per_second": _rounded(result.rows_per_second),
+        "tokens_per_second": _rounded(result.tokens_per_second),
+    }
+
+
+def train(result: TrainResult) -> Record:
+    """``train --json``."""
+    return {
+        "model": str(result.model),
+        "distillate": str(result.distillate),
+        "variants": {name: str(path) for name, path in result.variants.items()},
+        "recommended": result.recommended,
+        "dimension": result.dimension,
+        "vocabulary": result.vocabulary,
+        "method": result.method,
+        "explained_variance": _rounded(result.explained_variance, 4),
+        "validation_loss": float(f"{result.validation_loss:.6g}"),
+        "heldout_agreement": _rounded(result.agreement[result.recommended], 4),
+        "agreement": {name: _rounded(value, 4) for name, value in result.agreement.items()},
+        "epochs": result.epochs,
+        "rows": result.rows,
+        "rows_skipped": result.skipped,
+        "seconds": _rounded(result.seconds),
+    }
+
+
+def index(result: IndexResult) -> Record:
+    """``index --json``."""
+    return {
+        "database": result.database,
+        "table": result.table,
+        "model": str(result.model),
+        "dimension": result.dimension,
+        "metric": result.metric,
+        "documents": result.documents,
+        "chunks": result.chunks,
+        "added": result.added,
+        "changed": result.changed,
+        "unchanged": result.unchanged,
+        "removed": result.removed,
+        "chunks_embedded": result.chunks_embedded,
+        "new_chunks": result.new_chunks,
+        "skipped": _skips(result.skipped),
+        "seconds": _rounded(result.seconds),
+    }
+
+
+def run(result: RunResult) -> Record:
+    """``run --json``."""
+    return {
+        "featurize": featurize(result.featurize) if result.featurize else None,
+        "train": train(result.train) if result.train else None,
+        "index": index(result.index),
+        "seconds": _rounded(result.seconds),
+    }
+
+
+def plan(plan: Plan) -> Record:
+    """``run --dry-run --json``."""
+    return {"featurize": plan.featurize, "train": plan.train, "index": plan.index}
+
+
+def query(text: str, mode: str, found: Sequence[Hit]) -> Record:
+    """``query --json``, a line a query."""
+    return {"query": text, "mode": mode, "hits": [_hit(hit) for hit in found]}
+
+
+def model(facts: ModelFacts) -> Record:
+    """``inspect-model --json``."""
+    return {**asdict(facts), "path": str(facts.path)}
+
+
+def table(facts: TableFacts) -> Record:
+    """``inspect-model --database --json``."""
+    return {
+        "database": facts.database,
+        "table": facts.table,
+        "chunks": facts.chunks,
+        "agrees": facts.agrees,
+        "problem": facts.problem.message if facts.problem else None,
+        "model": str(facts.model.path) if facts.model else facts.state.model,
+        **{k: v for k, v in asdict(facts.identity).items() if k != "model"},
+        "roots": [root["path"] for root in facts.state.roots.values()],
+        "new_chunks": facts.state.new_chunks,
+    }
+
+
+def evaluation(result: Evaluation) -> Record:
+    """``evaluate --json``."""
+    return {
+        "dataset": result.dataset,
+        "documents": result.documents,
+        "queries": result.queries,
+        "k": result.k,
+        "seed": result.seed,
+        "systems": [
+            {
+                "name": system.name,
+                "kind": system.kind,
+                f"ndcg@{result.k}": _rounded(system.ndcg, 6),
+                f"recall@{result.k}": _rounded(system.recall, 6),
+                f"mrr@{result.k}": _rounded(system.mrr, 6),
+                "p_value": None if system.p_value is None else _rounded(system.p_value, 6),
+                "queries_per_second": _rounded(system.queries_per_second),
+            }
+            for system in result.systems
+        ],
+    }
+
+
+def _hit(hit: Hit) -> Record:
+    record = asdict(hit)
+    record["metadata"] = json.loads(hit.metadata) if hit.metadata else {}
+    for name in ("score", "vector_score", "text_score"):
+        if record[name] is not None:
+            record[name] = _rounded(record[name], 6)
+    return record
+
+
+def _skips(items: Sequence[Skipped]) -> list[Record]:
+    return [{"path": item.path, "reason": item.reason} for item in items]
+
+
+def _rounded(value: float, digits: int = 3) -> float:
+    return round(float(value), digits)

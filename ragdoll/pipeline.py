@@ -1,0 +1,292 @@
+"""The whole way at once: which of featurize, train and index are needed, and calling those.
+
+A model that is there is kept until a setting that it depends on changes or it is asked to go. A new
+model is trained beside the old one; table and model then change places together, so that queries
+always find a table and its own model.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ragdoll.corpus.documents import Corpus
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.featurize import (
+    FeaturizeResult,
+    FeaturizeSettings,
+    differences,
+    featurize,
+)
+from ragdoll.distillation.model_folder import beside, refuse_foreign
+from ragdoll.distillation.model_folder import replace as replace_folder
+from ragdoll.distillation.train import TrainResult, TrainSettings, train
+from ragdoll.embedding.fingerprint import weights_fingerprint
+from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import identify
+from ragdoll.embedding.lookup import find_model
+from ragdoll.errors import CorpusChangedError, ModelError
+from ragdoll.progress import Report, silent
+from ragdoll.retrieval.index import IndexResult, IndexSettings, differing, index, table_identity
+from ragdoll.retrieval.table import Database, Table
+
+_WITH_MODEL = "all documents, with the new model"
+_WHAT_CHANGED = "new and changed documents only"
+_ASKED_FOR = "all documents, asked for by --overwrite"
+
+Announce = Callable[[str, str], None]
+"""Called as ``announce(stage, why)`` before a stage runs, or where it is left out."""
+
+
+def unannounced(stage: str, why: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages to run. Each holds the reason, or None where the stage is not needed.
+
+    ``index`` is always needed; it says what of the table. ``model_is_ready`` says that an earlier
+    run finished the new model, which only has to come into use.
+    """
+
+    featurize: str | None
+    train: str | None
+    index: str
+    model_is_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What each stage did; None where it was not needed."""
+
+    featurize: FeaturizeResult | None
+    train: TrainResult | None
+    index: IndexResult
+    seconds: float
+
+
+def run(
+    corpus: Corpus,
+    documents: Corpus,
+    featurize_settings: FeaturizeSettings,
+    train_settings: TrainSettings,
+    index_settings: IndexSettings,
+    retrain: bool = False,
+    restart: bool = False,
+    overwrite: bool = False,
+    trust_remote_code: bool = False,
+    report: Report = silent,
+    announce: Announce = unannounced,
+) -> RunResult:
+    """Run what is needed so that the table holds ``documents`` and its model knows ``corpus``.
+
+    ``retrain`` trains although nothing changed, ``restart`` makes the features anew for that, and
+    ``overwrite`` builds the table anew.
+
+    Raises:
+        RagdollError: as the stages do.
+    """
+    started = time.perf_counter()
+    output = train_settings.output
+    pending = _pending(output)
+    _finish_exchange(output, pending, index_settings)
+
+    plan = plan_stages(
+        corpus, featurize_settings, train_settings, index_settings, retrain, restart, overwrite
+    )
+    featurized = trained = None
+    model = output
+    if plan.model_is_ready:
+        model = pending
+    elif plan.train:
+        refuse_foreign(output)
+        model = pending if output.exists() else output
+        if plan.featurize:
+            announce("featurize", plan.featurize)
+            featurized = _featurize(corpus, featurize_settings, restart, trust_remote_code, report)
+        announce("train", plan.train)
+        trained = train(
+            replace(train_settings, output=model),
+            trust_remote_code=trust_remote_code,
+            report=report,
+            replaces=output,
+        )
+    else:
+        announce("train", "not needed: the model is up to date")
+
+    settings = replace(index_settings, model=model, model_moves_to=output)
+    rebuild = _ASKED_FOR if overwrite else _reason_to_rebuild(settings)
+    announce("index", rebuild or _WHAT_CHANGED)
+    indexed = index(documents, settings, overwrite=rebuild is not None, report=report)
+    _finish_exchange(output, pending, index_settings)
+    if _provenance(pending) is not None:
+        # Left by a run that was given up for other settings.
+        shutil.rmtree(pending)
+    return RunResult(
+        featurize=featurized,
+        train=trained,
+        index=replace(indexed, model=output),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def plan_stages(
+    corpus: Corpus,
+    featurize_settings: FeaturizeSettings,
+    train_settings: TrainSettings,
+    index_settings: IndexSettings,
+    retrain: bool = False,
+    restart: bool = False,
+    overwrite: bool = False,
+) -> Plan:
+    """Decide from what is on disk which stages are needed, and why."""
+    output = train_settings.output
+    reason = _reason_to_train(featurize_settings, train_settings)
+    if restart:
+        return Plan("asked for by --restart", reason or "the features are made anew", _WITH_MODEL)
+    if reason and not retrain and _is_current(_pending(output), featurize_settings, train_settings):
+        return Plan(None, None, _WITH_MODEL, model_is_ready=True)
+    if reason is None and retrain:
+        reason = "asked for by --retrain"
+    if reason:
+        return Plan(_reason_to_featurize(corpus, featurize_settings), reason, _WITH_MODEL)
+    if overwrite:
+        return Plan(None, None, _ASKED_FOR)
+    rebuild = _reason_to_rebuild(replace(index_settings, model=output))
+    return Plan(None, None, rebuild or _WHAT_CHANGED)
+
+
+def _pending(output: Path) -> Path:
+    """Where a new model waits until the table is its own."""
+    return beside(output, "next")
+
+
+def _featurize(
+    corpus: Corpus,
+    settings: FeaturizeSettings,
+    restart: bool,
+    trust_remote_code: bool,
+    report: Report,
+) -> FeaturizeResult:
+    """Make features; from the beginning where what is there is of no use."""
+    restart = restart or _must_restart(corpus, settings)
+    try:
+        return featurize(corpus, settings, restart, trust_remote_code, report)
+    except CorpusChangedError:
+        return featurize(corpus, settings, True, trust_remote_code, report)
+
+
+def _reason_to_train(
+    featurize_settings: FeaturizeSettings, train_settings: TrainSettings
+) -> str | None:
+    provenance = _provenance(train_settings.output)
+    if provenance is None:
+        return "there is no model yet"
+    return "; ".join(_changes(provenance, featurize_settings, train_settings)) or None
+
+
+def _reason_to_featurize(corpus: Corpus, settings: FeaturizeSettings) -> str | None:
+    manifest = FeaturesFolder(settings.output).manifest()
+    if manifest is None:
+        return "there are no features yet"
+    changed = differences(manifest.settings, _wanted(settings))
+    if changed:
+        return "; ".join(changed)
+    if not manifest.complete:
+        return f"an earlier run ended after {manifest.rows} passages"
+    signature = corpus.signature()
+    if signature is None or manifest.facts.get("signature") != signature:
+        return "the corpus may have changed"
+    return None
+
+
+def _must_restart(corpus: Corpus, settings: FeaturizeSettings) -> bool:
+    """Whether the features that are there are of no use to the corpus and settings of now."""
+    manifest = FeaturesFolder(settings.output).manifest()
+    if manifest is None:
+        return False
+    if differences(manifest.settings, _wanted(settings)):
+        return True
+    signature = corpus.signature()
+    # Where there is none, only reading tells whether the corpus changed: featurize does.
+    return signature is not None and manifest.facts.get("signature") != signature
+
+
+def _is_current(
+    folder: Path, featurize_settings: FeaturizeSettings, train_settings: TrainSettings
+) -> bool:
+    provenance = _provenance(folder)
+    return provenance is not None and not _changes(provenance, featurize_settings, train_settings)
+
+
+def _changes(
+    provenance: dict[str, Any],
+    featurize_settings: FeaturizeSettings,
+    train_settings: TrainSettings,
+) -> list[str]:
+    return differences(provenance.get("features", {}), _wanted(featurize_settings)) + differences(
+        provenance.get("settings", {}), train_settings.wanted()
+    )
+
+
+def _wanted(settings: FeaturizeSettings) -> dict[str, Any]:
+    """The wanted features; with the teacher's fingerprint where the teacher is on this machine."""
+    wanted = settings.wanted()
+    path = find_model(settings.teacher)
+    if path is not None:
+        wanted["teacher_fingerprint"] = weights_fingerprint(open_folder(path))
+    return wanted
+
+
+def _provenance(folder: Path) -> dict[str, Any] | None:
+    if not folder.is_dir():
+        return None
+    try:
+        return open_folder(folder).provenance
+    except ModelError:
+        return None
+
+
+def _reason_to_rebuild(settings: IndexSettings) -> str | None:
+    """Why the table must be built as a whole; None where it can be brought up to date."""
+    table = _table(settings)
+    if table is None:
+        return "there is no table yet"
+    changed = differing(table, table_identity(identify(settings.model), settings))
+    return "; ".join(changed) or None
+
+
+def _finish_exchange(output: Path, pending: Path, settings: IndexSettings) -> None:
+    """Put a new model in the place of the old one, once the table is the new model's.
+
+    Until then the table names the new model where it is pending, and where it will be; whichever
+    of these steps a crash leaves undone, a query finds the model, and the next run ends the rest.
+    """
+    table = _table(settings)
+    if table is None:
+        return
+    if pending.is_dir() and _fingerprint(pending) == table.identity.fingerprint:
+        replace_folder(output, pending)
+    here = str(output.absolute())
+    if table.state.model != here and _fingerprint(output) == table.identity.fingerprint:
+        table.write_state(replace(table.state, model=here))
+
+
+def _fingerprint(folder: Path) -> str | None:
+    try:
+        return identify(folder).fingerprint
+    except ModelError:
+        return None
+
+
+def _table(settings: IndexSettings) -> Table | None:
+    """Open the table; None where there is none yet. A table of another tool's is an error."""
+    if "://" not in settings.database and not Path(settings.database).is_dir():
+        return None
+    database = Database(settings.database)
+    return database.open(settings.table) if database.has(settings.table) else None

@@ -1,0 +1,167 @@
+"""The contract of the command line: names, options, streams and exit status."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ragdoll as package
+from ragdoll.cli import session as session_module
+from ragdoll.cli.console import one_line, printable
+from tests.conftest import Ragdoll
+
+COMMON = {"--config", "--json", "--quiet", "--verbose"}
+OPTIONS = {
+    "featurize": "--teacher --output --max-means --batch-size --text-key --dataset-name "
+    "--dataset-split --streaming --no-streaming --target --device --dtype --restart --no-ignore "
+    "--trust-remote-code",
+    "train": "--features --teacher --output --method --pca-dims --vocab-size --batch-size --lr "
+    "--patience --epochs --seed --device --save-dtype --trust-remote-code",
+    "index": "--model --embedding-model-name --database --vector-data-dir --docs --docs-folder "
+    "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
+    "query": "--database --table --top-k --mode --alpha --model",
+    "inspect-model": "--database --table",
+    "evaluate": "--model --teacher --mode --k --seed",
+    "run": "--retrain --restart --overwrite --dry-run --teacher --features --target --max-means "
+    "--model --method --pca-dims --vocab-size --lr --patience --epochs --seed --save-dtype "
+    "--database --table --metric --chunk-size --docs --text-key --dataset-name --dataset-split "
+    "--streaming --no-ignore --device --dtype --trust-remote-code",
+}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_every_option_of_the_contract_is_there(command: str) -> None:
+    from typer.main import get_command
+
+    from ragdoll.cli import app
+
+    parameters = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    there = {name for option in parameters for name in (*option.opts, *option.secondary_opts)}
+    assert there >= COMMON | set(OPTIONS[command].split())
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_every_option_has_a_help_text(command: str) -> None:
+    from typer.main import get_command
+
+    from ragdoll.cli import app
+
+    for option in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+        assert getattr(option, "help", None), f"{command} {option.name}"
+
+
+def test_help_tells_the_precedence(ragdoll: Ragdoll) -> None:
+    text = " ".join(ragdoll("--help").out.split())
+    assert "RAGDOLL_<SECTION>_<KEY>" in text
+    assert "ragdoll.toml" in text
+
+
+def test_version(ragdoll: Ragdoll) -> None:
+    assert ragdoll("--version").out == f"ragdoll {package.__version__}\n"
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ragdoll", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("ragdoll ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["query", "x", "--no-such-option"], ["no-such-command"], ["query", "x", "--mode", "both"]],
+    ids=["option", "command", "choice"],
+)
+def test_wrong_usage_exits_with_2_and_prints_nothing_on_stdout(
+    ragdoll: Ragdoll, arguments: list[str]
+) -> None:
+    result = ragdoll(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err
+
+
+def test_wrong_configuration_exits_with_2(ragdoll: Ragdoll) -> None:
+    Path("ragdoll.toml").write_text("[query]\ntop_q = 3\n")
+    result = ragdoll("query", "x", "--json")
+    assert (result.status, result.out) == (2, "")
+    assert "Did you mean top_k?" in result.err
+
+
+def test_failed_work_exits_with_1_in_two_lines(ragdoll: Ragdoll) -> None:
+    result = ragdoll("query", "x", "--database", "typo", "--json")
+    assert (result.status, result.out) == (1, "")
+    assert len(result.err.splitlines()) <= 2
+    assert not Path("typo").exists()
+
+
+def test_verbose_says_where_each_value_came_from(
+    ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("ragdoll.toml").write_text("[query]\ntop_k = 3\n")
+    monkeypatch.setenv("RAGDOLL_QUERY_MODE", "text")
+    result = ragdoll("query", "x", "--table", "t", "--verbose")
+    lines = result.err.splitlines()
+    assert f"query.top_k = 3  ({Path('ragdoll.toml').resolve()})" in lines
+    assert "query.mode = text  (variable RAGDOLL_QUERY_MODE)" in lines
+    assert "index.table = t  (option)" in lines
+    assert "query.alpha = auto  (default)" in lines
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A database whose opening can be made to fail in any way."""
+    import ragdoll.retrieval.table as table
+
+    def fail(error: BaseException) -> None:
+        def raised(*arguments: object, **options: object) -> None:
+            raise error
+
+        monkeypatch.setattr(table.Database, "__init__", raised)
+
+    return fail  # type: ignore[return-value]
+
+
+def test_a_defect_is_one_line_without_a_traceback(ragdoll: Ragdoll, failing: object) -> None:
+    failing(TypeError("boom"))  # type: ignore[operator]
+    result = ragdoll("query", "x")
+    assert result.status == 1
+    assert "Unexpected TypeError: boom" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_verbose_shows_the_traceback(ragdoll: Ragdoll, failing: object) -> None:
+    failing(TypeError("boom"))  # type: ignore[operator]
+    assert "Traceback" in ragdoll("query", "x", "--verbose").err
+
+
+def test_an_interruption_exits_with_130(ragdoll: Ragdoll, failing: object) -> None:
+    failing(KeyboardInterrupt())  # type: ignore[operator]
+    result = ragdoll("query", "x")
+    assert result.status == 130
+    assert "Interrupted" in result.err
+
+
+def test_a_system_error_names_the_file(ragdoll: Ragdoll, failing: object) -> None:
+    failing(OSError(28, "No space left on device", "somewhere"))  # type: ignore[operator]
+    result = ragdoll("query", "x")
+    assert result.status == 1
+    assert "somewhere: No space left on device" in result.err
+
+
+def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("ragdoll.anything")
+    with session_module.session(None, False, False, False, {}):
+        logger.warning("%d of %d", 1, 2)
+    logger.warning("not said")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "Warning: 1 of 2\n")
+
+
+def test_what_could_forge_the_terminal_is_made_visible() -> None:
+    assert printable("a\x1b[31mb\u202ec\nd") == "a\\x1b[31mb\\x202ec\nd"
+    assert one_line("a\nb") == "a\\nb"
+    assert printable("naïve 日本語 – ok") == "naïve 日本語 – ok"

@@ -1,0 +1,293 @@
+"""``ragdoll run``: all that is needed, and nothing that is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ragdoll import pipeline
+from ragdoll.embedding.identity import identify
+from ragdoll.retrieval.search import Searcher
+from ragdoll.retrieval.table import Database
+from tests.conftest import Ragdoll, Result
+
+SETTINGS = """
+[teacher]
+model = "{teacher}"
+dtype = "float32"
+[corpus]
+path = "python:asyncio"
+[featurize]
+max_means = 150
+[train]
+pca_dims = 16
+epochs = 1
+[index]
+docs = "docs"
+"""
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def docs() -> Path:
+    """What is searched, in the current folder."""
+    folder = Path("docs")
+    folder.mkdir(exist_ok=True)
+    (folder / "loop.md").write_text("# Timers\n\nCall a function after a delay with call_later.\n")
+    (folder / "locks.txt").write_text("A lock guards a shared resource between tasks.\n")
+    return folder
+
+
+@pytest.fixture
+def run(ragdoll: Ragdoll, small_teacher: Path, docs: Path) -> Run:
+    """Run the whole way in the current folder, by a ragdoll.toml in it; JSON comes back."""
+    Path("ragdoll.toml").write_text(SETTINGS.format(teacher=small_teacher))
+
+    def call(*arguments: object) -> Result:
+        result = ragdoll("run", "--json", *arguments)
+        assert result.status == 0, result.err
+        return result
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the folder of the first run is kept, for the others to begin with."""
+    return tmp_path_factory.mktemp("first") / "run"
+
+
+@pytest.fixture
+def finished(run: Run, first_run: Path, docs: Path) -> Run:
+    """A folder in which everything was run once: a copy, which is as good as the original."""
+    if first_run.is_dir():
+        shutil.rmtree(docs)
+        shutil.copytree(first_run, ".", dirs_exist_ok=True)
+    else:
+        run()
+        shutil.copytree(".", first_run)
+    return run
+
+
+def stages(result: Result) -> list[str]:
+    """The stages that did something."""
+    record = result.json
+    index = record["index"]
+    done = [name for name in ("featurize", "train") if record[name]]
+    if record["featurize"] and record["featurize"]["rows_resumed"] == record["featurize"]["rows"]:
+        done.remove("featurize")
+    if index["chunks_embedded"] == index["chunks"]:
+        done.append("rebuild")
+    elif index["added"] or index["changed"] or index["removed"]:
+        done.append("update")
+    return done
+
+
+def answer(text: str = "call a function after a delay") -> str:
+    table = Database(".ragdoll/lancedb").open("documents")
+    return Searcher(table).search(text, 1)[0].source
+
+
+def test_the_first_run_does_everything(run: Run) -> None:
+    result = run()
+    assert stages(result) == ["featurize", "train", "rebuild"]
+    assert answer() == "loop.md"
+    assert not list(Path(".ragdoll").glob(".model.*"))
+
+
+def test_a_second_run_does_nothing_and_says_so(finished: Run, ragdoll: Ragdoll) -> None:
+    assert stages(finished()) == []
+    result = ragdoll("run")
+    assert "Nothing to do" in result.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--target", "sentence", ["featurize", "train", "rebuild"]),
+        ("--max-means", 140, ["featurize", "train", "rebuild"]),
+        ("--pca-dims", 12, ["train", "rebuild"]),
+        ("--seed", 7, ["train", "rebuild"]),
+        ("--chunk-size", 16, ["rebuild"]),
+        ("--metric", "dot", ["rebuild"]),
+    ],
+)
+def test_a_changed_setting_runs_what_depends_on_it_and_no_more(
+    finished: Run, option: str, value: object, expected: list[str]
+) -> None:
+    result = finished(option, value)
+    assert stages(result) == expected
+    assert option.removeprefix("--").replace("-", "_") in result.err
+    assert stages(finished(option, value)) == []
+
+
+def test_another_teacher_or_corpus_starts_from_the_beginning(
+    finished: Run, small_teacher: Path
+) -> None:
+    text = SETTINGS.format(teacher=small_teacher).replace("asyncio", "unittest")
+    Path("ragdoll.toml").write_text(text)
+    assert stages(finished()) == ["featurize", "train", "rebuild"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("query.top_k", 3), ("query.mode", "text"), ("featurize.batch_size", 4)]
+)
+def test_a_setting_that_nothing_depends_on_runs_nothing(
+    finished: Run, monkeypatch: pytest.MonkeyPatch, setting: str, value: object
+) -> None:
+    monkeypatch.setenv("RAGDOLL_" + setting.replace(".", "_").upper(), str(value))
+    assert stages(finished()) == []
+
+
+def test_new_documents_are_indexed_with_the_model_that_is_there(finished: Run, docs: Path) -> None:
+    (docs / "new.txt").write_text("Semaphores bound how many tasks run at once.")
+    (docs / "locks.txt").unlink()
+    result = finished()
+    assert stages(result) == ["update"]
+    index = result.json["index"]
+    assert (index["added"], index["removed"], index["new_chunks"]) == (1, 1, 1)
+    assert answer("semaphores bound tasks") == "new.txt"
+
+
+def test_retrain_without_a_change_ends_with_the_same_model_and_table(finished: Run) -> None:
+    assert stages(finished("--retrain")) == ["train"]
+
+
+def test_restart_makes_the_features_anew(finished: Run) -> None:
+    assert stages(finished("--restart")) == ["featurize", "train"]
+
+
+def test_overwrite_builds_the_table_anew(finished: Run) -> None:
+    assert stages(finished("--overwrite")) == ["rebuild"]
+
+
+def test_retrain_learns_from_what_is_new(run: Run, docs: Path) -> None:
+    for number in range(40):
+        (docs / f"{number}.txt").write_text(f"Task number {number} waits for task {number + 1}.")
+    run(docs, "--pca-dims", 4)
+    (docs / "new.txt").write_text("Semaphores bound how many tasks run at once.")
+    result = run(docs, "--pca-dims", 4, "--retrain")
+    assert stages(result) == ["featurize", "train", "rebuild"]
+    assert result.json["featurize"]["rows"] == 43
+    assert result.json["index"]["new_chunks"] == 0
+
+
+def test_dry_run_says_what_would_run_and_why(finished: Run, ragdoll: Ragdoll) -> None:
+    plan = ragdoll("run", "--dry-run", "--json", "--pca-dims", 12).json
+    assert plan["featurize"] is None
+    assert "pca_dims was 16, now 12" in plan["train"]
+    assert "new model" in plan["index"]
+    plan = ragdoll("run", "--dry-run", "--json", "--chunk-size", 16).json
+    assert (plan["train"], plan["index"]) == (None, "chunk_size was 256, now 16")
+    assert stages(finished()) == []
+
+
+def test_documents_on_the_command_line_are_learned_from_and_searched(run: Run, docs: Path) -> None:
+    for number in range(40):
+        (docs / f"{number}.txt").write_text(f"Task number {number} waits for task {number + 1}.")
+    result = run(docs, "--pca-dims", 4)
+    assert result.json["featurize"]["rows"] == result.json["index"]["chunks"] == 42
+
+
+def test_while_a_new_model_is_trained_queries_find_the_old_pair(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = identify(Path(".ragdoll/model")).fingerprint
+    index = pipeline.index
+
+    def observed(*arguments: object, **options: object) -> object:
+        assert Path(".ragdoll/.model.ragdoll-next").is_dir()
+        assert identify(Path(".ragdoll/model")).fingerprint == before
+        assert answer() == "loop.md"
+        result = index(*arguments, **options)  # type: ignore[arg-type]
+        # The new table is there, the folders have not changed places yet.
+        assert answer() == "loop.md"
+        return result
+
+    monkeypatch.setattr(pipeline, "index", observed)
+    finished("--pca-dims", 12)
+    assert identify(Path(".ragdoll/model")).fingerprint != before
+    assert answer() == "loop.md"
+
+
+@pytest.mark.parametrize("moment", ["after train", "after index", "between the renames"])
+def test_a_run_that_dies_leaves_a_pair_and_the_next_one_ends_the_work(
+    finished: Run, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*arguments: object, **options: object) -> None:
+        raise PowerCut
+
+    rename = Path.rename
+
+    def cut_at_the_second(self: Path, target: Path) -> Path:
+        if self.name == ".model.ragdoll-next":
+            raise PowerCut
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        if moment == "after train":
+            patch.setattr(pipeline, "index", cut)
+        elif moment == "after index":
+            patch.setattr(pipeline, "replace_folder", cut)
+        else:
+            patch.setattr(Path, "rename", cut_at_the_second)
+        with pytest.raises(PowerCut):
+            finished("--pca-dims", 12)
+    assert answer() == "loop.md"
+    result = finished("--pca-dims", 12)
+    assert result.json["train"] is None
+    assert answer() == "loop.md"
+    assert identify(Path(".ragdoll/model")).dimension == 12
+    assert not list(Path(".ragdoll").glob(".model.*"))
+    assert stages(finished("--pca-dims", 12)) == []
+
+
+def test_a_model_that_was_given_up_does_not_stay_behind(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*arguments: object, **options: object) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "index", cut)
+        with pytest.raises(PowerCut):
+            finished("--pca-dims", 12)
+    assert Path(".ragdoll/.model.ragdoll-next").is_dir()
+    assert stages(finished()) == []
+    assert not Path(".ragdoll/.model.ragdoll-next").exists()
+
+
+def test_a_table_of_another_tool_is_not_replaced(run: Run, ragdoll: Ragdoll) -> None:
+    import lancedb
+
+    table = lancedb.connect(".ragdoll/lancedb").create_table("documents", [{"a": 1}])
+    result = ragdoll("run")
+    assert result.status == 1
+    assert "not made by ragdoll" in result.err
+    assert table.count_rows() == 1
+
+
+def test_places_that_do_not_fit_together_are_refused(run: Run, ragdoll: Ragdoll) -> None:
+    with Path("ragdoll.toml").open("a") as settings:
+        settings.write('model = "elsewhere"\n')
+    result = ragdoll("run")
+    assert result.status == 2
+    assert "index.model" in result.err
+
+
+def test_progress_of_the_stages_goes_to_standard_error(run: Run) -> None:
+    result = run()
+    assert json.loads(result.out)
+    for stage in ("featurize", "train", "index"):
+        assert stage in result.err
