@@ -1,0 +1,163 @@
+"""The house: which room may know of which, and what a command may load."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ragdoll
+from tests.conftest import Trained
+
+PACKAGE = Path(ragdoll.__file__).parent
+
+# Each room may import itself and those below it; those of one line do not know of each other.
+ROOMS = [
+    {"__main__"},
+    {"cli"},
+    {"pipeline", "config"},
+    {"evaluation"},
+    {"retrieval", "distillation"},
+    {"corpus", "embedding"},
+    {"errors", "progress", "__init__"},
+]
+LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
+# Heavy or optional libraries, and the only rooms that may name them.
+OWNERS = {
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "lancedb": {"retrieval"},
+    "torch": {"distillation"},
+    "sentence_transformers": {"distillation"},
+    "transformers": {"distillation"},
+    "sklearn": {"distillation"},
+    "tokenlearn": {"distillation"},
+    "datasets": {"corpus"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    part = path.relative_to(PACKAGE).parts[0]
+    return part.removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = room_of(path)
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] != "ragdoll" or len(parts) < 2 or parts[1] not in LEVEL:
+            continue
+        other = parts[1]
+        assert other == own or LEVEL[other] > LEVEL[own], f"{own} must not know of {other}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_library_is_named_only_in_its_room(path: Path) -> None:
+    for name in imports_of(path):
+        owners = OWNERS.get(name.split(".")[0])
+        assert owners is None or room_of(path) in owners, f"{path} imports {name}"
+
+
+def test_only_the_command_line_knows_the_configuration() -> None:
+    for path in modules():
+        if any(name.startswith("ragdoll.config") for name in imports_of(path)):
+            assert room_of(path) in {"cli", "config"}, path
+
+
+def test_the_errors_import_nothing() -> None:
+    assert imports_of(PACKAGE / "errors.py") == set()
+
+
+def test_files_stay_readable_at_one_sitting() -> None:
+    too_long = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in modules()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    }
+    assert not too_long
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Run a command in a process of its own; return the top-level modules it loaded."""
+    code = (
+        "import json, sys\n"
+        "from ragdoll.cli import app\n"
+        "status = 0\n"
+        "try:\n"
+        "    app(sys.argv[1:])\n"
+        "except SystemExit as end:\n"
+        "    status = end.code or 0\n"
+        "names = sorted({name.partition('.')[0] for name in sys.modules})\n"
+        "print(json.dumps([status, names]), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    status, names = json.loads(done.stderr.splitlines()[-1])
+    assert status == 0, done.stderr
+    return set(names)
+
+
+HEAVY = {"torch", "transformers", "sklearn", "datasets", "sentence_transformers", "tokenlearn"}
+
+
+@pytest.mark.parametrize("command", ["", "run", "featurize", "query", "inspect-model"])
+def test_help_loads_nothing_heavy(command: str) -> None:
+    loaded = loaded_by(*([command] if command else []), "--help")
+    assert loaded.isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers"})
+
+
+def test_version_loads_nothing_heavy() -> None:
+    assert loaded_by("--version").isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow"})
+
+
+def test_searching_never_loads_what_only_training_needs(
+    trained: Trained, docs: Path, tmp_path: Path
+) -> None:
+    database = str(tmp_path / "db")
+    indexed = loaded_by("index", str(docs), "--model", str(trained.model), "--database", database)
+    assert "lancedb" in indexed
+    assert indexed.isdisjoint(HEAVY)
+    asked = loaded_by("query", "a timer", "--database", database, "--quiet")
+    assert asked.isdisjoint(HEAVY)
+    inspected = loaded_by("inspect-model", str(trained.model), "--database", database)
+    assert inspected.isdisjoint(HEAVY)
+
+
+def test_importing_any_module_prints_nothing() -> None:
+    names = [
+        ".".join(["ragdoll", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        )
+        for path in modules()
+        if path.name != "__main__.py"
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:ragdoll", "-c", code, *names],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,0 +1,60 @@
+"""The shipped configuration, with the real teacher, from the first command to an answer."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ragdoll
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped file in an empty folder; of the standard library a part, and a short training."""
+    shutil.copy(ROOT / "ragdoll.toml", "ragdoll.toml")
+    text = Path("ragdoll.toml").read_text()
+    parts = '["python:asyncio", "python:threading", "python:sched", "python:json"]'
+    Path("ragdoll.toml").write_text(text.replace('"python:stdlib"', parts))
+    monkeypatch.setenv("RAGDOLL_TRAIN_EPOCHS", "4")
+
+
+def test_it_finds_what_runs_a_function_after_a_delay(shipped: None, ragdoll: Ragdoll) -> None:
+    done = ragdoll("run", "--json")
+    assert done.status == 0, done.err
+    agreement = done.json["train"]["agreement"]
+    assert done.json["train"]["heldout_agreement"] > agreement["distillate"]
+    answer = ragdoll("query", "run a function after a delay", "--json")
+    titles = [hit["title"] for hit in answer.json["hits"][:5]]
+    assert any(title.startswith(("threading.Timer", "sched")) for title in titles)
+
+
+def test_the_readme_lists_every_setting() -> None:
+    from ragdoll import config
+
+    readme = (ROOT / "README.md").read_text()
+    for name, _, _ in config.load(ROOT / "ragdoll.toml").rows():
+        section, key = name.split(".")
+        line = next(line for line in readme.splitlines() if line.startswith(f"| `[{section}]`"))
+        assert f"`{key}`" in line, name
+
+
+def test_every_command_of_the_readme_parses() -> None:
+    from typer.main import get_command
+
+    from ragdoll.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    readme = (ROOT / "README.md").read_text()
+    for command in commands:
+        assert f"### {command}" in readme
+
+
+def test_ci_runs_the_line_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text().splitlines()
+    lines = [line for line in readme if line.startswith("python3 ") and line.endswith("pytest")]
+    assert len(lines) == 1
+    assert "grep -m1 '^python3 .*pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
