@@ -4,16 +4,43 @@ Nothing heavy is imported here or at the top of a command's module, so that ``ra
 shell completion answer at once.
 """
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ragdoll import __version__
 from ragdoll.cli import evaluate, featurize, index, inspect_model, query, run, train
+from ragdoll.cli.console import Console
+from ragdoll.cli.session import WRONG_USAGE
+
+# Typer has its own copy of click since 0.26 and names only this child of the class.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class _Commands(TyperGroup):
+    """Says what is wrong with a command line in two lines, as all other errors are said."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Parse and run; see ``TyperGroup.main``."""
+        alone = options.pop("standalone_mode", True)
+        options["standalone_mode"] = False
+        if not alone:
+            return super().main(*args, **options)
+        try:
+            status = super().main(*args, **options)
+        except _UsageError as error:
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context else "ragdoll"
+            Console().error(error.format_message(), hint=f"See {path} --help.")
+            sys.exit(WRONG_USAGE)
+        sys.exit(status if isinstance(status, int) else 0)
+
 
 app = typer.Typer(
     name="ragdoll",
-    no_args_is_help=True,
+    cls=_Commands,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,14 +56,18 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def ragdoll(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  (its callback prints and ends)
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Train a small, fast embedding model on your own documents, and search them with it."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(WRONG_USAGE)
 
 
 app.command("run")(run.run)

@@ -56,7 +56,10 @@ def open_folder(path: Path) -> ModelFolder:
         ModelError: no such folder, no model in it, a damaged file, or weights only as a pickle.
     """
     if not path.is_dir():
-        raise ModelError(f"No model folder at {path}.")
+        raise ModelError(
+            f"No model folder at {path}.",
+            hint="Train one: ragdoll run DOCS, or name another.",
+        )
     config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
     provenance_file = path / PROVENANCE_FILE
     provenance = read_json(provenance_file) if provenance_file.is_file() else None

@@ -81,7 +81,15 @@ def test_wrong_usage_exits_with_2_and_prints_nothing_on_stdout(
 ) -> None:
     result = ragdoll(*arguments)
     assert (result.status, result.out) == (2, "")
-    assert result.err
+    first, second = result.err.splitlines()
+    assert first.startswith("Error: ")
+    assert second.startswith("See ragdoll")
+
+
+def test_no_command_shows_the_help(ragdoll: Ragdoll) -> None:
+    result = ragdoll()
+    assert result.status == 2
+    assert "inspect-model" in result.out
 
 
 def test_wrong_configuration_exits_with_2(ragdoll: Ragdoll) -> None:
