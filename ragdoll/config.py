@@ -221,7 +221,7 @@ def _find(file: Path | None) -> Path | None:
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
     except OSError as error:

@@ -58,6 +58,8 @@ def evaluate(
         from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 
         chosen = settings.evaluate
+        if teacher is None and (device or dtype or trust_remote_code):
+            raise UsageError("--device, --dtype and --trust-remote-code are for --teacher.")
         if model and chosen.mode == "text":
             raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
         default = Path(settings.train.output)

@@ -70,6 +70,11 @@ def query(
             raise UsageError(
                 "No query is given.", hint='ragdoll query "what to look for", or - to read lines.'
             )
+        if alpha is not None and settings.query.mode != "hybrid":
+            raise UsageError(
+                f"--alpha has no meaning in the mode '{settings.query.mode}'.",
+                hint="It weighs the vector in the mode hybrid.",
+            )
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         from ragdoll.cli import settings as wanted

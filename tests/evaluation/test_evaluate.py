@@ -391,3 +391,9 @@ def test_documents_are_ranked_by_the_metric_that_the_model_was_made_for(
     best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
     rows = np.arange(len(best))
     np.testing.assert_allclose(expected[rows, best], expected[rows, wanted], rtol=1e-4, atol=1e-5)
+
+
+def test_how_to_run_a_teacher_is_refused_where_there_is_none(tiny: Path, ragdoll: Ragdoll) -> None:
+    result = ragdoll("evaluate", tiny, "--mode", "text", "--device", "cpu")
+    assert result.status == 2
+    assert "for --teacher" in result.err

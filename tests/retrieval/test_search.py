@@ -489,3 +489,10 @@ def test_a_database_may_be_named_as_a_file_uri(
     assert not (tmp_path / "db").exists()
     assert ragdoll("index", docs, "--model", trained.model, "--database", database).status == 0
     assert ragdoll("query", "a lock", "--database", tmp_path / "db").status == 0
+
+
+@pytest.mark.parametrize("mode", ["vector", "text"])
+def test_a_weight_where_there_is_nothing_to_weigh_is_refused(mode: str, ragdoll: Ragdoll) -> None:
+    result = ragdoll("query", "x", "--mode", mode, "--alpha", "0.5")
+    assert result.status == 2
+    assert f"--alpha has no meaning in the mode '{mode}'" in result.err
