@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings as property_tests
 
 # Before anything imports the hub's client, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -24,6 +25,10 @@ os.environ["TQDM_DISABLE"] = "1"
 _HOME = tempfile.mkdtemp(prefix="ragdoll-tests-")
 os.environ["HF_HOME"] = f"{_HOME}/hf"
 os.environ["XDG_CACHE_HOME"] = f"{_HOME}/cache"
+
+# The same examples in every run, however slow the machine.
+property_tests.register_profile("ragdoll", deadline=None, derandomize=True)
+property_tests.load_profile("ragdoll")
 
 CORPUS = "python:asyncio"
 

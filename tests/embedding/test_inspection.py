@@ -189,10 +189,13 @@ def test_several_models_have_a_line_of_json_each(
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-def test_a_missing_model_is_one_line_of_error(ragdoll: Ragdoll, options: list[str]) -> None:
+def test_a_missing_model_is_an_error_with_a_way_out(ragdoll: Ragdoll, options: list[str]) -> None:
     result = ragdoll("inspect-model", "./nowhere", *options)
     assert (result.status, result.out) == (1, "")
-    assert result.err == "Error: No model folder at nowhere.\n"
+    assert result.err.splitlines() == [
+        "Error: No model folder at nowhere.",
+        "Train one: ragdoll run DOCS, or name another.",
+    ]
 
 
 def test_control_characters_in_a_models_files_do_not_reach_the_terminal(
