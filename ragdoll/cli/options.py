@@ -160,8 +160,8 @@ VocabSize = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Frequent words of the corpus to add to the teacher's "
-        "vocabulary; 0 adds none. \\[train.vocab_size]",
+        help="Of the N most frequent words of the corpus, add those that the teacher's vocabulary "
+        "lacks. \\[train.vocab_size]",
     ),
 ]
 LearningRate = Annotated[
