@@ -14,6 +14,11 @@
 """
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, in one line; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class RagdollError(Exception):
     """Anything that stops a command and is worth one clear line.
 

@@ -51,13 +51,15 @@ class Plan:
     """The stages to run. Each holds the reason, or None where the stage is not needed.
 
     ``index`` is always needed; it says what of the table. ``model_is_ready`` says that an earlier
-    run finished the new model, which only has to come into use.
+    run finished the new model, which only has to come into use; ``restart`` that features are made
+    from the beginning.
     """
 
     featurize: str | None
     train: str | None
     index: str
     model_is_ready: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def run(
         model = pending if output.exists() else output
         if plan.featurize:
             announce("featurize", plan.featurize)
-            featurized = _featurize(corpus, featurize_settings, restart, trust_remote_code, report)
+            featurized = _featurize(
+                corpus, featurize_settings, plan.restart, trust_remote_code, report
+            )
         announce("train", plan.train)
         trained = train(
             replace(train_settings, output=model),
@@ -148,13 +152,15 @@ def plan_stages(
     output = train_settings.output
     reason = _reason_to_train(featurize_settings, train_settings)
     if restart:
-        return Plan("asked for by --restart", reason or "the features are made anew", _WITH_MODEL)
+        why = reason or "the features are made anew"
+        return Plan("asked for by --restart", why, _WITH_MODEL, restart=True)
     if reason and not retrain and _is_current(_pending(output), featurize_settings, train_settings):
         return Plan(None, None, _WITH_MODEL, model_is_ready=True)
     if reason is None and retrain:
         reason = "asked for by --retrain"
     if reason:
-        return Plan(_reason_to_featurize(corpus, featurize_settings), reason, _WITH_MODEL)
+        why_features, restart = _features_needed(corpus, featurize_settings)
+        return Plan(why_features, reason, _WITH_MODEL, restart=restart)
     if overwrite:
         return Plan(None, None, _ASKED_FOR)
     rebuild = _reason_to_rebuild(replace(index_settings, model=output))
@@ -173,8 +179,7 @@ def _featurize(
     trust_remote_code: bool,
     report: Report,
 ) -> FeaturizeResult:
-    """Make features; from the beginning where what is there is of no use."""
-    restart = restart or _must_restart(corpus, settings)
+    """Make features; from the beginning too where only reading tells that the corpus changed."""
     try:
         return featurize(corpus, settings, restart, trust_remote_code, report)
     except CorpusChangedError:
@@ -190,31 +195,26 @@ def _reason_to_train(
     return "; ".join(_changes(provenance, featurize_settings, train_settings)) or None
 
 
-def _reason_to_featurize(corpus: Corpus, settings: FeaturizeSettings) -> str | None:
+def _features_needed(corpus: Corpus, settings: FeaturizeSettings) -> tuple[str | None, bool]:
+    """Why features must be made, None where they are there; and whether from the beginning.
+
+    From the beginning where what is there is of no use to the settings or the corpus of now. A
+    corpus without a signature has to be read to tell, which featurize does.
+    """
     manifest = FeaturesFolder(settings.output).manifest()
     if manifest is None:
-        return "there are no features yet"
+        return "there are no features yet", False
     changed = differences(manifest.settings, _wanted(settings))
     if changed:
-        return "; ".join(changed)
+        return "; ".join(changed), True
+    signature = corpus.signature()
+    same = manifest.facts.get("signature") == signature
+    restart = signature is not None and not same
     if not manifest.complete:
-        return f"an earlier run ended after {manifest.rows} passages"
-    signature = corpus.signature()
-    if signature is None or manifest.facts.get("signature") != signature:
-        return "the corpus may have changed"
-    return None
-
-
-def _must_restart(corpus: Corpus, settings: FeaturizeSettings) -> bool:
-    """Whether the features that are there are of no use to the corpus and settings of now."""
-    manifest = FeaturesFolder(settings.output).manifest()
-    if manifest is None:
-        return False
-    if differences(manifest.settings, _wanted(settings)):
-        return True
-    signature = corpus.signature()
-    # Where there is none, only reading tells whether the corpus changed: featurize does.
-    return signature is not None and manifest.facts.get("signature") != signature
+        return f"an earlier run ended after {manifest.rows} passages", restart
+    if signature is None or not same:
+        return "the corpus may have changed", restart
+    return None, False
 
 
 def _is_current(
@@ -288,5 +288,4 @@ def _table(settings: IndexSettings) -> Table | None:
     """Open the table; None where there is none yet. A table of another tool's is an error."""
     if "://" not in settings.database and not Path(settings.database).is_dir():
         return None
-    database = Database(settings.database)
-    return database.open(settings.table) if database.has(settings.table) else None
+    return Database(settings.database).find(settings.table)

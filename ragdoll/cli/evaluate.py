@@ -55,7 +55,6 @@ def evaluate(
         from ragdoll.cli import settings as wanted
         from ragdoll.evaluation import evaluate as library
         from ragdoll.evaluation.systems import TeacherChoice
-        from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 
         chosen = settings.evaluate
         if teacher is None and (device or dtype or trust_remote_code):
@@ -64,18 +63,19 @@ def evaluate(
             raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
         default = Path(settings.train.output)
         names = model or ([str(default)] if default.is_dir() else [])
-        choice = TeacherChoice(
-            teacher or "", settings.teacher.device, settings.teacher.dtype, trust_remote_code
-        )
+        choice = None
+        if teacher is not None:
+            how = settings.teacher
+            choice = TeacherChoice(teacher, how.device, how.dtype, trust_remote_code)
         with console.progress() as report:
             result = library.evaluate(
                 data,
                 [wanted.static_model(name) for name in names],
-                choice if teacher else None,
+                choice,
                 chosen.mode,
                 chosen.k,
                 chosen.seed,
-                DEFAULT_ALPHA if settings.query.alpha == "auto" else settings.query.alpha,
+                wanted.alpha(settings),
                 report,
             )
         console.result(records.evaluation(result), render.evaluation_table(result))

@@ -78,14 +78,13 @@ def query(
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         from ragdoll.cli import settings as wanted
-        from ragdoll.retrieval.fusion import DEFAULT_ALPHA
         from ragdoll.retrieval.search import Searcher
         from ragdoll.retrieval.table import Database
 
         chosen = settings.query
         opened = Database(wanted.database(settings)).open(settings.index.table)
         searcher = Searcher(opened, model, chosen.mode)
-        weight = DEFAULT_ALPHA if chosen.alpha == "auto" else chosen.alpha
+        weight = wanted.alpha(settings)
         for line in _queries(text, console):
             _answer(searcher, console, line, chosen.top_k, weight)
 

@@ -14,7 +14,7 @@ import typer
 
 from ragdoll import config as configuration
 from ragdoll.cli.console import Console, LogHandler, silence_libraries
-from ragdoll.errors import RagdollError, UsageError
+from ragdoll.errors import RagdollError, UsageError, first_line
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -82,6 +82,5 @@ def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}", None
-    first = (str(error).strip() or "no message").splitlines()[0]
     hint = None if verbose else "This is a defect of ragdoll; --verbose shows where."
-    return f"Unexpected {type(error).__name__}: {first}", hint
+    return f"Unexpected {type(error).__name__}: {first_line(error)}", hint

@@ -96,6 +96,13 @@ def database(config: Config) -> str:
     return config.index.database.removeprefix("file://")
 
 
+def alpha(config: Config) -> float:
+    """The weight of the vector in a hybrid search."""
+    from ragdoll.retrieval.fusion import DEFAULT_ALPHA
+
+    return DEFAULT_ALPHA if config.query.alpha == "auto" else config.query.alpha
+
+
 def static_model(name: str) -> Path:
     """The folder of a model that is named by its path, or by its hub id where it is cached."""
     from ragdoll.embedding.lookup import find_model

@@ -12,7 +12,7 @@ from typing import Any
 from ragdoll.corpus.documents import Document, Skipped, UniqueNames
 from ragdoll.corpus.files import is_own
 from ragdoll.corpus.formats import SUPPORTED, UnreadableError, record_from
-from ragdoll.errors import CorpusError, MissingExtraError
+from ragdoll.errors import CorpusError, MissingExtraError, first_line
 
 # What Dataset.save_to_disk and DatasetDict.save_to_disk leave at the root.
 _SAVED = (("dataset_info.json", "state.json"), ("dataset_dict.json",))
@@ -118,9 +118,8 @@ class DatasetSource:
         return data
 
     def _failed(self, error: Exception) -> CorpusError:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return CorpusError(
-            f"The dataset {self.path} cannot be loaded: {first}",
+            f"The dataset {self.path} cannot be loaded: {first_line(error)}",
             hint="Check the id (or folder), --dataset-name and --dataset-split; "
             "a hub dataset needs the network unless it is cached.",
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragdoll.distillation.teacher import TeacherFiles
-from ragdoll.errors import ModelError, TrainingError
+from ragdoll.distillation.teacher import TeacherFiles, quiet_transformers
+from ragdoll.embedding.folder import open_folder
+from ragdoll.errors import ModelError, TrainingError, first_line
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -39,10 +39,8 @@ def distil(
         TrainingError: the teacher cannot be distilled.
     """
     from model2vec.distill import distill
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    quiet_transformers()
     try:
         model = distill(
             model_name=str(teacher.path),
@@ -53,8 +51,7 @@ def distil(
             quantize_to="float32",
         )
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TrainingError(f"{teacher.name} cannot be distilled: {first}") from error
+        raise TrainingError(f"{teacher.name} cannot be distilled: {first_line(error)}") from error
     model.base_model_name = teacher.name
     # As written by the library this is the path of a folder on this machine.
     model.config["tokenizer_name"] = teacher.name
@@ -66,12 +63,10 @@ def reuse(model_folder: Path, wanted: dict[str, Any]) -> StaticModel | None:
     """Load the distillate of an earlier training where it was made by the same recipe."""
     from model2vec import StaticModel
 
-    from ragdoll.embedding.folder import open_folder
-
     try:
         provenance = open_folder(model_folder).provenance
         if not provenance or provenance.get("distillate") != wanted:
             return None
         return StaticModel.from_pretrained(model_folder / "distillate")
-    except (ModelError, OSError, ValueError, json.JSONDecodeError):
+    except (ModelError, OSError, ValueError):
         return None

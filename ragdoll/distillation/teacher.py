@@ -19,7 +19,7 @@ from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric, metric_of
 from ragdoll.embedding.lookup import find_model, looks_like_path
 from ragdoll.embedding.static import TokenCounter
-from ragdoll.errors import MissingExtraError, TeacherError
+from ragdoll.errors import MissingExtraError, TeacherError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +104,14 @@ def require_training_extra(need: str) -> None:
             raise MissingExtraError("train", need)
 
 
+def quiet_transformers() -> None:
+    """Keep the notices and progress bars of transformers off the terminal."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
 def choose_device(device: str) -> str:
     """Resolve ``auto`` to CUDA, MPS or the CPU, and check that a named device is there.
 
@@ -120,7 +128,7 @@ def choose_device(device: str) -> str:
         torch.zeros(1, device=torch.device(device))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise TeacherError(
-            f"The device {device} cannot be used: {str(error).splitlines()[0]}",
+            f"The device {device} cannot be used: {first_line(error)}",
             hint="Give --device auto, cpu, cuda, cuda:0 or mps.",
         ) from error
     return device
@@ -274,10 +282,8 @@ class Teacher:
     def _load(self) -> Any:
         import torch
         from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging as transformers_logging
 
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
+        quiet_transformers()
         try:
             model = SentenceTransformer(
                 str(self.files.path),
@@ -287,11 +293,12 @@ class Teacher:
                 model_kwargs={"use_safetensors": True, "torch_dtype": torch.float32},
             )
         except Exception as error:  # a folder can be wrong in as many ways as there are models
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             hint = None
             if "trust_remote_code" in str(error):
                 hint = "If you trust the code in its folder, give --trust-remote-code."
-            raise TeacherError(f"{self.files.name} cannot be loaded: {first}", hint=hint) from error
+            raise TeacherError(
+                f"{self.files.name} cannot be loaded: {first_line(error)}", hint=hint
+            ) from error
         return model.eval()
 
 

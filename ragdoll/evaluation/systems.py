@@ -15,15 +15,16 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
-from ragdoll.retrieval.table import Database, vector_array
+from ragdoll.retrieval.rows import Row, record_batch
+from ragdoll.retrieval.table import Database
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 
 Vectors = npt.NDArray[np.float32]
@@ -129,8 +130,9 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
     )
     with tempfile.TemporaryDirectory(prefix="ragdoll-") as folder:
         state = TableState(model="", database=folder)
-        rows = _batch(collection, schema(identity, state))
-        table = Database(folder, create=True).build("documents", identity, state, [rows])
+        rows = [Row(name, name, "", text, 0, 0, "") for name, text in collection.documents.items()]
+        batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state))
+        table = Database(folder, create=True).build("documents", identity, state, [batch])
         table.index_text()
         started = time.perf_counter()
         found = []
@@ -170,19 +172,8 @@ def _compare(encode: Encode, metric: Metric, collection: TestCollection) -> Simi
     documents = encode(list(collection.documents.values()))
     started = time.perf_counter()
     queries = encode(list(collection.queries.values()))
-    if metric == "cosine":
-        documents, queries = _unit(documents), _unit(queries)
-    values = queries @ documents.T
-    if metric == "l2":
-        squares = (queries**2).sum(1)[:, None] + (documents**2).sum(1)[None, :] - 2 * values
-        values = 1 / (1 + np.maximum(squares, 0))
-    return Similarities(values.astype(np.float32), time.perf_counter() - started)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return unit
+    values = similarity(queries, documents, metric)
+    return Similarities(values, time.perf_counter() - started)
 
 
 def _best(row: Vectors, k: int) -> npt.NDArray[Any]:
@@ -190,14 +181,3 @@ def _best(row: Vectors, k: int) -> npt.NDArray[Any]:
     if k >= len(row):
         return np.arange(len(row))
     return np.flatnonzero(row >= np.partition(row, -k)[-k])
-
-
-def _batch(collection: TestCollection, layout: pa.Schema) -> pa.RecordBatch:
-    ids, texts = list(collection.documents), list(collection.documents.values())
-    count = len(ids)
-    empty, zero = pa.array([""] * count), pa.array([0] * count, pa.int64())
-    vectors = vector_array(np.ones((count, 1), np.float32))
-    return pa.record_batch(
-        [pa.array(ids), pa.array(ids), empty, pa.array(texts), zero, zero, empty, vectors],
-        schema=layout,
-    )

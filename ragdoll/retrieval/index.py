@@ -114,9 +114,10 @@ def index(
     else:
         with nullcontext() if dry_run else only_writer(settings.database, settings.table):
             database = Database(settings.database, create=not dry_run)
-            database.refuse_foreign(settings.table)
-            if not overwrite and database.has(settings.table):
-                table = database.open(settings.table)
+            if overwrite:
+                database.refuse_foreign(settings.table)
+            table = None if overwrite else database.find(settings.table)
+            if table is not None:
                 _refuse_other(table, identity)
                 builder.update(table, dry_run)
             elif dry_run:

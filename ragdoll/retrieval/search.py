@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
 from ragdoll.retrieval.model_of_table import model_of
@@ -78,38 +79,25 @@ class Searcher:
         return _hits(rows.to_pylist(), scores, None, scores)
 
     def _by_vector(self, vector: Vectors, top_k: int) -> list[Hit]:
-        rows, similarity = self.table.nearest(vector, top_k)
-        return _hits(rows.to_pylist(), similarity, similarity, None)
+        rows, nearness = self.table.nearest(vector, top_k)
+        return _hits(rows.to_pylist(), nearness, nearness, None)
 
     def _by_both(self, text: str, vector: Vectors, top_k: int, alpha: float) -> list[Hit]:
         limit = max(CANDIDATES, top_k)
-        near, similarity = self.table.nearest(vector, limit)
+        near, nearness = self.table.nearest(vector, limit)
         matching, bm25, vectors = self.table.matching(text, limit)
-        rows: dict[str, dict[str, Any]] = {row["id"]: row for row in near.to_pylist()}
-        similarities = dict(zip(rows, similarity.tolist(), strict=True))
-        matched: dict[str, float] = {}
-        for row, score, own in zip(matching.to_pylist(), bm25.tolist(), vectors, strict=True):
-            matched[row["id"]] = score
-            if row["id"] not in rows:
-                rows[row["id"]] = row
-                similarities[row["id"]] = similarity_of(vector, own, self.table.identity.metric)
+        by_words = {row["id"]: row for row in matching.to_pylist()}
+        rows: dict[str, dict[str, Any]] = by_words | {row["id"]: row for row in near.to_pylist()}
+        matched = dict(zip(by_words, bm25.tolist(), strict=True))
+        exact = similarity(vector[None], vectors, self.table.identity.metric)[0]
+        similarities = dict(zip(by_words, exact.tolist(), strict=True))
+        similarities |= dict(zip(near["id"].to_pylist(), nearness.tolist(), strict=True))
         ids = list(rows)
         by_vector = np.array([similarities[i] for i in ids], dtype=np.float32)
         by_text = np.array([matched.get(i, 0.0) for i in ids], dtype=np.float32)
         score = fuse(by_vector, by_text, alpha)
         best = np.argsort(-score, kind="stable")[:top_k]
         return _hits([rows[ids[i]] for i in best], score[best], by_vector[best], by_text[best])
-
-
-def similarity_of(query: Vectors, vector: Vectors, metric: str) -> float:
-    """The similarity of two vectors by a metric, on the scale of ``Table.nearest``."""
-    if metric == "l2":
-        return float(1 / (1 + np.sum((query - vector) ** 2)))
-    product = float(query @ vector)
-    if metric == "dot":
-        return product
-    lengths = float(np.linalg.norm(query) * np.linalg.norm(vector))
-    return product / lengths if lengths else 0.0
 
 
 def _hits(

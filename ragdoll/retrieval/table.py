@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ragdoll.errors import TableError, UsageError
+from ragdoll.errors import TableError, UsageError, first_line
 from ragdoll.retrieval.table_metadata import (
     KEY,
     TableIdentity,
@@ -76,17 +76,6 @@ class Database:
 
         self._connection = _translated(lambda: lancedb.connect(uri), uri)
 
-    def refuse_foreign(self, name: str) -> None:
-        """Check that a table may be replaced: ragdoll made it, even if it is damaged since.
-
-        Raises:
-            TableError: another tool made it.
-        """
-        if self.has(name):
-            layout = self._connection.open_table(name).schema
-            if KEY.encode() not in (layout.metadata or {}):
-                raise not_ours(f"{self.uri}, table '{name}'")
-
     def tables(self) -> list[str]:
         """The names of the tables, sorted."""
         return sorted(_translated(lambda: list(self._connection.list_tables().tables), self.uri))
@@ -98,29 +87,49 @@ class Database:
             TableError: it is missing (with those that are there), damaged, not ragdoll's or of a
                 newer format version.
         """
-        names = self.tables()
-        if name not in names:
-            there = f" It has: {', '.join(names)}." if names else " It has none."
+        table = self.find(name)
+        if table is None:
+            others = [other for other in self.tables() if other != name]
+            there = f" It has: {', '.join(others)}." if others else " It has none."
             raise TableError(
                 f"No table '{name}' in the database {self.uri}.{there}",
                 hint="Make it: ragdoll index DOCS, or name another by --table.",
             )
-        place = f"{self.uri}, table '{name}'"
-        return Table(self, name, _translated(lambda: self._connection.open_table(name), place))
+        return table
 
-    def has(self, name: str) -> bool:
-        """Whether a table of that name can be opened; a killed creation leaves only its name."""
+    def find(self, name: str) -> Table | None:
+        """Open a table of ragdoll's; None where there is none of that name.
+
+        Raises:
+            TableError: it is damaged, not ragdoll's or of a newer format version.
+        """
+        inner = self._inner(name)
+        return None if inner is None else Table(self, name, inner)
+
+    def refuse_foreign(self, name: str) -> None:
+        """Check that a table may be replaced: ragdoll made it, even if it is damaged since.
+
+        Raises:
+            TableError: another tool made it.
+        """
+        inner = self._inner(name)
+        if inner is not None and KEY.encode() not in (inner.schema.metadata or {}):
+            raise not_ours(self.place(name))
+
+    def place(self, name: str) -> str:
+        """How messages name a table."""
+        return f"{self.uri}, table '{name}'"
+
+    def _inner(self, name: str) -> Any:
+        """LanceDB's table; None where there is none, or a killed creation left only its name."""
         if name not in self.tables():
-            return False
+            return None
         try:
-            self._connection.open_table(name)
+            return self._connection.open_table(name)
         except (ValueError, RuntimeError) as error:
             if "was not found" in str(error):
-                return False
-            raise TableError(
-                f"The table '{name}' cannot be opened: {_first_line(error)}"
-            ) from error
-        return True
+                return None
+            raise TableError(f"{self.place(name)} cannot be opened: {first_line(error)}") from error
 
     def build(
         self,
@@ -135,7 +144,7 @@ class Database:
             TableError: the table cannot be written. What ``batches`` raises comes through.
         """
         layout = schema(identity, state)
-        place = f"{self.uri}, table '{name}'"
+        place = self.place(name)
         failures: list[BaseException] = []
 
         def watched() -> Iterator[pa.RecordBatch]:
@@ -171,7 +180,7 @@ class Table:
     @property
     def place(self) -> str:
         """How messages name the table."""
-        return f"{self.database.uri}, table '{self.name}'"
+        return self.database.place(self.name)
 
     def count(self) -> int:
         """The number of rows, which are chunks."""
@@ -287,9 +296,8 @@ def vector_array(vectors: Vectors) -> pa.Array:
 
 
 def _matrix(column: pa.ChunkedArray) -> Vectors:
-    array = column.combine_chunks()
-    flat = array.flatten().to_numpy(zero_copy_only=False)
-    matrix: Vectors = flat.reshape(len(array), -1) if len(array) else np.zeros((0, 0), np.float32)
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    matrix: Vectors = flat.reshape(-1, column.type.list_size)
     return matrix
 
 
@@ -305,14 +313,10 @@ def _translated(call: Callable[[], Result], place: str) -> Result:
     try:
         return call()
     except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
-        message = _first_line(error)
+        message = first_line(error)
         hint = None
         if "INVERTED" in message:
             message, hint = "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
         elif "No space left" in message:
             message, hint = "the disk is full", "Free some space and run the same command again."
         raise TableError(f"{place}: {message}", hint=hint) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
