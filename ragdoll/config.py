@@ -367,6 +367,8 @@ def _resolved(value: Any, resolve: str | None, folder: Path) -> Any:
         return value
     if isinstance(value, list):
         return [_resolved(item, resolve, folder) for item in value]
+    if value == "-":  # standard input
+        return value
     # These functions of os take any name, where the methods of Path raise for some.
     path = Path(os.path.expanduser(value))  # noqa: PTH111
     looks_like_path = value.startswith((".", "/", "~")) or path.is_absolute()

@@ -13,7 +13,8 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="DOCS",
-            help="Folders, files, a Hugging Face dataset id or python:PACKAGE. \\[index.docs]",
+            help="Folders, files, - for standard input, a Hugging Face dataset id or "
+            "python:PACKAGE. \\[index.docs]",
         ),
     ] = None,
     docs_option: Annotated[

@@ -84,7 +84,7 @@ TextKey = Annotated[
     typer.Option(
         metavar="KEY",
         rich_help_panel=_DATASET,
-        help="Key of the text in JSON lines and datasets. \\[corpus.text_key]",
+        help="Key or column of the text in JSON, CSV, Parquet and datasets. \\[corpus.text_key]",
     ),
 ]
 DatasetName = Annotated[

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.documents import Document, Skipped, UniqueNames
+from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.files import is_own
-from ragdoll.corpus.formats import SUPPORTED, UnreadableError, record_from
+from ragdoll.corpus.formats import SUPPORTED
+from ragdoll.corpus.records import record_from
+from ragdoll.corpus.seen import UniqueNames
 from ragdoll.errors import CorpusError, MissingExtraError, first_line
 
 # What Dataset.save_to_disk and DatasetDict.save_to_disk leave at the root.
 _SAVED = (("dataset_info.json", "state.json"), ("dataset_dict.json",))
-_DATA = ("*.parquet", "*.arrow", "data/*.parquet", "data/*.arrow")
+# Named as libraries name the parts of a dataset; other Parquet files are read one by one.
+_SPLIT = re.compile(r"(train|test|validation)([-_.].*)?\.parquet")
+# What a dataset's folder holds besides its data.
+_CARDS = frozenset({"README.md", "dataset_info.json", "dataset_infos.json"})
 
 
 def is_dataset_folder(path: Path) -> bool:
-    """Whether a folder is a dataset: saved by ``save_to_disk``, or of parquet or arrow files."""
+    """Whether a folder is a dataset: saved by ``save_to_disk``, or of arrow files, or of splits."""
     return (
         path.is_dir()
         and not is_own(path)
@@ -29,13 +37,16 @@ def is_dataset_folder(path: Path) -> bool:
 
 
 def _has_data(path: Path) -> bool:
-    return any(next(path.glob(pattern), None) is not None for pattern in _DATA)
+    files = chain(path.glob("*"), path.glob("data/*"))
+    return any(file.suffix == ".arrow" or _SPLIT.fullmatch(file.name) for file in files)
 
 
 def _has_documents(path: Path) -> bool:
-    """Whether there is more to read than data files and the card of a dataset."""
+    """Whether there is more to read than Parquet files and the cards of a dataset."""
     return any(
-        Path(name).suffix.lower() in SUPPORTED and name != "README.md" and name[0] != "."
+        Path(name).suffix.lower() in SUPPORTED - {".parquet"}
+        and name not in _CARDS
+        and name[0] != "."
         for folder, folders, files in os.walk(path)
         for name in files
     )
@@ -45,7 +56,7 @@ def _is_saved(path: Path) -> bool:
     return any(all((path / name).is_file() for name in names) for names in _SAVED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetSource:
     """The rows of one split. ``name`` None: the dataset's default configuration."""
 
@@ -54,6 +65,7 @@ class DatasetSource:
     name: str | None = None
     split: str = "train"
     streaming: bool = True
+    _data: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def root(self) -> str:
@@ -61,10 +73,12 @@ class DatasetSource:
         place = Path(self.path).as_posix() if Path(self.path).is_dir() else f"hf:{self.path}"
         return "#".join([place, *([self.name] if self.name else []), self.split])
 
-    def documents(self, skipped: list[Skipped]) -> Iterator[Document]:
+    def documents(self, reading: Reading) -> Iterator[Document]:
         """Yield a document a row, named by its own id or its number."""
         unique = UniqueNames()
+        rows, size = self._extent() or (1, 0)
         for number, row in enumerate(self._rows(), start=1):
+            reading.done = number * size // rows
             try:
                 record = record_from(row, self.text_key, name=str(number))
             except UnreadableError as error:
@@ -74,16 +88,43 @@ class DatasetSource:
                         f"it has {', '.join(row)}.",
                         hint="Name the column with the text by --text-key.",
                     ) from error
-                skipped.append(Skipped(f"{self.path}#{number}", str(error)))
+                reading.skip(f"{self.path}#{number}", str(error))
                 continue
             source = unique(record.name or str(number))
             yield Document(self.root, source, record.title, record.text, record.metadata)
+
+    def size(self) -> int | None:
+        """The bytes of the rows; None where the dataset does not tell before they are read."""
+        extent = self._extent()
+        return extent and extent[1]
 
     def signature(self) -> str | None:
         """None: what the hub holds is known only by reading it."""
         return None
 
     def _rows(self) -> Iterator[dict[str, Any]]:
+        rows = iter(self._opened())
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except Exception as error:  # as below: the files are read only now
+                raise self._failed(error) from error
+            yield row
+
+    def _extent(self) -> tuple[int, int] | None:
+        """How many rows there are, and how many bytes they have."""
+        data = self._opened()
+        if hasattr(data, "num_rows"):
+            return data.num_rows, data.data.nbytes
+        facts = (data.info.splits or {}).get(self.split)
+        return (facts.num_examples, facts.num_bytes) if facts and facts.num_examples else None
+
+    def _opened(self) -> Any:
+        """The dataset, opened once: that may take a download."""
+        if self._data is not None:
+            return self._data
         if importlib.util.find_spec("datasets") is None:
             raise MissingExtraError("train", f"The dataset {self.path}")
         import datasets
@@ -91,23 +132,14 @@ class DatasetSource:
         datasets.disable_progress_bars()
         try:
             if _is_saved(Path(self.path)):
-                data = datasets.load_from_disk(self.path)
-                data = self._split_of(data)
+                self._data = self._split_of(datasets.load_from_disk(self.path))
             else:
-                data = datasets.load_dataset(
+                self._data = datasets.load_dataset(
                     self.path, self.name, split=self.split, streaming=self.streaming
                 )
-            rows = iter(data)
         except Exception as error:  # the library raises dozens of kinds, hub errors among them
             raise self._failed(error) from error
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except Exception as error:  # as above: the files are read only now
-                raise self._failed(error) from error
-            yield row
+        return self._data
 
     def _split_of(self, data: Any) -> Any:
         """Take the split of a saved dataset, which may be one alone."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,29 +31,66 @@ class Document:
 LINE = "source_line"
 
 
+# Left-out files and records of a source that are named; beyond these they are counted by their
+# reasons, and beyond so many reasons together.
+_MAX_NAMED = 10_000
+_MAX_REASONS = 100
+_OTHER_REASONS = "other reasons"
+
+_PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something a corpus left out: its path (or record) and the reason."""
+    """Something a corpus left out: the path, and the reason with its place in the file, if any.
+
+    One without a path stands for ``count`` of the same reason that are not named.
+    """
 
     path: str
     reason: str
+    count: int = 1
+
+    @property
+    def place(self) -> str:
+        """Where in the file it is, such as ``line 12``; empty where it is the file as a whole."""
+        match = _PLACE.match(self.reason)
+        return match.group() if match else ""
+
+    @property
+    def kind(self) -> str:
+        """The reason without the place."""
+        return self.reason[len(self.place) :].removeprefix(": ")
 
 
-class UniqueNames:
-    """Keeps what has the same name apart, by numbering all but the first: ``a``, ``a~2`` …."""
+@dataclass(slots=True)
+class Reading:
+    """The account of one reading of a source.
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._counts: dict[str, int] = {}
+    ``done`` is how much of ``Source.size()`` has been read; ``documents`` counts what it yielded.
+    """
 
-    def __call__(self, name: str) -> str:
-        """Return the name, or where it is taken the next that is free."""
-        unique = name
-        while unique in self._taken:
-            self._counts[name] = self._counts.get(name, 1) + 1
-            unique = f"{name}~{self._counts[name]}"
-        self._taken.add(unique)
-        return unique
+    done: int = 0
+    documents: int = 0
+    _named: list[Skipped] = field(default_factory=list)
+    _unnamed: Counter[str] = field(default_factory=Counter)
+
+    def skip(self, path: str, reason: str) -> None:
+        """Note that a file or record is left out."""
+        item = Skipped(path, reason)
+        if len(self._named) < _MAX_NAMED:
+            self._named.append(item)
+        else:
+            is_known = item.kind in self._unnamed or len(self._unnamed) < _MAX_REASONS
+            self._unnamed[item.kind if is_known else _OTHER_REASONS] += 1
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """What was left out, in the order of the reading; after it what is only counted."""
+        return [
+            *self._named,
+            *(Skipped("", reason, number) for reason, number in self._unnamed.items()),
+        ]
 
 
 class Source(Protocol):
@@ -62,8 +101,12 @@ class Source(Protocol):
         """Identifies the place: an absolute path, or a scheme such as ``python:stdlib``."""
         ...
 
-    def documents(self, skipped: list[Skipped]) -> Iterator[Document]:
-        """Yield the documents in a stable order; append what is left out to ``skipped``."""
+    def documents(self, reading: Reading) -> Iterator[Document]:
+        """Yield the documents in a stable order; note what is left out, and how far it has read."""
+        ...
+
+    def size(self) -> int | None:
+        """How many bytes there are to read; None where that cannot be known before."""
         ...
 
     def signature(self) -> str | None:
@@ -75,11 +118,18 @@ class Source(Protocol):
 class Corpus:
     """Documents of one or more sources, read as a stream, any number of times.
 
-    ``skipped_by_root`` is the account of the latest reading.
+    ``readings`` has the accounts of the latest reading, by the roots of the sources.
     """
 
     sources: list[Source]
-    skipped_by_root: dict[str, list[Skipped]] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict, init=False)
+    _ended: bool = field(default=False, init=False)
+    _sizes: list[int | None] = field(default_factory=list, init=False)
+
+    @property
+    def documents(self) -> int:
+        """How many documents the latest reading has yielded."""
+        return sum(reading.documents for reading in self.readings.values())
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -87,14 +137,38 @@ class Corpus:
         return [item for items in self.skipped_by_root.values() for item in items]
 
     @property
+    def skipped_by_root(self) -> dict[str, list[Skipped]]:
+        """The same, by the roots of the sources; empty before the first reading."""
+        return {root: reading.skipped for root, reading in self.readings.items()}
+
+    @property
     def roots(self) -> list[str]:
         """The root of each source."""
         return [source.root for source in self.sources]
 
     def __iter__(self) -> Iterator[Document]:
-        self.skipped_by_root = {source.root: [] for source in self.sources}
+        self.readings = {source.root: Reading() for source in self.sources}
+        self._ended, self._sizes = False, []
         for source in self.sources:
-            yield from source.documents(self.skipped_by_root[source.root])
+            reading = self.readings[source.root]
+            for document in source.documents(reading):
+                reading.documents += 1
+                yield document
+        self._ended = True
+
+    def share_read(self) -> float | None:
+        """How much of the corpus the latest reading has read, from 0 to 1; None if not known.
+
+        The first call in a reading looks at all files once more, for their sizes.
+        """
+        if self._ended:
+            return 1.0
+        self._sizes = self._sizes or [source.size() for source in self.sources]
+        if None in self._sizes:
+            return None
+        total = sum(size or 0 for size in self._sizes)
+        done = sum(reading.done for reading in self.readings.values())
+        return min(1.0, done / total) if total else 0.0
 
     def signature(self) -> str | None:
         """Combine the sources' signatures; None where one of them has none."""
@@ -102,3 +176,8 @@ class Corpus:
         if any(signature is None for signature in signatures):
             return None
         return " ".join(str(signature) for signature in signatures)
+
+
+def left_out(items: Iterable[Skipped]) -> int:
+    """How many files and records were left out, named or not."""
+    return sum(item.count for item in items)

@@ -13,7 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragdoll.corpus.documents import LINE, Document, Skipped, UniqueNames
+from ragdoll.corpus.decoding import shown
+from ragdoll.corpus.documents import LINE, Document, Reading
+from ragdoll.corpus.files import size_of
+from ragdoll.corpus.seen import UniqueNames
 from ragdoll.errors import CorpusError
 
 SCHEME = "python:"
@@ -41,17 +44,18 @@ class PythonSource:
         """The scheme and the package's name, wherever it is installed."""
         return SCHEME + self.name
 
-    def documents(self, skipped: list[Skipped]) -> Iterator[Document]:
+    def documents(self, reading: Reading) -> Iterator[Document]:
         """Parse file by file; a file that is not Python of this version is left out and named."""
         base, files = self._files()
         for file in files:
-            relative = file.relative_to(base).as_posix()
+            relative = shown(file.relative_to(base).as_posix())
+            size = size_of(file)
+            unique = UniqueNames()
             try:
                 tree = _parse(file)
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                skipped.append(Skipped(relative, f"not parsed: {error or type(error).__name__}"))
-                continue
-            unique = UniqueNames()
+                reading.skip(relative, _reason(error))
+                tree = ast.Module([], [])
             for name, line, docstring in _docstrings(tree, _module_name(relative)):
                 yield Document(
                     root=self.root,
@@ -60,6 +64,11 @@ class PythonSource:
                     text=f"{name}\n\n{docstring}",
                     metadata={LINE: line},
                 )
+            reading.done += size
+
+    def size(self) -> int:
+        """The bytes of the source files."""
+        return sum(size_of(file) for file in self._files()[1])
 
     def signature(self) -> str | None:
         """Hash path, size and modification time of the source files."""
@@ -96,6 +105,12 @@ def _parse(file: Path) -> ast.Module:
         return ast.parse(file.read_bytes())
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"line {error.lineno}: not parsed: {error.msg}"
+    return f"not parsed: {error or type(error).__name__}"
+
+
 def _locate(name: str) -> tuple[Path, Path]:
     """Return the folder that holds the top-level package, and where the named part of it is."""
     top, *parts = name.split(".")
@@ -104,6 +119,8 @@ def _locate(name: str) -> tuple[Path, Path]:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         spec = None
+    if spec and spec.name != top:
+        spec = None  # __main__ is whatever program this is.
     places = list(spec.submodule_search_locations or []) if spec else []
     if spec and not places and spec.origin and spec.origin.endswith(".py"):
         places = [spec.origin]

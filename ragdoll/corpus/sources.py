@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ragdoll.corpus import office
 from ragdoll.corpus.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.documents import Corpus, Source
 from ragdoll.corpus.files import FileSource
-from ragdoll.corpus.formats import SUPPORTED
+from ragdoll.corpus.formats import FAMILIES, SUPPORTED
 from ragdoll.corpus.python_package import SCHEME, PythonSource
-from ragdoll.errors import CorpusError
+from ragdoll.corpus.stdin import STDIN, StdinSource
+from ragdoll.errors import CorpusError, MissingExtraError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _MAX_HUB_ID = 96
@@ -28,11 +30,13 @@ def open_corpus(
 ) -> Corpus:
     """Open the places that ``paths`` name; nothing is read before the corpus is iterated.
 
-    ``text_key`` is the key of the text in JSON lines and datasets; ``name``, ``split`` and
-    ``streaming`` are for datasets; ``ignore_files`` False also reads what ignore files leave out.
+    ``text_key`` is the key or column of the text in JSON, tables and datasets; ``name``, ``split``
+    and ``streaming`` are for datasets; ``ignore_files`` False also reads what ignore files leave
+    out.
 
     Raises:
         CorpusError: a place does not exist or holds no format that ragdoll reads.
+        MissingExtraError: a file is named whose format needs an extra that is not installed.
     """
     dataset = {"text_key": text_key, "name": name, "split": split, "streaming": streaming}
     sources: list[Source] = []
@@ -40,7 +44,9 @@ def open_corpus(
         # These functions of os take any name, where the methods of Path raise for some.
         path = Path(os.path.expanduser(given))  # noqa: PTH111
         exists = bool(given) and os.path.exists(path)  # noqa: PTH110
-        if given.startswith(SCHEME):
+        if given == STDIN:
+            sources.append(StdinSource(text_key))
+        elif given.startswith(SCHEME):
             sources.append(PythonSource(given.removeprefix(SCHEME)))
         elif exists and is_dataset_folder(path):
             sources.append(DatasetSource(str(path.resolve()), **dataset))  # type: ignore[arg-type]
@@ -65,14 +71,16 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
-    if path.suffix.lower() == ".py":
+    suffix = path.suffix.lower()
+    if suffix == ".py":
         raise CorpusError(
             f"{path} is a Python file; dataset loading scripts are not run.",
             hint="Give the folder or the file that holds the data itself.",
         )
-    if path.suffix.lower() not in SUPPORTED:
+    if suffix not in SUPPORTED:
         raise CorpusError(
-            f"{path} has a format that ragdoll does not read.",
-            hint=f"It reads {', '.join(sorted(SUPPORTED))}.",
+            f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."
         )
+    if suffix in office.SUFFIXES and not office.is_installed(suffix):
+        raise MissingExtraError(office.EXTRA, str(path))
     return FileSource(path.resolve(), text_key, ignore_files)

@@ -64,6 +64,10 @@ class TokenCounter:
     def __call__(self, words: Sequence[str]) -> list[int]:
         """Count the tokens of each word, special tokens left out."""
         known = self._known
+        try:
+            return [known[word] for word in words]
+        except KeyError:
+            pass
         new = [word for word in dict.fromkeys(words) if word not in known]
         if len(known) + len(new) > _MAX_WORDS:
             known.clear()

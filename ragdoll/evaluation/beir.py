@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.formats import whole
+from ragdoll.corpus.decoding import whole
 from ragdoll.errors import CorpusError
 
 # The split that is scored, the first of these that is there.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from ragdoll.corpus.documents import Corpus, Document, Skipped
+from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
+from ragdoll.corpus.seen import Seen
 from ragdoll.embedding.identity import Metric, ModelIdentity, identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError, ModelMismatchError, TableError, UsageError
@@ -229,16 +230,18 @@ class _Builder:
 
     def _write_difference(self, table: Table, keys: dict[str, str], dry_run: bool) -> None:
         result = self._result
-        seen: dict[str, set[bytes]] = {}
+        seen: dict[str, Seen] = {}
         for root in self._documents:
-            seen[keys.setdefault(root, root_key(root))] = set()
+            seen[keys.setdefault(root, root_key(root))] = Seen()
         for batch in self._batches(keys):
             for key in dict.fromkeys(keys[document.root] for document, _ in batch):
                 part = [(doc, rows) for doc, rows in batch if keys[doc.root] == key]
-                seen[key].update(_short_hash(document.source) for document, _ in part)
+                for document, _ in part:
+                    seen[key].add(document.source)
                 self._write_batch(table, key, part, dry_run)
         for key, sources in seen.items():
-            gone = [source for source in table.sources(key) if _short_hash(source) not in sources]
+            # What is new even now was not in the corpus.
+            gone = [source for source in table.sources(key) if sources.add(source)]
             result.removed += len(gone)
             for start in range(0, len(gone), _BATCH):
                 part_gone = gone[start : start + _BATCH]
@@ -308,8 +311,7 @@ class _Builder:
         if not total:
             raise CorpusError(
                 f"No documents in {', '.join(self._corpus.roots)}; nothing was changed.",
-                hint="ragdoll reads text and Markdown files, JSON lines, datasets "
-                "and python:PACKAGE.",
+                hint=f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
             )
 
     def _encode(self, rows: Sequence[Row]) -> Vectors:
@@ -394,10 +396,6 @@ def _refuse_other(table: Table, wanted: TableIdentity) -> None:
     different = differing(table, wanted)
     if different:
         raise TableError(f"{table.place} has other settings: {'; '.join(different)}.", hint=hint)
-
-
-def _short_hash(source: str) -> bytes:
-    return hashlib.blake2b(source.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _absolute(path: str | Path) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ragdoll.corpus.decoding import whole
 from ragdoll.corpus.documents import LINE
-from ragdoll.corpus.formats import whole
 from ragdoll.corpus.passages import Passage
 from ragdoll.retrieval.table import Vectors, vector_array
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -416,8 +417,8 @@ def test_a_folder_of_the_user_with_such_a_name_is_no_reason(tmp_path: Path) -> N
         ("a.txt", b"\xff\xfe\0\0a\0\0\0", "binary"),
         ("a.txt", "café".encode("latin-1"), "not utf-8 text"),
         ("a.txt", b"\xff\xfea", "not utf-16 text"),
-        ("a.pdf", b"%PDF-1.7", "format .pdf"),
-        ("a.PDF", b"%PDF-1.7", "format .PDF"),
+        ("a.png", b"\x89PNG", "format .png"),
+        ("a.PNG", b"\x89PNG", "format .PNG"),
         ("Makefile", b"all:", "format unknown"),
     ],
     ids=[
@@ -430,7 +431,7 @@ def test_a_folder_of_the_user_with_such_a_name_is_no_reason(tmp_path: Path) -> N
         "utf-32",
         "latin-1",
         "half utf-16",
-        "pdf",
+        "picture",
         "upper case",
         "no suffix",
     ],
@@ -505,6 +506,111 @@ def test_a_folder_that_may_not_be_listed_is_left_out_with_the_reason(
     assert skipped(folder) == {"a": "Permission denied"}
 
 
+def test_a_folder_that_vanishes_while_reading_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a", "b/c.txt": "c", "d.txt": "d"})
+    corpus = opened(folder)
+    documents = iter(corpus)
+    read = [next(documents).source]
+    (folder / "b" / "c.txt").unlink()
+    (folder / "b").rmdir()
+    read += [document.source for document in documents]
+    assert read == ["a.txt", "d.txt"]
+    assert [(item.path, item.reason) for item in corpus.skipped] == [
+        ("b", "No such file or directory")
+    ]
+
+
+def test_an_entry_that_cannot_be_looked_at_does_not_stop_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a", "z.txt": "z"})
+    for name in ("loop", "loop.txt"):
+        (folder / name).symlink_to(name)
+    # As later versions of Python have it, which resolve such a link to itself.
+    monkeypatch.setattr(FileSource, "_inside", lambda self, path: True)
+    assert names(folder) == ["a.txt", "z.txt"]
+    assert list(skipped(folder)) == ["loop.txt"]
+
+
+def test_a_folder_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"x.txt/a.txt": "a", "x.jsonl/b.txt": "b"})
+    assert names(folder) == ["x.jsonl/b.txt", "x.txt/a.txt"]
+    assert names(folder / "x.txt") == ["a.txt"]
+
+
+def test_names_with_line_breaks_are_names(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a\nb.txt": "a", "c\n/d\t.txt": "d", "e\n.txt": ""})
+    assert names(folder) == ["a\nb.txt", "c\n/d\t.txt"]
+    assert skipped(folder) == {"e\n.txt": "empty"}
+
+
+def test_folders_may_be_nested_deeper_than_functions_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = sys.getrecursionlimit() + 100
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):
+        os.mkdir("d")  # noqa: PTH102  (the names of such depth are too long to make them at once)
+        os.chdir("d")
+    Path("a.txt").write_text("a")
+    found = names(tmp_path)
+    Path("a.txt").unlink()
+    for _ in range(depth):  # what cleans up after the tests is not up to it
+        os.chdir("..")
+        os.rmdir("d")  # noqa: PTH106
+    assert found == ["d/" * depth + "a.txt"]
+
+
+def test_a_folder_of_faults_is_read_and_every_fault_is_said_or_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = folder_of(tmp_path / "outside", {"secret.txt": "x"})
+    folder = folder_of(
+        tmp_path / "docs",
+        {
+            "a.txt": "a",
+            "bad.jsonl": 'no\n{"text": "good"}\n',
+            "binary.txt": b"\0",
+            "denied.txt": "x",
+            "empty.txt": "",
+            "latin.txt": b"caf\xe9",
+            "picture.png": b"\x89PNG",
+            "secret/x.txt": "x",
+            "x.txt/z.txt": "z",
+        },
+    )
+    (folder / "gone.txt").symlink_to("nowhere.txt")
+    (folder / "loop").symlink_to("loop")
+    (folder / "out.txt").symlink_to(outside / "secret.txt")
+    (folder / "up").symlink_to(folder)
+    os.mkfifo(folder / "pipe.txt")
+    read, scan = Path.read_bytes, os.scandir
+
+    def read_bytes(self: Path) -> bytes:
+        if self.name == "denied.txt":
+            raise PermissionError(13, "Permission denied")
+        return read(self)
+
+    def scandir(place: Path) -> object:
+        if Path(place).name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return scan(place)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert names(folder) == ["a.txt", "bad.jsonl#2", "x.txt/z.txt"]
+    assert skipped(folder) == {
+        "bad.jsonl": "line 1: not JSON",
+        "binary.txt": "binary",
+        "denied.txt": "Permission denied",
+        "empty.txt": "empty",
+        "gone.txt": "No such file or directory",
+        "latin.txt": "not utf-8 text",
+        "picture.png": "format .png",
+        "secret": "Permission denied",
+    }
+
+
 def test_the_account_is_that_of_the_latest_reading(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"a.txt": ""})
     corpus = opened(folder)
@@ -524,12 +630,13 @@ def test_bad_records_are_left_out_and_the_others_read(tmp_path: Path) -> None:
 def test_the_summary_of_an_index_names_what_was_left_out(
     docs: Path, trained: Trained, ragdoll: Ragdoll
 ) -> None:
-    folder_of(docs, {"scan.pdf": b"%PDF", "void.txt": ""})
+    folder_of(docs, {"scan.png": b"\x89PNG", "void.txt": ""})
     result = ragdoll("index", docs, "--model", trained.model, "--database", "base", "--json")
     assert result.json["skipped"] == [
-        {"path": "scan.pdf", "reason": "format .pdf"},
+        {"path": "scan.png", "reason": "format .png"},
         {"path": "void.txt", "reason": "empty"},
     ]
+    assert result.json["skipped_count"] == 2
 
 
 # The signature

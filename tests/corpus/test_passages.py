@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Sequence
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ragdoll.corpus import passages as module
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import Passage, cut
 
@@ -24,12 +27,25 @@ def characters(words: Sequence[str]) -> list[int]:
     return [len(word) for word in words]
 
 
+def bytewise(words: Sequence[str]) -> list[int]:
+    """As a tokenizer has it that falls back to bytes: more tokens than characters."""
+    return [2 * len(word.encode()) for word in words]
+
+
 def ones(words: Sequence[str]) -> list[int]:
     return [1 for _ in words]
 
 
 def document(text: str) -> Document:
     return Document("root", "source", "title", text)
+
+
+def spans(text: str, size: int, count: object, stretch: int) -> list[tuple[int, int]]:
+    """Cut with so many characters looked at together; return where."""
+    with mock.patch.object(module, "_STRETCH", stretch):
+        passages = list(cut(document(text), size, count))  # type: ignore[arg-type]
+    checked(text, passages, size, count)
+    return [(passage.start, passage.end) for passage in passages]
 
 
 def texts(text: str, size: int, count: object = ones) -> list[str]:
@@ -249,6 +265,95 @@ def test_a_word_of_more_tokens_than_fit_is_cut_into_parts_that_fit() -> None:
 def test_a_passage_knows_its_document() -> None:
     whole = document("a b c d")
     assert [passage.document for passage in cut(whole, 2, ones)] == [whole, whole]
+
+
+# Stretch by stretch
+
+
+@given(text=TEXTS, size=SIZES, stretch=st.integers(1, 60))
+@often
+@pytest.mark.parametrize("count", [thirds, characters, bytewise, ones])
+def test_how_much_is_looked_at_together_makes_no_difference(
+    count: object, text: str, size: int, stretch: int
+) -> None:
+    found = spans(text, size, count, stretch)
+    # Only of a word that does not fit into a stretch the parts may be others.
+    if max(map(len, text.split()), default=0) <= stretch:
+        assert found == spans(text, size, count, 1_000_000)
+
+
+@pytest.mark.parametrize("count", [thirds, bytewise])
+@pytest.mark.parametrize("stretch", [200, 1000, 5000])
+@pytest.mark.parametrize("size", [8, 60, 1500])
+def test_a_long_text_is_cut_as_it_would_be_as_a_whole(
+    size: int, stretch: int, count: object
+) -> None:
+    prose = "One two, three four. Five six!\nSeven (eight).\n\n" * 60
+    marked = "# Title\n\n" + prose + "\n    code = 1\n    more = 2\n" * 30 + "## End\n\n" + prose
+    japanese = "東京は日本の首都です。人口が多い！「本当ですか？」と彼は言った。" * 5
+    text = f"{marked}\n{japanese}\n{'東' * 150} {prose}{japanese} {marked}"
+    whole = spans(text, size, count, 1_000_000)
+    assert spans(text, size, count, stretch) == whole
+    assert len(whole) > 3
+
+
+@pytest.mark.parametrize("stretch", range(5, 60))
+def test_a_heading_is_seen_wherever_a_stretch_ends(stretch: int) -> None:
+    text = "a b c d\n###### Two\n\ne f g\n\nh i\n# Three\n\nj k l m"
+    whole = spans(text, 7, ones, 1_000_000)
+    assert [text[start:end] for start, end in whole] == [
+        "a b c d",
+        "###### Two\n\ne f g\n\nh i",
+        "# Three\n\nj k l m",
+    ]
+    assert spans(text, 7, ones, stretch) == whole
+
+
+@pytest.mark.parametrize("size", range(4, 13))
+def test_a_long_word_is_divided_the_same_way_wherever_a_stretch_ends(size: int) -> None:
+    def uneven(words: Sequence[str]) -> list[int]:
+        return [-(-len(word) // 5) + 3 * len(re.findall("[東日é😀]", word)) for word in words]
+
+    xs = "x" * 17
+    text = f"{xs}😀{xs}. 😀a . 東éxéxéxéx\n。\n日本 日本日本 éé。東日本 日本bc éééabcax{xs}日本a"
+    whole = spans(text, size, uneven, 1_000_000)
+    for stretch in range(36, len(text)):
+        assert spans(text, size, uneven, stretch) == whole
+
+
+def test_words_that_do_not_fit_into_a_stretch_are_cut_all_the_same() -> None:
+    text = f"a b. {'x' * 500} c d. {'東京は大きい。' * 60} e f."
+    passages = spans(text, 16, characters, 20)
+    assert len(passages) > 50
+
+
+def test_a_word_that_does_not_fit_into_a_stretch_is_looked_at_once() -> None:
+    counted = 0
+
+    def count(words: Sequence[str]) -> list[int]:
+        nonlocal counted
+        counted += sum(map(len, words))
+        return thirds(words)
+
+    with mock.patch.object(module, "_STRETCH", 1_000):
+        list(cut(document("x" * 100_000), 64, count))
+    assert counted <= 200_000
+
+
+def test_a_longer_text_takes_no_more_memory_beside_its_own() -> None:
+    def taken(lines: int) -> int:
+        whole = document("Some words of a text that is long.\n" * lines)
+        tracemalloc.start()
+        try:
+            for _ in cut(whole, 64, ones):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    with mock.patch.object(module, "_STRETCH", 10_000):
+        taken(1_000)  # what is made once
+        assert taken(8_000) < 1.2 * taken(1_000)
 
 
 # How much work it is

@@ -200,7 +200,7 @@ def test_a_file_with_a_syntax_error_is_left_out_with_the_reason(make_package: Ma
     )
     assert titles(name) == ["shop", "shop.new"]
     assert list(left_out(name)) == ["shop/bad.py"]
-    assert left_out(name)["shop/bad.py"].startswith("not parsed: invalid syntax")
+    assert left_out(name)["shop/bad.py"].startswith("line 1: not parsed: invalid syntax")
 
 
 @pytest.mark.parametrize(

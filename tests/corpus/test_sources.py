@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ragdoll.corpus.dataset import DatasetSource
+from ragdoll.corpus.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.files import FileSource
+from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.python_package import PythonSource
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.errors import CorpusError, MissingExtraError
@@ -143,15 +144,14 @@ def test_a_loading_script_is_an_error_that_says_what_to_give(tmp_path: Path) -> 
     assert "folder" in str(e.value.hint)
 
 
-@pytest.mark.parametrize("name", ["scan.pdf", "Makefile"])
+@pytest.mark.parametrize("name", ["picture.png", "old.doc", "Makefile"])
 def test_a_file_in_an_unknown_format_is_an_error_that_lists_the_known(
     name: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text("x")
     with pytest.raises(CorpusError, match="a format that ragdoll does not read") as caught:
         open_corpus([str(tmp_path / name)])
-    for suffix in (".jsonl", ".md", ".txt"):
-        assert suffix in str(caught.value.hint)
+    assert caught.value.hint == f"It reads {FAMILIES}."
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_missing_column_is_an_error_that_lists_the_columns(
 def test_rows_are_named_by_their_own_ids(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     rows = {"_id": ["a", "a", "a~2", ""], "text": ["one", "two", "three", "four"]}
-    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    pq.write_table(pa.table(rows), tmp_path / "data" / "train.parquet")
     documents = list(open_corpus([str(tmp_path / "data")]))
     assert [d.source for d in documents][:2] == ["a", "a~2"]
     assert len({d.source for d in documents}) == 4
@@ -281,7 +281,7 @@ def test_the_other_columns_of_a_row_can_be_written_as_json(tmp_path: Path) -> No
         "at": [dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc)],
         "tags": [["a", "b"]],
     }
-    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    pq.write_table(pa.table(rows), tmp_path / "data" / "train.parquet")
     (document,) = open_corpus([str(tmp_path / "data")])
     metadata = json.loads(json.dumps(document.metadata, allow_nan=False, default=str))
     assert metadata["tags"] == ["a", "b"]
@@ -291,7 +291,7 @@ def test_the_other_columns_of_a_row_can_be_written_as_json(tmp_path: Path) -> No
 def test_rows_without_text_are_left_out_and_named(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     rows = {"text": [None, "two", " ", "four"]}
-    pq.write_table(pa.table(rows), tmp_path / "data" / "x.parquet")
+    pq.write_table(pa.table(rows), tmp_path / "data" / "train.parquet")
     corpus = open_corpus([str(tmp_path / "data")])
     assert [d.source for d in corpus] == ["2", "4"]
     assert [skipped.path for skipped in corpus.skipped] == [
@@ -308,7 +308,7 @@ def test_a_damaged_dataset_is_an_error_that_names_it(
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    file = folder / "x.parquet"
+    file = folder / "train-00000-of-00001.parquet"
     if damage == "file":
         file.write_bytes(b"PAR1 is how it begins and ends PAR1")
     else:
@@ -366,13 +366,73 @@ def test_the_configuration_and_split_of_a_dataset_are_part_of_its_root() -> None
     assert DatasetSource("a/b", name="en", split="test").root == "hf:a/b#en#test"
 
 
-def test_a_data_file_among_documents_does_not_make_a_dataset_of_them(docs: Path) -> None:
-    pq.write_table(pa.table({"text": ["a row"]}), docs / "rows.parquet")
+@pytest.mark.parametrize("name", ["rows.parquet", "train-00000.parquet", "data/test.parquet"])
+def test_a_data_file_among_documents_does_not_make_a_dataset_of_them(name: str, docs: Path) -> None:
+    (docs / "data").mkdir()
+    pq.write_table(pa.table({"text": ["a row"]}), docs / name)
     corpus = open_corpus([str(docs)])
-    assert len(texts(corpus)) == 4
-    assert [(item.path, item.reason) for item in corpus.skipped] == [
-        ("rows.parquet", "format .parquet")
+    assert [type(source) for source in corpus.sources] == [FileSource]
+    assert f"{name}#1" in {document.source for document in corpus}
+    assert len(texts(corpus)) == 5
+    assert corpus.skipped == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train.parquet",
+        "test-00000-of-00002.parquet",
+        "validation_1.parquet",
+        "data/train-00000.parquet",
+    ],
+)
+@pytest.mark.parametrize(
+    "beside", ["README.md", ".gitattributes", "dataset_infos.json", "x.parquet"]
+)
+def test_parquet_files_named_by_splits_are_a_dataset(
+    name: str, beside: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / name).touch()
+    (tmp_path / beside).touch()
+    assert is_dataset_folder(tmp_path)
+
+
+def test_arrow_files_are_a_dataset(tmp_path: Path) -> None:
+    (tmp_path / "any.arrow").touch()
+    assert is_dataset_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "training.parquet", "testimonials.parquet"])
+def test_other_parquet_files_are_read_one_by_one(name: str, tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        (tmp_path / part).mkdir()
+        pq.write_table(pa.table({"text": [f"one of {part}"]}), tmp_path / part / name)
+    pq.write_table(pa.table(ROWS), tmp_path / name)
+    assert [document.source for document in open_corpus([str(tmp_path)])] == [
+        f"a/{name}#1",
+        f"b/{name}#1",
+        *(f"{name}#{number}" for number in (1, 2, 3)),
     ]
+
+
+def test_a_parquet_file_that_is_named_is_read_alone(parquet: Path) -> None:
+    corpus = open_corpus([str(parquet / "train-00000.parquet")])
+    assert [type(source) for source in corpus.sources] == [FileSource]
+    assert texts(corpus) == ["First\n\none", "two", "Third\n\nthree"]
+
+
+@pytest.mark.parametrize(
+    "given", ["missing.html", "missing.py", "a/missing.csv", "missing.parquet"]
+)
+def test_a_file_of_a_known_format_that_is_missing_is_no_dataset_on_the_hub(given: str) -> None:
+    with pytest.raises(CorpusError, match="No file or folder"):
+        open_corpus([given])
+
+
+def test_source_code_in_a_folder_is_read(docs: Path) -> None:
+    (docs / "loader.py").write_text("import datasets\n")
+    assert "import datasets\n" in texts(open_corpus([str(docs)]))
 
 
 def test_a_saved_dataset_of_another_split_is_an_error_that_names_both(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""PDF and Office files, by the converters that the extra ``documents`` brings."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+from ragdoll.corpus import decoding
+from ragdoll.corpus.decoding import UnreadableError, shown
+from ragdoll.corpus.markdown import first_heading, tidy
+from ragdoll.corpus.records import Record
+from ragdoll.errors import first_line
+
+EXTRA = "documents"
+# The same for every file, so that an account of many can name it once.
+MISSING = f"needs the extra {EXTRA}: pip install 'ragdoll-cli[{EXTRA}]'"
+
+_CONVERTERS = {".docx": "DocxConverter", ".pptx": "PptxConverter", ".xlsx": "XlsxConverter"}
+SUFFIXES = frozenset({".pdf", *_CONVERTERS})
+_WITH_HEADINGS = frozenset({".docx", ".pptx"})  # a workbook's are its sheets' names
+
+# These write to standard error what only a user of theirs can act on.
+_LOGGERS = ("mammoth", "openpyxl", "pdfminer", "pptx")
+
+# For the text to stay as it is, as markup does for HTML.
+_OPTIONS = {
+    "escape_asterisks": False,
+    "escape_underscores": False,
+    "strip": ["a", "b", "em", "i", "img", "strong"],
+    "table_infer_header": True,
+}
+# What stands for a slide's number, a picture, a glyph without a character, and an empty cell.
+_NOISE = re.compile(
+    r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)"
+    r"|(?<=\| )(?:NaN|Unnamed: \d+)(?= \|)"
+)
+
+
+def is_installed(suffix: str) -> bool:
+    """Whether a format's converter is there; nothing is imported."""
+    library = "markitdown" if suffix in _CONVERTERS else "pdfminer"
+    return importlib.util.find_spec(library) is not None
+
+
+def read_office(path: Path) -> Record:
+    """Read a file as Markdown; pictures and scanned pages have no text.
+
+    Raises:
+        UnreadableError: the extra is missing, or the file is damaged, locked, or without text.
+    """
+    suffix = path.suffix.lower()
+    if not is_installed(suffix):
+        raise UnreadableError(MISSING)
+    with path.open("rb") as file:
+        text = tidy(_NOISE.sub("", _convert(file, suffix)))
+    if not text:
+        raise UnreadableError("no text in it")
+    heading = first_heading(text) if suffix in _WITH_HEADINGS else None
+    return Record(name=None, title=heading or shown(path.name), text=text, converted=True)
+
+
+def _convert(file: BinaryIO, suffix: str) -> str:
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = _from_office(file, suffix) if suffix in _CONVERTERS else _from_pdf(file)
+    except UnreadableError:
+        raise
+    except Exception as error:  # the libraries for these formats raise whatever they meet
+        raise UnreadableError(f"cannot be converted: {first_line(error)}") from error
+    return decoding.whole(text)
+
+
+def _from_pdf(file: BinaryIO) -> str:
+    # Not by markitdown, which runs words together wherever it takes a page for a form.
+    from pdfminer.high_level import extract_text
+
+    return str(extract_text(file)).replace("\f", "\n\n")
+
+
+def _from_office(file: BinaryIO, suffix: str) -> str:
+    _check_unpacked_size(file)
+    # One format's converter: not the class that guesses formats and knows addresses.
+    from markitdown import StreamInfo, converters
+
+    converter = getattr(converters, _CONVERTERS[suffix])()
+    return str(converter.convert(file, StreamInfo(extension=suffix), **_OPTIONS).markdown)
+
+
+def _check_unpacked_size(file: BinaryIO) -> None:
+    """Refuse a file whose texts are too large unpacked, however small it is packed."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(part.file_size for part in archive.infolist() if part.filename.endswith(".xml"))
+    if size > decoding.MAX_BYTES:
+        raise UnreadableError(decoding.TOO_LARGE)
+    file.seek(0)

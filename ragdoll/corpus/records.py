@@ -1,0 +1,217 @@
+"""Records: documents that are rows or objects, and the JSON files that hold them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ragdoll.corpus import decoding
+from ragdoll.corpus.decoding import UnreadableError, whole
+
+_ID_KEYS = ("_id", "id", "doc_id", "docid")
+_END = object()
+# Deeper is a mistake or an attack, which costs more than it is long.
+_MAX_DEPTH = 1000
+# The parser goes over a long text again with each piece of it.
+_PIECE = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A document's text before it has a place.
+
+    ``name`` is None where the file is one document; ``converted`` says that such a text is not the
+    file as it is, so that its lines are not the file's lines.
+    """
+
+    name: str | None
+    title: str
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    converted: bool = False
+
+
+def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
+    """Make a record of a JSON object or dataset row: its text, its title in front, the rest kept.
+
+    ``name`` identifies the record where none of its own keys (``_id``, ``id`` …) does.
+
+    Raises:
+        UnreadableError: ``text_key`` is missing or not a string; text and title are blank; the
+            text is too large; or the record is nested too deeply.
+    """
+    text = fields.get(text_key)
+    if text is None:
+        raise UnreadableError(f"no key '{text_key}'")
+    if not isinstance(text, str):
+        raise UnreadableError(f"'{text_key}' is not a string")
+    if len(text) > decoding.MAX_BYTES:
+        raise UnreadableError(decoding.TOO_LARGE)
+    title = fields.get("title")
+    used = {text_key, "title"} if isinstance(title, str | None) else {text_key}
+    title = title.strip() if isinstance(title, str) else ""
+    if not text.strip() and not title:
+        raise UnreadableError("empty")
+    title, text = whole(title), whole(text)
+    for key in _ID_KEYS:
+        if isinstance(fields.get(key), str | int) and fields[key] != "":
+            name = str(fields[key])
+            used.add(key)
+            break
+    try:
+        rest = {
+            key: plain
+            for key, value in fields.items()
+            if key not in used and (plain := _plain(value)) is not None
+        }
+    except RecursionError as error:
+        raise UnreadableError("nested too deeply") from error
+    return Record(
+        name=whole(name),
+        title=title,
+        text=f"{title}\n\n{text}" if title and not _begins_with(text, title) else text,
+        metadata=rest,
+    )
+
+
+def read_json_lines(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+    """Yield the records of a file of JSON objects, each on a line of its own."""
+    empty = True
+    with decoding.opened(path) as file:
+        for number in count(1):
+            try:
+                line = decoding.next_line(file)
+                if not line:
+                    break
+                if not line.strip():
+                    continue
+                empty = False
+                yield record_from(json_object(line), text_key, name=str(number))
+            except UnreadableError as error:
+                empty = False
+                yield UnreadableError(f"line {number}: {error}")
+    if empty:
+        raise UnreadableError("empty")
+
+
+def read_json(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+    """Yield the records of an array of objects or texts, or of objects one after the other.
+
+    The file is parsed as it is read: no more than one record of it is held.
+    """
+    with decoding.opened(path) as file:
+        source = _Counted(file)
+        values = _json_values(source)
+        for number in count(1):
+            source.taken = 0
+            try:
+                value = next(values, _END)
+            except UnreadableError as error:
+                if number == 1:
+                    raise
+                yield UnreadableError(f"record {number}: {error}; nothing after it is read")
+                return
+            if value is _END:
+                break
+            try:
+                yield _record(value, text_key, number)
+            except UnreadableError as error:
+                yield UnreadableError(f"record {number}: {error}")
+    if number == 1:
+        raise UnreadableError("empty")
+
+
+def _json_values(source: _Counted) -> Iterator[Any]:
+    """The values of an array, or those that stand one after the other."""
+    import ijson
+    from ijson.common import ObjectBuilder
+
+    depth = depth_of_values = 0
+    builder = ObjectBuilder()
+    try:
+        for event, value in ijson.basic_parse(source, buf_size=_PIECE, multiple_values=True):
+            if event == "start_array" and depth == 0:
+                depth = depth_of_values = 1
+            elif event == "end_array" and depth == depth_of_values:
+                depth = depth_of_values = 0
+            else:
+                builder.event(event, float(value) if isinstance(value, Decimal) else value)
+                depth += event.startswith("start") - event.startswith("end")
+                if depth > _MAX_DEPTH:
+                    raise UnreadableError("nested too deeply")
+                if depth == depth_of_values:
+                    yield builder.value
+                    builder = ObjectBuilder()
+    except (ijson.JSONError, ValueError) as error:
+        if not source.has_text:
+            raise UnreadableError("empty") from error
+        is_text = "UTF" not in str(error).upper()  # the parser says so in its own words
+        raise UnreadableError("not JSON" if is_text else "not utf-8 text") from error
+
+
+class _Counted:
+    """A file that counts what is read of it: in ``taken``, since that was last set to 0."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.taken = 0
+        self.has_text = False
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            UnreadableError: more was taken than one record may have.
+        """
+        if self.taken > decoding.MAX_BYTES:
+            raise UnreadableError(decoding.TOO_LARGE)
+        piece = self._file.read(size)
+        self.taken += len(piece)
+        self.has_text = self.has_text or bool(piece.strip())
+        return piece
+
+
+def _record(value: Any, text_key: str, number: int) -> Record:
+    fields = {text_key: value} if isinstance(value, str) else value
+    if not isinstance(fields, dict):
+        raise UnreadableError("not a JSON object")
+    return record_from(fields, text_key, name=str(number))
+
+
+def json_object(line: bytes) -> dict[str, Any]:
+    """Parse a line that is a JSON object.
+
+    Raises:
+        UnreadableError: it is none, or no text.
+    """
+    try:
+        fields = json.loads(decoding.decode(line))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError("not JSON") from error
+    if not isinstance(fields, dict):
+        raise UnreadableError("not a JSON object")
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; None for what says nothing (NaN, an empty list, raw bytes)."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()} or None
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value] or None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes | bytearray):
+        return None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _begins_with(text: str, title: str) -> bool:
+    """Whether a text begins with its title, as whole words."""
+    return text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()

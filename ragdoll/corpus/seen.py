@@ -1,0 +1,112 @@
+"""What has come before, in memory that does not grow with how much has come."""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from hashlib import blake2b
+
+from ragdoll.errors import CorpusError
+
+# Keys that are held in memory, about 15 MB; more of them are in a file, which is slower.
+_MOST_IN_MEMORY = 100_000
+_CACHE_KIB = 64 * 1024
+
+
+class Seen:
+    """Tells the keys that are new from those that came before.
+
+    Keys are told apart by a hash of 16 bytes; a text and its UTF-8 are the same key.
+    """
+
+    def __init__(self) -> None:
+        self._few: dict[bytes, int] = {}
+        self._many: sqlite3.Connection | None = None
+
+    def add(self, key: str | bytes) -> bool:
+        """Return whether a key is new.
+
+        Raises:
+            CorpusError: there are many, and no room for them in the folder for temporary files.
+        """
+        return self._add(_digest(key))
+
+    def count(self, key: str | bytes) -> int:
+        """Count a key; return how often it was counted, this time (or that it was added) included.
+
+        Raises:
+            CorpusError: as ``add``.
+        """
+        digest = _digest(key)
+        if self._add(digest):
+            return 1
+        if self._many is None:
+            self._few[digest] += 1
+            return self._few[digest]
+        _execute(self._many, "UPDATE seen SET times = times + 1 WHERE key = ?", digest)
+        found = _execute(self._many, "SELECT times FROM seen WHERE key = ?", digest)
+        return int(found.fetchone()[0])
+
+    def _add(self, digest: bytes) -> bool:
+        if self._many is None:
+            if digest in self._few:
+                return False
+            if len(self._few) < _MOST_IN_MEMORY:
+                self._few[digest] = 1
+                return True
+            self._many = self._spilled()
+        inserted = _execute(self._many, "INSERT OR IGNORE INTO seen VALUES (?, 1)", digest)
+        return inserted.rowcount == 1
+
+    def _spilled(self) -> sqlite3.Connection:
+        """Move all to a file that has no name and ends with this object."""
+        # Threads may take turns in reading a corpus.
+        file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, file.close)
+        for statement in (
+            f"PRAGMA cache_size = -{_CACHE_KIB}",
+            # Nothing is to outlive a crash.
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "CREATE TABLE seen (key BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID",
+            "BEGIN",
+        ):
+            _execute(file, statement)
+        for digest, times in self._few.items():
+            _execute(file, "INSERT INTO seen VALUES (?, ?)", digest, times)
+        self._few.clear()
+        return file
+
+
+class UniqueNames:
+    """Keeps what has the same name apart, by numbering all but the first: ``a``, ``a~2`` …."""
+
+    def __init__(self) -> None:
+        self._given = Seen()
+
+    def __call__(self, name: str) -> str:
+        """Return the name, or where it is taken one that is free.
+
+        Raises:
+            CorpusError: as ``Seen.add``.
+        """
+        times = self._given.count(name)
+        unique = name
+        while times > 1 and self._given.count(unique := f"{name}~{times}") > 1:
+            times = self._given.count(name)
+        return unique
+
+
+def _execute(file: sqlite3.Connection, statement: str, *values: bytes | int) -> sqlite3.Cursor:
+    try:
+        return file.execute(statement, values)
+    except sqlite3.Error as error:
+        raise CorpusError(
+            f"The folder for temporary files cannot hold what was read: {error}",
+            hint="Make room there, or name another folder by the variable TMPDIR.",
+        ) from error
+
+
+def _digest(key: str | bytes) -> bytes:
+    content = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+    return blake2b(content, digest_size=16).digest()

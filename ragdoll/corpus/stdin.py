@@ -1,0 +1,120 @@
+"""Standard input as a source of documents: a text a line, or a JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import BinaryIO
+
+from ragdoll.corpus import decoding
+from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.records import Record, json_object, record_from
+from ragdoll.corpus.seen import UniqueNames
+from ragdoll.errors import CorpusError
+
+# How a user names it.
+STDIN = "-"
+
+_NAME = "stdin"
+_PIECE = 1 << 20
+
+# What each stream held, for as long as it lives: it can be read once only, a corpus many times.
+_spools: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class StdinSource:
+    """The lines of standard input: JSON objects where the first that can be read is one.
+
+    A text is named by the number of its line, an object by its own id if it has one. Nothing is
+    read before the first reading, which copies all to a temporary file.
+    """
+
+    text_key: str = "text"
+
+    @property
+    def root(self) -> str:
+        """The same for every input: what is piped in later replaces what was before."""
+        return f"{_NAME}:"
+
+    def documents(self, reading: Reading) -> Iterator[Document]:
+        """Read line by line; a line that cannot be read is left out and named.
+
+        Raises:
+            CorpusError: there is no standard input, or no room for it.
+        """
+        spool, unique = _spooled(), UniqueNames()
+        is_json: bool | None = None
+        for number in count(1):
+            spool.seek(reading.done)  # Another reading may have moved it.
+            try:
+                line = decoding.next_line(spool)
+                if not line:
+                    break
+                if not line.strip():
+                    continue
+                if is_json is None:
+                    is_json = _is_object(line)
+                record = self._record(line, number, is_json)
+            except UnreadableError as error:
+                reading.skip(_NAME, f"line {number}: {error}")
+                continue
+            finally:
+                reading.done = spool.tell()
+            source = unique(f"{_NAME}#{record.name}")
+            yield Document(self.root, source, record.title, record.text, record.metadata)
+
+    def size(self) -> int:
+        """The bytes of the input, which is read to its end for them."""
+        return _spooled().seek(0, 2)
+
+    def signature(self) -> str | None:
+        """None: only reading tells what is piped in."""
+        return None
+
+    def _record(self, line: bytes, number: int, is_json: bool) -> Record:
+        if not is_json:
+            text = decoding.decode(line).strip()
+            if not text:
+                raise UnreadableError("empty")
+            return Record(str(number), title="", text=text)
+        return record_from(json_object(line), self.text_key, name=str(number))
+
+
+def _is_object(line: bytes) -> bool:
+    text = decoding.decode(line)
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _spooled() -> BinaryIO:
+    """What standard input holds, in a file without a name."""
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is not None and stream in _spools:
+        return _spools[stream]
+    hint = f"Pipe something in, or name a file or folder instead of {STDIN}."
+    if stream is None or stream.closed:
+        raise CorpusError("There is no standard input to read.", hint=hint)
+    if stream.isatty():
+        raise CorpusError("Standard input is a terminal, which holds no documents.", hint=hint)
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the stream is gone)
+    weakref.finalize(stream, spool.close)
+    try:
+        shutil.copyfileobj(stream, spool, _PIECE)
+    except OSError as error:
+        raise CorpusError(
+            f"Standard input cannot be copied to {tempfile.gettempdir()}: "
+            f"{error.strerror or error}",
+            hint="Make room there, or name another folder by the variable TMPDIR.",
+        ) from error
+    _spools[stream] = spool
+    return spool

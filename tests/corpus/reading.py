@@ -1,0 +1,53 @@
+"""How the tests of formats read a file that they have just written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.formats import read
+from ragdoll.corpus.records import Record
+
+# A property that writes each of its examples to the same folder.
+in_one_folder = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def records(file: Path, text_key: str = "text") -> list[Record]:
+    """The records of a file of which nothing is left out."""
+    found = list(read(file, text_key))
+    assert all(isinstance(record, Record) for record in found), found
+    return found  # type: ignore[return-value]
+
+
+def only(file: Path, text_key: str = "text") -> Record:
+    (record,) = records(file, text_key)
+    return record
+
+
+def told(file: Path, text_key: str = "text") -> list[str]:
+    """The text of each record, or in its place the reason, marked as such."""
+    return [
+        record.text if isinstance(record, Record) else f"! {record}"
+        for record in read(file, text_key)
+    ]
+
+
+def reason(file: Path, text_key: str = "text") -> str:
+    """Why a file as a whole cannot be read."""
+    with pytest.raises(UnreadableError) as caught:
+        list(read(file, text_key))
+    return str(caught.value)

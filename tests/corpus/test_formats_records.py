@@ -1,0 +1,393 @@
+"""Records in JSON: what each becomes, and what a file of them may be."""
+
+from __future__ import annotations
+
+import json
+import os
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.corpus import decoding
+from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.formats import read
+from ragdoll.corpus.records import Record, record_from
+from tests.corpus.reading import in_one_folder, only, reason, records, told, written
+
+
+def read_lines(folder: Path, *lines: object, text_key: str = "text") -> list[Any]:
+    file = folder / "records.jsonl"
+    file.write_text(
+        "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    )
+    return list(read(file, text_key))
+
+
+def the(records: list[Any]) -> Record:
+    (record,) = records
+    assert isinstance(record, Record)
+    return record
+
+
+# Records
+
+
+def test_a_record_is_its_text_its_title_in_front_and_its_other_keys(tmp_path: Path) -> None:
+    line = {
+        "_id": "d7",
+        "title": " The loop ",
+        "text": "It runs callbacks.",
+        "year": 2024,
+        "tags": ["a", "b"],
+        "draft": False,
+        "by": {"name": "Ada"},
+    }
+    assert the(read_lines(tmp_path, line)) == Record(
+        name="d7",
+        title="The loop",
+        text="The loop\n\nIt runs callbacks.",
+        metadata={"year": 2024, "tags": ["a", "b"], "draft": False, "by": {"name": "Ada"}},
+    )
+
+
+def test_a_line_of_a_beir_corpus_is_a_record(tmp_path: Path) -> None:
+    line = {"_id": "MED-10", "title": "Statins", "text": "A study.", "metadata": {}}
+    assert the(read_lines(tmp_path, line)) == Record("MED-10", "Statins", "Statins\n\nA study.", {})
+
+
+def test_a_record_without_an_id_is_named_by_its_line(tmp_path: Path) -> None:
+    records = read_lines(tmp_path, {"text": "a"}, "", {"text": "b"}, {"_id": "", "text": "c"})
+    assert [record.name for record in records] == ["1", "3", "4"]
+
+
+@pytest.mark.parametrize("key", ["_id", "id", "doc_id", "docid"])
+@pytest.mark.parametrize(("value", "name"), [("x", "x"), (7, "7"), (0, "0")])
+def test_the_usual_keys_name_a_record(key: str, value: object, name: str, tmp_path: Path) -> None:
+    record = the(read_lines(tmp_path, {key: value, "text": "a"}))
+    assert (record.name, record.metadata) == (name, {})
+
+
+def test_an_id_that_is_no_name_is_not_used(tmp_path: Path) -> None:
+    assert the(read_lines(tmp_path, {"_id": ["a"], "text": "a"})).name == "1"
+    assert the(read_lines(tmp_path, {"_id": None, "id": "b", "text": "a"})).name == "b"
+    assert the(read_lines(tmp_path, {"_id": "", "id": "b", "text": "a"})).name == "b"
+
+
+def test_the_text_may_have_another_key(tmp_path: Path) -> None:
+    line = {"text": "not this", "body": "this"}
+    record = the(read_lines(tmp_path, line, text_key="body"))
+    assert (record.text, record.metadata) == ("this", {"text": "not this"})
+
+
+def test_a_title_that_the_text_begins_with_is_not_said_twice(tmp_path: Path) -> None:
+    line = {"title": "The loop", "text": "The loop\nruns."}
+    assert the(read_lines(tmp_path, line)).text == "The loop\nruns."
+
+
+def test_a_title_that_only_begins_the_first_word_is_said(tmp_path: Path) -> None:
+    line = {"title": "The", "text": "Theory of loops"}
+    assert the(read_lines(tmp_path, line)).text == "The\n\nTheory of loops"
+
+
+def test_a_title_alone_is_a_text(tmp_path: Path) -> None:
+    assert the(read_lines(tmp_path, {"title": "The loop", "text": ""})).text.strip() == "The loop"
+
+
+@pytest.mark.parametrize("title", [None, 7, "", "  "])
+def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> None:
+    record = the(read_lines(tmp_path, {"title": title, "text": "a"}))
+    assert (record.title, record.text) == ("", "a")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"body": "a"}, "no key 'text'"),
+        ({"text": None}, "no key 'text'"),
+        ({"text": 7}, "'text' is not a string"),
+        ({"text": ["a"]}, "'text' is not a string"),
+        ({"text": " \n"}, "empty"),
+        ({"text": "", "title": " "}, "empty"),
+        ("not json", "not JSON"),
+        ('{"text": "a"', "not JSON"),
+        ('{"text": "a"} {"text": "b"}', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"n": ' + "9" * 5000 + "}", "not JSON"),
+        (["a"], "not a JSON object"),
+        ('"a"', "not a JSON object"),
+        ("7", "not a JSON object"),
+        ("null", "not a JSON object"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_line_that_is_no_record_is_named_by_its_number(
+    line: object, reason: str, tmp_path: Path
+) -> None:
+    before, bad, after = read_lines(tmp_path, {"text": "before"}, line, {"text": "after"})
+    assert (before.text, after.text) == ("before", "after")
+    assert isinstance(bad, UnreadableError)
+    assert str(bad) == f"line 2: {reason}"
+
+
+def test_a_line_that_is_no_text_is_named_by_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'{"text": "a"}\n{"text": "\xe9"}\n{"text": "\0"}\n')
+    _, *bad = read(file, "text")
+    assert [str(error) for error in bad] == ["line 2: not utf-8 text", "line 3: binary"]
+
+
+def test_lines_may_end_as_on_windows_and_begin_with_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes('\ufeff{"text": "café"}\r\n\r\n{"text": "two"}'.encode())
+    assert [(r.name, r.text) for r in read(file, "text")] == [("1", "café"), ("3", "two")]  # type: ignore[union-attr]
+
+
+def test_half_a_character_is_replaced_wherever_it_stands(tmp_path: Path) -> None:
+    half, pair = r"\ud800", r"\ud83d\ude00"
+    line = f'{{"_id": "{half}", "title": "T{half}", "text": "a {half} {pair}"}}'
+    record = the(read_lines(tmp_path, line))
+    assert (record.name, record.title) == ("\ufffd", "T\ufffd")
+    assert record.text == "T\ufffd\n\na \ufffd 😀"
+
+
+def test_what_json_has_no_number_for_is_not_kept(tmp_path: Path) -> None:
+    line = '{"text": "a", "x": NaN, "y": [-Infinity, {"z": 1e999}], "n": 1e9}'
+    record = the(read_lines(tmp_path, line))
+    json.dumps(record.metadata, allow_nan=False)
+    assert record.metadata["n"] == 1e9
+
+
+@pytest.mark.parametrize("depth", [100, 400, 700, 900])
+def test_a_record_of_any_depth_is_read_or_unreadable(depth: int, tmp_path: Path) -> None:
+    deep = '{"text": "a", "deep": ' + "[" * depth + "1" + "]" * depth + "}"
+    records = read_lines(tmp_path, deep, {"text": "after"})
+    assert len(records) == 2
+    assert records[1].text == "after"
+    if isinstance(records[0], Record):
+        json.dumps(records[0].metadata)
+
+
+def test_json_lines_in_utf_16_are_read(tmp_path: Path) -> None:
+    lines = '{"text": "café"}\n{"text": "two"}\n'
+    assert told(written(tmp_path, "a.jsonl", lines.encode("utf-16"))) == ["café", "two"]
+
+
+def test_a_line_too_large_to_be_held_is_skipped_and_the_next_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    with file.open("wb") as lines:
+        lines.write(b'{"text": "before"}\n')
+        lines.seek(200 * 2**20, os.SEEK_CUR)
+        lines.write(b'\n{"text": "after"}\n')
+    tracemalloc.start()
+    found = told(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == ["before", "! line 2: larger than 64 MiB; split it", "after"]
+    assert peak < 150 * 2**20
+
+
+def test_raw_bytes_are_not_kept() -> None:
+    fields = {"text": "a", "picture": b"\x89PNG", "more": [b"x", 1]}
+    assert record_from(fields, "text", "1").metadata == {"more": [None, 1]}
+
+
+def test_a_text_that_is_too_large_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 10)
+    assert record_from({"text": "x" * 10}, "text", "1").text == "x" * 10
+    with pytest.raises(UnreadableError, match="larger than 64 MiB"):
+        record_from({"text": "x" * 11}, "text", "1")
+
+
+# Files of JSON
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ('[{"text": "a"}, {"text": "b"}]', ["a", "b"]),
+        ('["a", "b"]', ["a", "b"]),
+        ('{"text": "a"}', ["a"]),
+        ('"a"', ["a"]),
+        ('{"text": "a"}\n{"text": "b"}\n', ["a", "b"]),
+        ('\ufeff [\n{"text": "a"}\n]\n', ["a"]),
+        ('[{"text": "a", "other": [{"text": "not this"}]}]', ["a"]),
+    ],
+    ids=["objects", "texts", "one object", "one text", "lines", "mark", "nested"],
+)
+def test_a_json_file_is_an_array_or_values_one_after_the_other(
+    content: str, texts: list[str], tmp_path: Path
+) -> None:
+    found = records(written(tmp_path, "a.json", content))
+    assert [record.text for record in found] == texts
+    assert [record.name for record in found] == [str(n + 1) for n in range(len(texts))]
+
+
+def test_a_record_of_a_json_file_has_its_own_name_and_the_rest_as_it_is(tmp_path: Path) -> None:
+    fields = {
+        "_id": "x",
+        "title": "T",
+        "text": "a",
+        "n": 1.5,
+        "big": 2**70,
+        "list": [True, {"a": "b"}],
+    }
+    record = only(written(tmp_path, "a.json", json.dumps([fields])))
+    assert (record.name, record.title, record.text) == ("x", "T", "T\n\na")
+    assert record.metadata == {"n": 1.5, "big": 2**70, "list": [True, {"a": "b"}]}
+    assert isinstance(record.metadata["n"], float)
+
+
+def test_the_text_of_a_json_file_may_have_another_key(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.json", '[{"body": "a"}, "b", {"text": "c"}]')
+    assert told(file, "body") == ["a", "b", "! record 3: no key 'body'"]
+
+
+def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.json", '["a", 7, null, [], {}, {"text": " "}, "b"]')
+    assert told(file) == [
+        "a",
+        "! record 2: not a JSON object",
+        "! record 3: not a JSON object",
+        "! record 4: not a JSON object",
+        "! record 5: no key 'text'",
+        "! record 6: empty",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("", "not JSON"),
+        ("x", "not JSON"),
+        (', {"text": "b"', "not JSON"),
+        (', {"text": ' + "[" * 5000, "nested too deeply"),
+        (', {"text": "\\xe9"}]', "not JSON"),
+        (b', {"text": "caf\xe9"}]', "not utf-8 text"),
+        (b', {"text": "\0"}]', "not JSON"),
+    ],
+    ids=["cut off", "not closed", "cut off inside", "deep", "escape", "latin-1", "zero"],
+)
+def test_what_stands_before_a_break_is_read_and_the_break_is_named(
+    end: str | bytes, why: str, tmp_path: Path
+) -> None:
+    end = end if isinstance(end, bytes) else end.encode()
+    file = written(tmp_path, "a.json", b'[{"text": "a"}' + end)
+    assert told(file) == ["a", f"! record 2: {why}; nothing after it is read"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        ("[]", "empty"),
+        ("[ ]\n", "empty"),
+        ("words", "not JSON"),
+        (b"[\xe9]", "not JSON"),
+        (b'["\xe9"]', "not utf-8 text"),
+        (b"\xff\xfe[", "not utf-16 text"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+    ids=["nothing", "blank", "no item", "no items", "words", "bytes", "latin-1", "half", "deep"],
+)
+def test_a_json_file_without_records_is_unreadable(
+    content: str | bytes, why: str, tmp_path: Path
+) -> None:
+    assert reason(written(tmp_path, "a.json", content)) == why
+
+
+def test_a_json_file_in_utf_16_is_read(tmp_path: Path) -> None:
+    assert told(written(tmp_path, "a.json", '["café"]'.encode("utf-16"))) == ["café"]
+
+
+def test_a_large_array_is_read_a_record_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    with file.open("w") as array:
+        array.write('[{"text": "' + "x" * 1000 + '"}')
+        for _ in range(10_000):
+            array.write(',\n{"text": "' + "y" * 1000 + '"}')
+        array.write("]")
+    tracemalloc.start()
+    count = sum(1 for _ in read(file, "text"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 10_001
+    assert peak < file.stat().st_size / 10
+
+
+def test_the_first_record_of_an_array_does_not_wait_for_the_last(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.json", '["first", ' + '"more", ' * 100_000 + "broken")
+    assert next(read(file, "text")).text == "first"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("value", ['"%s"', '{"text": "%s"}', '{"text": "a", "other": ["%s"]}'])
+def test_a_record_too_large_to_be_held_ends_the_reading_of_an_array(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 200_000)
+    large = value.replace("%s", "x" * 1_000_000)
+    file = written(tmp_path, "a.json", f'["small", {large}, "after"]')
+    assert told(file)[0] == "small"
+    assert told(file)[1].startswith("! record 2: larger than 64 MiB; split it")
+
+
+def test_the_limit_is_that_of_a_record_not_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 200_000)
+    file = written(tmp_path, "a.json", json.dumps(["x" * 1000] * 1000))
+    assert told(file) == ["x" * 1000] * 1000
+
+
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]))), escaped=st.booleans())
+@in_one_folder
+def test_whatever_the_texts_they_come_back_from_an_array(
+    texts: list[str], escaped: bool, tmp_path: Path
+) -> None:
+    file = written(tmp_path, "a.json", json.dumps(texts, ensure_ascii=escaped))
+    if texts:
+        assert told(file) == [
+            text if text.strip() else f"! record {number}: empty"
+            for number, text in enumerate(texts, start=1)
+        ]
+    else:
+        assert reason(file) == "empty"
+
+
+# Anything
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=6,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["text", "title", "_id", "id", "docid", "year", "metadata"]), JSON
+)
+
+
+@given(FIELDS)
+def test_whatever_the_fields_they_make_a_record_or_are_unreadable(fields: dict[str, Any]) -> None:
+    kept = json.loads(json.dumps(fields))
+    try:
+        record = record_from(fields, "text", name="7")
+    except UnreadableError:
+        text = fields.get("text")
+        title = fields.get("title")
+        has_title = isinstance(title, str) and title.strip()
+        assert not isinstance(text, str) or not (text.strip() or has_title)
+    else:
+        assert record.name
+        assert record.text.startswith(record.title)
+        assert record.text.endswith(fields["text"])
+        named = {key for key, value in fields.items() if isinstance(value, str)}
+        assert "text" not in record.metadata
+        assert "title" not in named & set(record.metadata)
+        json.dumps(record.metadata, allow_nan=False)
+    assert json.dumps(fields) == json.dumps(kept), "the fields were changed"
