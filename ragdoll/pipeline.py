@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.features import FeaturesFolder, differences
 from ragdoll.distillation.featurize import (
     FeaturizeResult,
     FeaturizeSettings,
-    differences,
     featurize,
 )
 from ragdoll.distillation.model_folder import beside, refuse_foreign

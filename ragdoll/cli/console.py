@@ -95,19 +95,26 @@ class Console:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
             SpinnerColumn,
-            TaskProgressColumn,
+            Task,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
+        class RateColumn(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(
+                    f"{task.speed:,.1f}/s" if task.speed else "", style="progress.data.speed"
+                )
+
         progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TaskProgressColumn(show_speed=True),
             MofNCompleteColumn(),
+            RateColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._err,

@@ -14,7 +14,8 @@ def featurize(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Folders, files, a Hugging Face dataset id or python:PACKAGE. \\[corpus.path]",
+            help="Folders, files, - for standard input, a Hugging Face dataset id or "
+            "python:PACKAGE. \\[corpus.path]",
         ),
     ] = None,
     teacher: options.Teacher = None,
@@ -28,7 +29,7 @@ def featurize(
         int | None,
         typer.Option(
             metavar="N",
-            help="Batches hold N times the teacher's maximum length in tokens. "
+            help="A batch has at most the tokens of N passages of full length; a CPU takes fewer. "
             "\\[featurize.batch_size]",
         ),
     ] = None,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ragdoll.corpus.documents import left_out
+
 if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped
     from ragdoll.distillation.featurize import FeaturizeResult
@@ -31,7 +33,8 @@ def featurize(result: FeaturizeResult) -> Record:
         "rows": result.rows,
         "rows_resumed": result.rows_resumed,
         "tokens": result.tokens,
-        "skipped": _skips(result.skipped),
+        **_skips(result.skipped),
+        "documents": result.documents,
         "duplicates": result.duplicates,
         "dtype": result.dtype,
         "seconds": _rounded(result.seconds),
@@ -77,7 +80,7 @@ def index(result: IndexResult) -> Record:
         "removed": result.removed,
         "chunks_embedded": result.chunks_embedded,
         "new_chunks": result.new_chunks,
-        "skipped": _skips(result.skipped),
+        **_skips(result.skipped),
         "seconds": _rounded(result.seconds),
     }
 
@@ -154,8 +157,14 @@ def _hit(hit: Hit) -> Record:
     return record
 
 
-def _skips(items: Sequence[Skipped]) -> list[Record]:
-    return [{"path": item.path, "reason": item.reason} for item in items]
+def _skips(items: Sequence[Skipped]) -> Record:
+    """What was left out, and how much: of very much, some is only counted, by the reasons."""
+    record: Record = {
+        "skipped": [{"path": item.path, "reason": item.reason} for item in items if item.path],
+        "skipped_count": left_out(items),
+    }
+    unnamed = {item.reason: item.count for item in items if not item.path}
+    return {**record, "skipped_unnamed": unnamed} if unnamed else record
 
 
 def _rounded(value: float, digits: int = 3) -> float:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ragdoll.cli.console import one_line, printable
 from ragdoll.cli.passage_view import passage_view
-from ragdoll.corpus.documents import LINE
+from ragdoll.corpus.documents import LINE, left_out
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 # As wide as the longest label, so that the summaries of several stages stand in line.
 _LABEL_WIDTH = 20
 
-# Left-out files that are named for a person; JSON has them all.
-_SHOWN_SKIPS = 5
+# Reasons for leaving something out, and files of each, that are named for a person.
+_SHOWN_REASONS = 8
+_SHOWN_OF_A_REASON = 2
 
 
 def featurize_summary(result: FeaturizeResult) -> RenderableType:
@@ -47,6 +48,8 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
         {
             "features": str(result.features),
             "teacher": f"{result.teacher} ({result.dimension} dimensions, {result.dtype})",
+            "documents": f"{result.documents:,} read"
+            + _count(", {} files or records left out", left_out(result.skipped)),
             "passages": done + _count(", {} duplicates left out", result.duplicates),
             "time": f"{result.seconds:.1f} s"
             + _count(", {} tokens a second", round(result.tokens_per_second)),
@@ -84,7 +87,8 @@ def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
     ]
     facts = {
         "table": f"{result.table} in {result.database}" + (" (nothing written)" * dry_run),
-        "documents": ", ".join(changes) or "none",
+        "documents": (", ".join(changes) or "none")
+        + _count("; {} files or records left out", left_out(result.skipped)),
         "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} embedded now",
         "model": f"{result.model} ({result.dimension} dimensions, {result.metric})",
         "time": f"{result.seconds:.1f} s",
@@ -250,14 +254,28 @@ def evaluation_table(result: Evaluation) -> RenderableType:
 
 
 def skipped(console: Console, items: Sequence[Skipped]) -> None:
-    """Name, on standard error, the first of what was left out, and count the rest."""
+    """Say on standard error what was left out: by reasons, the most frequent first."""
     if not items or console.as_json:
         return
-    console.note(f"Left out: {len(items):,}")
-    for item in items[:_SHOWN_SKIPS]:
-        console.note(f"  {one_line(item.path)}: {one_line(item.reason)}")
-    if len(items) > _SHOWN_SKIPS:
-        console.note(f"  and {len(items) - _SHOWN_SKIPS:,} more (--json lists them all)")
+    kinds: dict[str, list[Skipped]] = {}
+    for item in items:
+        kinds.setdefault(item.kind, []).append(item)
+    ordered = sorted(kinds.items(), key=lambda entry: -left_out(entry[1]))
+    counts = [f"{left_out(of_kind):,}" for _, of_kind in ordered]
+    console.note(f"Left out: {left_out(items):,}")
+    for count, (kind, of_kind) in list(zip(counts, ordered, strict=True))[:_SHOWN_REASONS]:
+        console.note(f"  {count:>{len(counts[0])}}  {one_line(kind)}{_examples(of_kind)}")
+    if len(ordered) > _SHOWN_REASONS:
+        others = len(ordered) - _SHOWN_REASONS
+        console.note(f"  and {others:,} other reasons (--json lists them all)")
+
+
+def _examples(items: Sequence[Skipped]) -> str:
+    """Some of what was left out for one reason, and the number of the others."""
+    shown = [item for item in items if item.path][:_SHOWN_OF_A_REASON]
+    names = ", ".join(one_line(f"{item.path} {item.place}".rstrip()) for item in shown)
+    more = left_out(items) - len(shown)
+    return (f": {names}" + _count(" and {} more", more)) if shown else ""
 
 
 def _place(hit: Hit) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragdoll.distillation.teacher import TeacherFiles, quiet_transformers
+from ragdoll.distillation.teacher import quiet_transformers
+from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.embedding.folder import open_folder
 from ragdoll.errors import ModelError, TrainingError, first_line
 

@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +74,18 @@ def rolling_hash(previous: str, texts: Iterable[str]) -> str:
     for text in texts:
         digest = hashlib.sha256(digest + text.encode("utf-8", "surrogatepass")).digest()
     return digest.hex()
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the settings of ``now`` that ``before`` has otherwise, with both values."""
+    found: list[str] = []
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            found.extend(differences(old, value, f"{prefix}{key}."))
+        elif old != value:
+            found.append(f"{prefix}{key} was {str(old)[:60]}, now {str(value)[:60]}")
+    return found
 
 
 class FeaturesFolder:
@@ -134,12 +148,8 @@ class FeaturesFolder:
             "parts": manifest.parts,
         }
         self.path.mkdir(parents=True, exist_ok=True)
-        aside = self.path / f"{MANIFEST}.tmp"
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.path / MANIFEST)
+        with _appearing(self.path / MANIFEST) as file:
+            file.write(json.dumps(content, indent=2).encode())
 
     def write_part(self, number: int, texts: Sequence[str], vectors: Vectors) -> str:
         """Write a part aside, then rename it; return its name."""
@@ -156,13 +166,27 @@ class FeaturesFolder:
                 "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
             }
         )
-        aside = folder / f"{name}.tmp"
-        with aside.open("wb") as file:
+        with _appearing(folder / name) as file:
             pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(folder / name)
         return name
+
+    def whole_parts(self, manifest: Manifest) -> int:
+        """Count the parts, from the first, that are on disk as the manifest says."""
+        whole = (self._is_whole(part, manifest.dimension) for part in manifest.parts)
+        return sum(1 for _ in takewhile(bool, whole))
+
+    def _is_whole(self, part: dict[str, Any], dimension: int) -> bool:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            # What was cut off has no footer; the rows themselves are not read.
+            with pq.ParquetFile(self.path / "data" / part["file"]) as file:
+                embedding = file.schema_arrow.field("embedding").type
+                facts = (file.metadata.num_rows, embedding.list_size)
+        except (OSError, KeyError, AttributeError, pa.ArrowException):
+            return False
+        return facts == (part["rows"], dimension)
 
     def discard(self) -> None:
         """Remove what this class writes, and nothing else."""
@@ -202,6 +226,28 @@ class FeaturesFolder:
         if Path(name).name != name or not name.startswith("part-"):
             raise ValueError(name)
         return name
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name when it is whole and on the disk, or not at all."""
+    aside = path.with_name(f"{path.name}.tmp")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        # A name is on the disk when its folder is: a manifest must not outlive a part it names.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 _RESTART = "Make the features anew: ragdoll featurize --restart"

@@ -1,46 +1,28 @@
-"""The teacher's pass over a corpus, window by window, so that an interruption loses one at most."""
+"""From a corpus to a features folder, by a teacher, or to the one that is there already."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Skipped
 from ragdoll.corpus.files import is_own
-from ragdoll.corpus.passages import cut
-from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest, rolling_hash
-from ragdoll.distillation.teacher import (
-    Target,
-    Teacher,
-    find_teacher,
-    require_training_extra,
-)
-from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError
+from ragdoll.distillation.features import FeaturesFolder, Manifest, differences
+from ragdoll.distillation.teacher import Target, Teacher, require_training_extra
+from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.distillation.teacher_pass import TeacherPass
+from ragdoll.errors import FeaturesError
 from ragdoll.progress import Report, silent
-
-# Passages sorted, encoded and written together: enough for full batches of one length, few enough
-# that an interruption costs little.
-_WINDOW = 4096
-
-# Static models average tokens: what is said in more than this is blurred. Long-context teachers
-# are therefore given passages no longer than this either.
-_MAX_PASSAGE_TOKENS = 256
-
-_SAMPLE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturizeSettings:
     """What determines a features folder, beside the corpus itself.
 
-    ``corpus`` describes the corpus as it was named; ``max_means`` bounds the passages;
-    ``batch_size`` times the teacher's maximum length is the token budget of a batch.
+    ``corpus`` describes the corpus as it was named; ``max_means`` bounds the passages; a batch has
+    at most as many tokens as ``batch_size`` of the longest passages.
     """
 
     teacher: str
@@ -65,7 +47,10 @@ class FeaturizeSettings:
 
 @dataclass(frozen=True, slots=True)
 class FeaturizeResult:
-    """What a run did. ``rows`` counts all rows, ``rows_resumed`` those of earlier runs."""
+    """What a run did. ``rows`` counts all rows, ``rows_resumed`` those of earlier runs.
+
+    The rates are those of this run's own rows, without the time for loading the teacher.
+    """
 
     features: Path
     teacher: str
@@ -75,6 +60,7 @@ class FeaturizeResult:
     rows_resumed: int
     tokens: int
     skipped: list[Skipped]
+    documents: int
     duplicates: int
     dtype: str
     seconds: float
@@ -115,106 +101,19 @@ def featurize(
         _refuse_other_settings(manifest, wanted, settings.output)
     resumed = (manifest.rows, manifest.tokens)
     signature = corpus.signature()
+    loaded = time.perf_counter()
     if not (manifest.complete and signature and signature == manifest.facts.get("signature")):
         report("loading the teacher", 0, None)
         teacher = Teacher(files, settings.device, settings.dtype, trust_remote_code)
+        loaded = time.perf_counter()
         manifest.complete = False
         manifest.facts = {"signature": signature}
-        _embed(corpus, teacher, settings, folder, manifest, report)
+        run = TeacherPass(corpus, teacher, settings.target, folder, manifest, report)
+        resumed = (run.rows_resumed, run.tokens_resumed)
+        run.run(settings.max_means, settings.batch_size)
         manifest.complete = True
         folder.write_manifest(manifest)
-    return _result(settings, manifest, resumed, time.perf_counter() - started)
-
-
-def _embed(
-    corpus: Corpus,
-    teacher: Teacher,
-    settings: FeaturizeSettings,
-    folder: FeaturesFolder,
-    manifest: Manifest,
-    report: Report,
-) -> None:
-    """Embed window after window; windows that the manifest has are only checked by their hash."""
-    passages = _Passages(corpus, teacher)
-    stream = islice(iter(passages), settings.max_means)
-    finished = list(manifest.parts)
-    content, rows = NO_HASH, 0
-    while (window := list(islice(stream, _WINDOW))) or finished:
-        content = rolling_hash(content, window)
-        if finished:
-            part = finished.pop(0)
-            if part["hash"] != content:
-                raise CorpusChangedError(
-                    f"The corpus is not the one that {settings.output} was made from: it differs "
-                    f"within passages {rows + 1} to {rows + part['rows']}.",
-                    hint="Make the features anew with --restart, or give another --output.",
-                )
-        else:
-            _settle_dtype(teacher, manifest, window, settings.target)
-            budget = settings.batch_size * teacher.max_length
-            before = partial(_report_window, report, rows)
-            vectors = teacher.encode(window, settings.target, budget, progress=before)
-            manifest.dimension = vectors.shape[1]
-            if not manifest.parts:
-                # What was there is given up only now that there is something in its place.
-                folder.discard()
-            name = folder.write_part(len(manifest.parts), window, vectors)
-            part = {"file": name, "rows": len(window), "tokens": teacher.count(window)}
-            manifest.parts.append({**part, "hash": content})
-            folder.write_manifest(manifest)
-        rows += len(window)
-        report("passages", rows, None)
-    if not rows:
-        left_out = (
-            f"; {len(corpus.skipped)} files or records were left out" if corpus.skipped else ""
-        )
-        raise CorpusError(
-            f"The corpus has no text to learn from{left_out}.",
-            hint="It may be text or Markdown files, JSON lines, a dataset or python:PACKAGE.",
-        )
-    manifest.facts |= {
-        "documents": passages.documents,
-        "duplicates": passages.duplicates,
-        "skipped": [[item.path, item.reason] for item in corpus.skipped],
-    }
-
-
-class _Passages:
-    """The passages of a corpus as texts, each once; counts what it reads."""
-
-    def __init__(self, corpus: Corpus, teacher: Teacher) -> None:
-        self._corpus = corpus
-        self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
-        self._count = teacher.count_tokens
-        self.documents = 0
-        self.duplicates = 0
-
-    def __iter__(self) -> Iterator[str]:
-        seen: set[bytes] = set()
-        for document in self._corpus:
-            self.documents += 1
-            for passage in cut(document, self._size, self._count):
-                text = passage.text
-                key = hashlib.blake2b(
-                    text.encode("utf-8", "surrogatepass"), digest_size=12
-                ).digest()
-                if key in seen:
-                    self.duplicates += 1
-                    continue
-                seen.add(key)
-                yield text
-
-
-def _report_window(report: Report, before: int, done: int) -> None:
-    report("passages", before + done, None)
-
-
-def _settle_dtype(teacher: Teacher, manifest: Manifest, window: list[str], target: Target) -> None:
-    """Compute in the type that earlier parts were computed in, else in the fastest that agrees."""
-    known = manifest.settings.get("computed_in")
-    if known and teacher.dtype != known:
-        teacher.dtype = str(known)
-    manifest.settings["computed_in"] = teacher.settle_dtype(window[:_SAMPLE], target)
+    return _result(settings, manifest, resumed, started, loaded)
 
 
 def _refuse_foreign(output: Path) -> None:
@@ -236,25 +135,15 @@ def _refuse_other_settings(manifest: Manifest, wanted: dict[str, Any], output: P
         )
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """List the settings of ``now`` that ``before`` has otherwise, with both values."""
-    found: list[str] = []
-    for key, value in now.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            found.extend(differences(old, value, f"{prefix}{key}."))
-        elif old != value:
-            found.append(f"{prefix}{key} was {str(old)[:60]}, now {str(value)[:60]}")
-    return found
-
-
 def _result(
     settings: FeaturizeSettings,
     manifest: Manifest,
     resumed: tuple[int, int],
-    seconds: float,
+    started: float,
+    loaded: float,
 ) -> FeaturizeResult:
     rows, tokens = manifest.rows - resumed[0], manifest.tokens - resumed[1]
+    ended = time.perf_counter()
     return FeaturizeResult(
         features=settings.output,
         teacher=settings.teacher,
@@ -264,9 +153,10 @@ def _result(
         rows_resumed=resumed[0],
         tokens=manifest.tokens,
         skipped=[Skipped(*item) for item in manifest.facts.get("skipped", [])],
+        documents=int(manifest.facts.get("documents", 0)),
         duplicates=int(manifest.facts.get("duplicates", 0)),
         dtype=str(manifest.settings.get("computed_in", settings.dtype)),
-        seconds=seconds,
-        rows_per_second=rows / seconds,
-        tokens_per_second=tokens / seconds,
+        seconds=ended - started,
+        rows_per_second=rows / (ended - loaded),
+        tokens_per_second=tokens / (ended - loaded),
     )

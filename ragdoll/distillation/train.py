@@ -17,14 +17,11 @@ import numpy.typing as npt
 from ragdoll import __version__
 from ragdoll.distillation import model_folder
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
+from ragdoll.distillation.device import choose_device
 from ragdoll.distillation.distillate import distil, recipe, reuse
 from ragdoll.distillation.features import Features, load_features
-from ragdoll.distillation.teacher import (
-    TeacherFiles,
-    choose_device,
-    find_teacher,
-    require_training_extra,
-)
+from ragdoll.distillation.teacher import require_training_extra
+from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
 from ragdoll.errors import FeaturesError, TrainingError, UsageError

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,28 +81,34 @@ class TextCandidates:
 def static_similarities(path: Path, collection: TestCollection) -> Similarities:
     """Compare every query with every document by a static model."""
     encoder = StaticEncoder(path)
-    return _compare(encoder.encode, encoder.identity.metric, collection)
+    return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection)
 
 
 def teacher_similarities(
     choice: TeacherChoice, collection: TestCollection, report: Report
 ) -> Similarities:
     """Compare every query with every document by the teacher's own sentence vectors."""
-    from ragdoll.distillation.teacher import Teacher, find_teacher
+    from ragdoll.distillation.teacher import Side, Teacher
+    from ragdoll.distillation.teacher_files import find_teacher
 
     teacher = Teacher(
         find_teacher(choice.name), choice.device, choice.dtype, choice.trust_remote_code
     )
-    documents = list(collection.documents.values())
-    teacher.settle_dtype(documents[:16], "sentence")
+    sample = list(islice(collection.documents.values(), 256))
+    teacher.settle_dtype(teacher.tokenize(sample), "sentence")
     budget = teacher.max_length * 32
 
-    def encode(texts: Sequence[str]) -> Vectors:
+    def encode(texts: Sequence[str], side: Side) -> Vectors:
         return teacher.encode(
-            texts, "sentence", budget, lambda done: report("teacher", done, len(texts))
+            texts, "sentence", budget, lambda done: report("teacher", done, len(texts)), side
         )
 
-    return _compare(encode, teacher.files.metric, collection)
+    return _compare(
+        partial(encode, side="document"),
+        partial(encode, side="query"),
+        teacher.files.metric,
+        collection,
+    )
 
 
 def vector_run(
@@ -168,10 +176,12 @@ def hybrid_run(
     return SystemRun(name, "hybrid", run, len(run) / seconds)
 
 
-def _compare(encode: Encode, metric: Metric, collection: TestCollection) -> Similarities:
-    documents = encode(list(collection.documents.values()))
+def _compare(
+    encode_documents: Encode, encode_queries: Encode, metric: Metric, collection: TestCollection
+) -> Similarities:
+    documents = encode_documents(list(collection.documents.values()))
     started = time.perf_counter()
-    queries = encode(list(collection.queries.values()))
+    queries = encode_queries(list(collection.queries.values()))
     values = similarity(queries, documents, metric)
     return Similarities(values, time.perf_counter() - started)
 

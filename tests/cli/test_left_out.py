@@ -1,0 +1,111 @@
+"""What is said about files and records that were left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragdoll.cli import records, render
+from ragdoll.cli.console import Console
+from ragdoll.corpus.documents import Skipped
+from ragdoll.retrieval.index import IndexResult
+
+
+def said(items: list[Skipped], capsys: pytest.CaptureFixture[str], **options: bool) -> str:
+    render.skipped(Console(**options), items)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def of(reason: str, *paths: str) -> list[Skipped]:
+    return [Skipped(path, reason) for path in paths]
+
+
+def test_reasons_are_counted_and_the_most_frequent_comes_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    items = [
+        *of("empty", "empty.txt"),
+        *of("not utf-8 text", "notes/old.txt", "x.txt", "y.txt"),
+        *of("format .png", *(f"{number}.png" for number in range(1200))),
+    ]
+    assert said(items, capsys).splitlines() == [
+        "Left out: 1,204",
+        "  1,200  format .png: 0.png, 1.png and 1,198 more",
+        "      3  not utf-8 text: notes/old.txt, x.txt and 1 more",
+        "      1  empty: empty.txt",
+    ]
+
+
+def test_reasons_of_records_are_one_reason_whatever_the_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    items = [Skipped("a.jsonl", f"line {number}: not JSON") for number in (2, 7, 1200)]
+    assert said(items, capsys).splitlines() == [
+        "Left out: 3",
+        "  3  not JSON: a.jsonl line 2, a.jsonl line 7 and 1 more",
+    ]
+
+
+def test_of_many_reasons_the_rarest_are_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    items = [Skipped(f"a.{n}", f"format .{n}") for n in range(20) for _ in range(20 - n)]
+    lines = said(items, capsys).splitlines()
+    assert lines[1] == "  20  format .0: a.0, a.0 and 18 more"
+    assert [line.split()[0] for line in lines[1:-1]] == [str(20 - n) for n in range(8)]
+    assert lines[-1] == "  and 12 other reasons (--json lists them all)"
+
+
+def test_what_is_only_counted_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    items = [
+        *of("empty", "a.txt", "b.txt", "c.txt"),
+        Skipped("a.jsonl", "line 1: not JSON"),
+        Skipped("", "not JSON", 50_000_000),
+        Skipped("", "binary", 2),
+    ]
+    assert said(items, capsys).splitlines() == [
+        "Left out: 50,000,006",
+        "  50,000,001  not JSON: a.jsonl line 1 and 50,000,000 more",
+        "           3  empty: a.txt, b.txt and 1 more",
+        "           2  binary",
+    ]
+
+
+def test_names_cannot_forge_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said([Skipped("a\nLeft out: 0\x1b[2J", "not\nparsed")], capsys).splitlines()
+    assert lines[1:] == ["  1  not\\nparsed: a\\nLeft out: 0\\x1b[2J"]
+
+
+@pytest.mark.parametrize("options", [{"as_json": True}, {"quiet": True}])
+def test_it_is_said_only_where_a_person_reads_it(
+    options: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(of("empty", "a.txt"), capsys, **options) == ""
+    assert said([], capsys) == ""
+
+
+def result(items: list[Skipped]) -> IndexResult:
+    return IndexResult("base", "documents", "model", 8, "cosine", added=2, skipped=items)  # type: ignore[arg-type]
+
+
+def test_json_lists_all_that_is_named_and_counts_all() -> None:
+    record = records.index(result(of("empty", "a.txt", "b.txt")))
+    assert record["skipped"] == [
+        {"path": "a.txt", "reason": "empty"},
+        {"path": "b.txt", "reason": "empty"},
+    ]
+    assert record["skipped_count"] == 2
+    assert "skipped_unnamed" not in record
+
+
+def test_json_says_where_its_list_is_not_all() -> None:
+    items = [*of("empty", "a.txt"), Skipped("", "not JSON", 5), Skipped("", "empty", 2)]
+    record = records.index(result(items))
+    assert record["skipped"] == [{"path": "a.txt", "reason": "empty"}]
+    assert record["skipped_count"] == 8
+    assert record["skipped_unnamed"] == {"not JSON": 5, "empty": 2}
+
+
+def test_the_summary_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    items = [*of("empty", "a.txt"), Skipped("", "not JSON", 5)]
+    Console().result({}, render.index_summary(result(items)))
+    assert "2 added; 6 files or records left out\n" in capsys.readouterr().out

