@@ -7,11 +7,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.files import is_own
 from ragdoll.corpus.formats import SUPPORTED
@@ -25,6 +24,7 @@ _SAVED = (("dataset_info.json", "state.json"), ("dataset_dict.json",))
 _SPLIT = re.compile(r"(train|test|validation)([-_.].*)?\.parquet")
 # What a dataset's folder holds besides its data.
 _CARDS = frozenset({"README.md", "dataset_info.json", "dataset_infos.json"})
+_STATES = frozenset({"state.json", "dataset_dict.json"})
 
 
 def is_dataset_folder(path: Path) -> bool:
@@ -37,19 +37,27 @@ def is_dataset_folder(path: Path) -> bool:
 
 
 def _has_data(path: Path) -> bool:
-    files = chain(path.glob("*"), path.glob("data/*"))
-    return any(file.suffix == ".arrow" or _SPLIT.fullmatch(file.name) for file in files)
+    return any(
+        file.suffix == ".arrow" or _SPLIT.fullmatch(file.name)
+        for file in (*path.glob("*"), *path.glob("data/*"))
+    )
 
 
 def _has_documents(path: Path) -> bool:
-    """Whether there is more to read than Parquet files and the cards of a dataset."""
+    """Whether there is more to read than the Parquet files of splits and a dataset's cards."""
     return any(
-        Path(name).suffix.lower() in SUPPORTED - {".parquet"}
-        and name not in _CARDS
-        and name[0] != "."
-        for folder, folders, files in os.walk(path)
-        for name in files
+        file.suffix.lower() in SUPPORTED
+        and file.name not in _CARDS
+        and not _SPLIT.fullmatch(file.name)
+        for file in _files(path)
     )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The files of a folder and of those in it, in order, without the hidden ones."""
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        yield from (Path(folder, name) for name in sorted(files) if name[0] != ".")
 
 
 def _is_saved(path: Path) -> bool:
@@ -66,6 +74,7 @@ class DatasetSource:
     split: str = "train"
     streaming: bool = True
     _data: Any = field(default=None, init=False, repr=False, compare=False)
+    _splits: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     @property
     def root(self) -> str:
@@ -77,6 +86,7 @@ class DatasetSource:
         """Yield a document a row, named by its own id or its number."""
         unique = UniqueNames()
         rows, size = self._extent() or (1, 0)
+        self._note_unread(reading)
         for number, row in enumerate(self._rows(), start=1):
             reading.done = number * size // rows
             try:
@@ -101,6 +111,19 @@ class DatasetSource:
     def signature(self) -> str | None:
         """None: what the hub holds is known only by reading it."""
         return None
+
+    def _note_unread(self, reading: Reading) -> None:
+        """Name the splits of a folder that are not asked for, and what is no part of a dataset."""
+        files = list(_files(Path(self.path)))
+        named = {found[1] for file in files if (found := _SPLIT.fullmatch(file.name))}
+        # An expression of the library may ask for several splits, or for a part of one.
+        asked = set(re.split(r"\W+", self.split))
+        for split in sorted({*self._splits, *named} - asked if "all" not in asked else ()):
+            reading.skip(f"{self.path}#{split}", f"split '{split}', not asked for")
+        for file in files:
+            is_data = file.suffix == ".arrow" or _SPLIT.fullmatch(file.name)
+            if not is_data and file.name not in _CARDS | _STATES:
+                reading.skip(shown(file.as_posix()), "not part of the dataset")
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         rows = iter(self._opened())
@@ -144,6 +167,9 @@ class DatasetSource:
     def _split_of(self, data: Any) -> Any:
         """Take the split of a saved dataset, which may be one alone."""
         if hasattr(data, "keys"):
+            self._splits = tuple(data)
+            if self.split not in data:
+                raise ValueError(f"it has no split '{self.split}', but {', '.join(data)}")
             return data[self.split]
         if data.split is not None and str(data.split) != self.split:
             raise ValueError(f"it holds the split '{data.split}', not '{self.split}'")

@@ -33,6 +33,10 @@ class UnreadableError(Exception):
     """A file or record cannot be turned into text; the message is the reason."""
 
 
+class UnreadError(UnreadableError):
+    """A file was not read, or not to its end, and may hold what it held before all the same."""
+
+
 def contents(path: Path, most: int = MAX_BYTES) -> bytes:
     """Read a file that is one document.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,16 +68,21 @@ class Reading:
     """The account of one reading of a source.
 
     ``done`` is how much of ``Source.size()`` has been read; ``documents`` counts what it yielded.
+    ``unread`` has the paths of what could not be read this time, or not to its end: a disk that
+    failed, a file that changed meanwhile. What they held may be there still.
     """
 
     done: int = 0
     documents: int = 0
+    unread: set[str] = field(default_factory=set)
     _named: list[Skipped] = field(default_factory=list)
     _unnamed: Counter[str] = field(default_factory=Counter)
 
-    def skip(self, path: str, reason: str) -> None:
-        """Note that a file or record is left out."""
+    def skip(self, path: str, reason: str, unread: bool = False) -> None:
+        """Note that a file or record is left out; ``unread`` where that may be for this time."""
         item = Skipped(path, reason)
+        if unread:
+            self.unread.add(path)
         if len(self._named) < _MAX_NAMED:
             self._named.append(item)
         else:
@@ -181,3 +186,11 @@ class Corpus:
 def left_out(items: Iterable[Skipped]) -> int:
     """How many files and records were left out, named or not."""
     return sum(item.count for item in items)
+
+
+def why_empty(items: Sequence[Skipped], named: int = 3) -> str:
+    """What to say of a corpus without documents: how much was left out, and the first reasons."""
+    if not items:
+        return ""
+    first = "; ".join(f"{item.path}: {item.reason}" for item in items[:named])
+    return f" Left out: {left_out(items):,} ({first}{'; …' * (len(items) > named)})."

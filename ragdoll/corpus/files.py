@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ragdoll.corpus import formats, office
-from ragdoll.corpus.decoding import UnreadableError, shown
+from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown
 from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.ignored import (
+    IGNORE_FILES,
+    NOT_REGULAR,
+    OUTSIDE,
+    Rules,
+    is_ignored,
+    is_inside,
+    rules_of,
+)
 from ragdoll.corpus.seen import UniqueNames
-from ragdoll.errors import CorpusError
-
-if TYPE_CHECKING:
-    from pathspec import PathSpec
-
-    Ignored = list[tuple[Path, PathSpec[Any]]]
-    Entry = tuple[os.DirEntry[str], Ignored]
-
-IGNORE_FILES = (".gitignore", ".ragdollignore")
 
 # In the folders that ragdoll writes, which must never be read as a corpus, one of these files
 # begins with the marker: models have the first, features the second. Databases end in .lance.
 OWN_FILES = ("ragdoll.json", "manifest.json")
 OWN_MARKER = b'{\n  "format": "ragdoll-'
 
+_LINKED = "linked folder"
+
+Entry = tuple[os.DirEntry[str], list[Rules]]
+
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
     """A file, or every supported file of a folder in the order of their paths.
 
-    Hidden files and folders, symbolic links that lead out of the folder and what ``.gitignore`` or
-    ``.ragdollignore`` name are left out silently (``ignore_files`` False: the last are read).
+    Hidden files and folders and what ``.gitignore`` or ``.ragdollignore`` name are left out
+    silently (``ignore_files`` False: the last are read), by the rules of git, those in the folders
+    above up to that of the repository included. Links to folders or out of the folder, and pipes
+    and devices, are left out and named.
     """
 
     path: Path
@@ -55,7 +61,8 @@ class FileSource:
             try:
                 for record in formats.read(file, self.text_key):
                     if isinstance(record, UnreadableError):
-                        reading.skip(relative, str(record))
+                        unread = isinstance(record, UnreadError)
+                        reading.skip(relative, str(record), unread)
                         continue
                     whole = record.name is None
                     yield Document(
@@ -69,7 +76,7 @@ class FileSource:
                     # Within a file of records only the length of their texts tells how far it is.
                     reading.done = min(reading.done + len(record.text), before + size)
             except UnreadableError as error:
-                reading.skip(relative, str(error))
+                reading.skip(relative, str(error), unread=isinstance(error, UnreadError))
             reading.done = before + size
 
     def size(self) -> int:
@@ -102,65 +109,79 @@ class FileSource:
         return shown(relative)
 
     def _files(self, reading: Reading) -> Iterator[Path]:
-        """Walk to the files that are to be read; note those of other formats."""
+        """Walk to the files that are to be read; note what is left out."""
         if self.path.is_file():
             yield self.path
             return
         # Not by recursion, which a tree can be too deep for.
-        waiting = self._entries(self.path, [], reading)
+        above = list(self._rules_above(reading)) if self.ignore_files else []
+        waiting = self._entries(self.path, above, reading)
         while waiting:
             entry, ignored = waiting.pop()
-            path, is_folder = Path(entry.path), _is(entry.is_dir)
-            if self._left_out(entry, path, is_folder, ignored):
+            path = Path(entry.path)
+            if _is_silent(entry, path, ignored):
                 continue
-            if is_folder:
+            is_folder = _is(entry.is_dir)
+            if is_folder and not entry.is_symlink():
                 waiting += self._entries(path, ignored, reading)
-            elif path.suffix.lower() in formats.SUPPORTED:
-                # Not pipes and devices, which would be waited for; a dangling link is named later.
-                if entry.is_symlink() or _is(entry.is_file):
-                    yield path
-            elif _is(entry.is_file):
-                reading.skip(self._relative(path), f"format {path.suffix or 'unknown'}")
+            elif reason := _LINKED if is_folder else self._reason(entry, path):
+                reading.skip(self._relative(path), reason)
+            else:
+                yield path
 
-    def _entries(self, folder: Path, ignored: Ignored, reading: Reading) -> list[Entry]:
-        """What is in a folder, in reversed order, each with the patterns that apply to it."""
+    def _entries(self, folder: Path, ignored: list[Rules], reading: Reading) -> list[Entry]:
+        """What is in a folder, in reversed order, each with the rules that apply to it."""
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            reading.skip(self._relative(folder), error.strerror or str(error))
+            reading.skip(self._relative(folder), error.strerror or str(error), unread=True)
             return []
         if is_own(folder):
             return []
-        if self.ignore_files:
-            ignored = [*ignored, *_patterns(folder, {entry.name for entry in entries})]
+        names = {entry.name for entry in entries}
+        for name in IGNORE_FILES if self.ignore_files else ():
+            if name in names:
+                rules, reason = rules_of(folder / name, self.path)
+                ignored = [*ignored, Rules(folder, "", rules)]
+                if reason:
+                    reading.skip(self._relative(folder / name), reason)
         return [(entry, ignored) for entry in entries]
 
-    def _left_out(
-        self,
-        entry: os.DirEntry[str],
-        path: Path,
-        is_folder: bool,
-        ignored: Ignored,
-    ) -> bool:
-        """Whether an entry is left out without a word."""
-        if entry.name.startswith(".") or (is_folder and entry.name.endswith(".lance")):
-            return True
-        # A link to a folder of the same tree is left out as well: its files have their own place.
-        if entry.is_symlink() and (is_folder or not self._inside(path)):
-            return True
-        for base, patterns in reversed(ignored):
-            # The deepest file that says something decides, as in git.
-            verdict = patterns.check_file(path.relative_to(base).as_posix() + "/" * is_folder)
-            if verdict.include is not None:
-                return bool(verdict.include)
-        return False
+    def _rules_above(self, reading: Reading) -> Iterator[Rules]:
+        """The rules of the folders above, from that of the repository on; none without one."""
+        place = self.path.resolve()
+        folders = [place, *place.parents]
+        depth = next((n for n, at in enumerate(folders) if os.path.lexists(at / ".git")), 0)
+        for folder in reversed(folders[1 : depth + 1]):
+            for file in (folder / name for name in IGNORE_FILES):
+                if os.path.lexists(file):
+                    rules, reason = rules_of(file, folders[depth])
+                    yield Rules(self.path, f"{place.relative_to(folder).as_posix()}/", rules)
+                    if reason:
+                        reading.skip(shown(Path(os.path.relpath(file, place)).as_posix()), reason)
 
-    def _inside(self, path: Path) -> bool:
+    def _reason(self, entry: os.DirEntry[str], path: Path) -> str:
+        """Why an entry that is no folder is left out; empty where it is to be read."""
+        if entry.is_symlink() and not is_inside(path, self.path):
+            return OUTSIDE
+        is_supported = path.suffix.lower() in formats.SUPPORTED
         try:
-            return path.resolve().is_relative_to(self.path.resolve())
-        except (OSError, RuntimeError):  # a link that leads to itself
-            return False
+            if not stat.S_ISREG(entry.stat().st_mode):
+                return NOT_REGULAR
+        except OSError as error:
+            # A file to be read is named when it cannot be, and there is no signature until then.
+            return "" if is_supported else error.strerror or str(error)
+        return "" if is_supported else f"format {shown(path.suffix) or 'unknown'}"
+
+
+def _is_silent(entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
+    """Whether an entry is left out without a word: hidden, ignored, or a database."""
+    if entry.name.startswith(".") or (entry.name.endswith(".lance") and _is(entry.is_dir)):
+        return True
+    # To git, a link to a folder is no folder.
+    is_folder = _is(entry.is_dir) and not entry.is_symlink()
+    return is_ignored(path, is_folder, ignored)
 
 
 def _is(kind: Callable[[], bool]) -> bool:
@@ -186,23 +207,9 @@ def is_own(folder: Path) -> bool:
 
 def _begins_with_marker(path: Path) -> bool:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
         with path.open("rb") as file:
             return file.read(len(OWN_MARKER)) == OWN_MARKER
     except OSError:
         return False
-
-
-def _patterns(folder: Path, names: set[str]) -> Iterator[tuple[Path, PathSpec[Any]]]:
-    from pathspec import PathSpec
-
-    for name in IGNORE_FILES:
-        if name not in names:
-            continue
-        try:
-            lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
-            yield folder, PathSpec.from_lines("gitignore", lines)
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise CorpusError(
-                f"{folder / name} cannot be read: {error}",
-                hint="Mend it, or give --no-ignore to read what it would leave out.",
-            ) from error

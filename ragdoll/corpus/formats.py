@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ragdoll.corpus import decoding, office
-from ragdoll.corpus.decoding import UnreadableError, shown
+from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown
 from ragdoll.corpus.markdown import first_heading
 from ragdoll.corpus.records import Record, read_json, read_json_lines
 from ragdoll.corpus.tables import read_csv, read_parquet, read_tsv
@@ -48,16 +48,14 @@ def read(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
         if records:
             yield from records(path, text_key)
             if _state(path) != before:
-                yield UnreadableError(
-                    "changed while it was read; some of its records may be missing"
-                )
+                yield UnreadError("changed while it was read; some of its records may be missing")
         else:
             record = _document(path)
             if _state(path) != before:
-                raise UnreadableError("changed while it was read")
+                raise UnreadError("changed while it was read")
             yield record
     except OSError as error:
-        raise UnreadableError(error.strerror or first_line(error)) from error
+        raise UnreadError(error.strerror or first_line(error)) from error
 
 
 def _document(path: Path) -> Record:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
+from bs4.element import NavigableString, PageElement
 from bs4.exceptions import ParserRejectedMarkup
 from markdownify import ATX, MarkdownConverter
 
@@ -147,16 +148,19 @@ def _page(html: str) -> BeautifulSoup:
         # It warns of XML, and of text that looks like a file's name.
         warnings.simplefilter("ignore")
         page = _Page(html, "html.parser")
+    changes = _Changes()
     # From the end, so that what an element holds is decided before the element is.
     for tag in reversed(page.find_all(True)):
+        changes.apply(tag)
         if _is_left_out(tag) or (tag.name in _HEADINGS and not tag.get_text(strip=True)):
-            tag.extract()
+            changes.leave_out(tag)
         elif tag.name == "img":
-            tag.replace_with(str(tag.get("alt") or ""))
+            changes.replace(tag, NavigableString(str(tag.get("alt") or "")))
         elif tag.name in _UNKNOWN_BLOCKS:
             tag.name = "div"
         elif tag.name == "ol" and len(tag.contents) > _MAX_NUMBERED:
             tag.name = "ul"
+    changes.apply(page)
     layouts = {id(table): table for table in page.find_all("table") if table.find(_NOT_IN_DATA)}
     for part in page.find_all(("td", "th", "tr")) if layouts else ():
         if id(part.find_parent("table")) in layouts:
@@ -164,6 +168,71 @@ def _page(html: str) -> BeautifulSoup:
     for table in layouts.values():
         table.name = "div"
     return page
+
+
+class _Changes:
+    """Elements that are left out or replaced, in time that does not grow with their siblings.
+
+    Each is taken out of the chain of elements at once, and out of what its parent holds when
+    ``apply`` is called with that, before which nothing may search the parent.
+    """
+
+    def __init__(self) -> None:
+        # By the ids of the parents, then of the elements; those are kept alive by the caller.
+        self._instead: dict[int, dict[int, list[NavigableString]]] = {}
+
+    def apply(self, parent: Tag) -> None:
+        """Make the changes to what an element holds."""
+        instead = self._instead.pop(id(parent), None)
+        if instead:
+            parent.contents = [
+                new for old in parent.contents for new in instead.get(id(old), (old,))
+            ]
+
+    def leave_out(self, tag: Tag) -> None:
+        """Take an element out of the page, with all it holds."""
+        last = _last_in(tag)
+        _chain(tag.previous_element, last.next_element)
+        _beside(tag.previous_sibling, tag.next_sibling)
+        self._note(tag, [])
+        tag.previous_element = last.next_element = tag.previous_sibling = tag.next_sibling = None
+
+    def replace(self, tag: Tag, text: NavigableString) -> None:
+        """Put a text in the place of an element and of all it holds."""
+        last = _last_in(tag)
+        text.parent = tag.parent
+        _chain(text, last.next_element)
+        _chain(tag.previous_element, text)
+        _beside(text, tag.next_sibling)
+        _beside(tag.previous_sibling, text)
+        self._note(tag, [text])
+        last.next_element = tag.next_sibling = tag.previous_sibling = None
+
+    def _note(self, tag: Tag, new: list[NavigableString]) -> None:
+        self._instead.setdefault(id(tag.parent), {})[id(tag)] = new
+        tag.parent = None
+
+
+def _last_in(tag: Tag) -> PageElement:
+    """The last that an element holds at any depth, or the element itself."""
+    last: PageElement = tag
+    while isinstance(last, Tag) and last.contents:
+        last = last.contents[-1]
+    return last
+
+
+def _chain(first: PageElement | None, second: PageElement | None) -> None:
+    if first is not None:
+        first.next_element = second
+    if second is not None:
+        second.previous_element = first
+
+
+def _beside(first: PageElement | None, second: PageElement | None) -> None:
+    if first is not None:
+        first.next_sibling = second
+    if second is not None:
+        second.previous_sibling = first
 
 
 def _is_left_out(tag: Tag) -> bool:

@@ -1,8 +1,8 @@
 """Documents into passages: cut at headings, paragraphs, sentences, then words, up to a size.
 
 A passage ends at the coarsest boundary in the second half of what fits, so that it is as whole as
-its size allows and never a fragment beside a full one. Sizes are counted in the tokens of the model
-that will read the passage.
+its size allows and never a fragment beside a full one. Sizes are counted in the tokens that
+the words have for the model that will read the passage.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ class Passage:
 def cut(document: Document, size: int, count: TokenCounter) -> Iterator[Passage]:
     """Yield the passages of a document, in order, each of at most ``size`` tokens by ``count``.
 
-    A passage has more only where a single character has. Every character of the document that is
-    not whitespace is in exactly one passage.
+    Tokens are counted word by word, whitespace aside: where a tokenizer makes tokens of it (of the
+    indentation of code, say), it makes more of a passage than are counted. By ``count`` a passage
+    has more only where a single character has. Every character of the document that is not
+    whitespace is in exactly one passage.
     """
     text, length = document.text, _STRETCH
     begin = origin = 0  # of the next passage, and of the word that it begins in

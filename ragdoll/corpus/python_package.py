@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragdoll.corpus.decoding import shown
+from ragdoll.corpus.decoding import shown, whole
 from ragdoll.corpus.documents import LINE, Document, Reading
 from ragdoll.corpus.files import size_of
 from ragdoll.corpus.seen import UniqueNames
@@ -144,7 +144,7 @@ def _docstrings(
 ) -> Iterator[tuple[str, int, str]]:
     docstring = ast.get_docstring(node, clean=False)
     if docstring and docstring.strip():
-        yield name, line, inspect.cleandoc(docstring)
+        yield name, line, whole(inspect.cleandoc(docstring))
     # What is defined within a function cannot be named from outside.
     for child in _definitions(node.body) if not isinstance(node, _Function) else []:
         if not child.name.startswith("_"):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from ragdoll.corpus import decoding
-from ragdoll.corpus.decoding import UnreadableError, whole
+from ragdoll.corpus.decoding import UnreadableError, UnreadError, whole
 
 _ID_KEYS = ("_id", "id", "doc_id", "docid")
 _END = object()
@@ -20,6 +23,9 @@ _END = object()
 _MAX_DEPTH = 1000
 # The parser goes over a long text again with each piece of it.
 _PIECE = 2**18
+# What some programs write where JSON has no number, and where the parser quotes it in its errors.
+_NO_NUMBER = re.compile(rb"NaN|-?Infinity")
+_QUOTED_BEFORE = 39
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,11 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
         UnreadableError: ``text_key`` is missing or not a string; text and title are blank; the
             text is too large; or the record is nested too deeply.
     """
-    text = fields.get(text_key)
-    if text is None:
+    if text_key not in fields:
         raise UnreadableError(f"no key '{text_key}'")
+    text = fields[text_key]
+    if text is None:
+        raise UnreadableError(f"'{text_key}' is null")
     if not isinstance(text, str):
         raise UnreadableError(f"'{text_key}' is not a string")
     if len(text) > decoding.MAX_BYTES:
@@ -115,7 +123,7 @@ def read_json(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
             except UnreadableError as error:
                 if number == 1:
                     raise
-                yield UnreadableError(f"record {number}: {error}; nothing after it is read")
+                yield UnreadError(f"record {number}: {error}; nothing after it is read")
                 return
             if value is _END:
                 break
@@ -135,7 +143,10 @@ def _json_values(source: _Counted) -> Iterator[Any]:
     depth = depth_of_values = 0
     builder = ObjectBuilder()
     try:
-        for event, value in ijson.basic_parse(source, buf_size=_PIECE, multiple_values=True):
+        events = ijson.basic_parse(source, buf_size=_PIECE, multiple_values=True)
+        # Not a loop over the events themselves: where a number is too long for Python the parser
+        # returns one and leaves an error behind, for which ``map`` looks after every call.
+        for event, value in map(next, repeat(events)):
             if event == "start_array" and depth == 0:
                 depth = depth_of_values = 1
             elif event == "end_array" and depth == depth_of_values:
@@ -148,11 +159,21 @@ def _json_values(source: _Counted) -> Iterator[Any]:
                 if depth == depth_of_values:
                     yield builder.value
                     builder = ObjectBuilder()
-    except (ijson.JSONError, ValueError) as error:
+    except (ijson.JSONError, ValueError, ArithmeticError, SystemError) as error:
         if not source.has_text:
             raise UnreadableError("empty") from error
-        is_text = "UTF" not in str(error).upper()  # the parser says so in its own words
-        raise UnreadableError("not JSON" if is_text else "not utf-8 text") from error
+        raise UnreadableError(_why_not_json(error)) from error
+
+
+def _why_not_json(error: Exception) -> str:
+    """The reason by the first line of what the parser says; the second quotes what it read."""
+    said = error.args[0] if error.args else ""
+    said = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
+    first, _, quoted = said.partition(b"\n")
+    if isinstance(error, UnicodeDecodeError) or first.endswith(b"invalid bytes in UTF8 string."):
+        return "not utf-8 text"
+    found = _NO_NUMBER.match(quoted, _QUOTED_BEFORE)
+    return f"not JSON ({found[0].decode()})" if found else "not JSON"
 
 
 class _Counted:
@@ -200,16 +221,18 @@ def json_object(line: bytes) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; None for what says nothing (NaN, an empty list, raw bytes)."""
+    """A value as JSON can hold it; None for what it cannot (NaN, raw bytes) or says nothing."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()} or None
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value] or None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, bytes | bytearray):
-        return None
-    return value if value is None or isinstance(value, str | int) else str(value)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID | dt.timedelta):
+        return str(value)
+    return value if isinstance(value, str | int) else None
 
 
 def _begins_with(text: str, title: str) -> bool:

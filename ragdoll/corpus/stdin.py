@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import codecs
+import hashlib
 import sys
 import tempfile
 import weakref
@@ -31,7 +31,7 @@ _spools: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictiona
 
 @dataclass(frozen=True, slots=True)
 class StdinSource:
-    """The lines of standard input: JSON objects where the first that can be read is one.
+    """The lines of standard input: JSON objects where the first that can be read begins one.
 
     A text is named by the number of its line, an object by its own id if it has one. Nothing is
     read before the first reading, which copies all to a temporary file.
@@ -76,8 +76,12 @@ class StdinSource:
         return _spooled().seek(0, 2)
 
     def signature(self) -> str | None:
-        """None: only reading tells what is piped in."""
-        return None
+        """Hash the input, which is read to its end for that."""
+        digest, spool = hashlib.sha256(self.text_key.encode()), _spooled()
+        spool.seek(0)
+        while piece := spool.read(_PIECE):
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _record(self, line: bytes, number: int, is_json: bool) -> Record:
         if not is_json:
@@ -89,11 +93,8 @@ class StdinSource:
 
 
 def _is_object(line: bytes) -> bool:
-    text = decoding.decode(line)
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+    """Whether a line is an object or was to be one: one that is broken makes no texts of others."""
+    return decoding.decode(line).lstrip().startswith("{")
 
 
 def _spooled() -> BinaryIO:
@@ -109,7 +110,7 @@ def _spooled() -> BinaryIO:
     spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the stream is gone)
     weakref.finalize(stream, spool.close)
     try:
-        shutil.copyfileobj(stream, spool, _PIECE)
+        _copy(stream, spool)
     except OSError as error:
         raise CorpusError(
             f"Standard input cannot be copied to {tempfile.gettempdir()}: "
@@ -118,3 +119,22 @@ def _spooled() -> BinaryIO:
         ) from error
     _spools[stream] = spool
     return spool
+
+
+def _copy(stream: BinaryIO, spool: BinaryIO) -> None:
+    """Copy a stream as it is, or UTF-16 with its mark as UTF-8.
+
+    What is broken in UTF-16 is broken in the copy, so that it costs the line it stands in.
+    """
+    piece = stream.read(2)
+    if not piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        while piece:
+            spool.write(piece)
+            piece = stream.read(_PIECE)
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
+    while piece:
+        spool.write(decoder.decode(piece).encode("utf-8", "surrogatepass"))
+        piece = stream.read(_PIECE)
+    if decoder.getstate()[0]:
+        spool.write(b"\xff")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ragdoll.corpus import decoding
-from ragdoll.corpus.decoding import UnreadableError
+from ragdoll.corpus.decoding import UnreadableError, UnreadError
 from ragdoll.corpus.records import Record, record_from
 from ragdoll.errors import first_line
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 128
 # Without it, all of a column that is stored in one piece would be read at once.
 _READ_BUFFER = 2**20
+# A field in quotes, with those inside doubled.
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_csv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
@@ -28,8 +31,8 @@ def read_csv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
 
 
 def read_tsv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
-    """Yield the rows of a table separated by tabs."""
-    return _read_separated(path, text_key, separators="\t")
+    """Yield the rows of a table separated by tabs, where a quote may be no more than text."""
+    return _read_separated(path, text_key, separators="\t", quotes_are_text=True)
 
 
 def read_parquet(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
@@ -58,11 +61,11 @@ def read_parquet(path: Path, text_key: str) -> Iterator[Record | UnreadableError
 
 
 def _read_separated(
-    path: Path, text_key: str, separators: str
+    path: Path, text_key: str, separators: str, *, quotes_are_text: bool = False
 ) -> Iterator[Record | UnreadableError]:
     with decoding.opened(path) as file:
         lines = _Lines(file)
-        rows = _rows(lines, _separator(file, text_key, separators))
+        rows = _rows(lines, _separator(file, text_key, separators), quotes_are_text)
         header = next(rows, UnreadableError("empty"))
         if isinstance(header, UnreadableError):
             raise header
@@ -73,34 +76,96 @@ def _read_separated(
             try:
                 yield record_from(_fields(row, columns, text_key), text_key, name=str(number))
             except UnreadableError as error:  # noqa: PERF203  (a row, not the file)
-                yield UnreadableError(f"line {lines.row}: {error}")
+                yield type(error)(f"line {lines.row}: {error}")
     if not number:
         raise UnreadableError("empty")
 
 
-def _rows(lines: _Lines, separator: str) -> Iterator[list[str] | UnreadableError]:
-    """The rows that are not blank; one that cannot be read is yielded as its error."""
+def _rows(
+    lines: _Lines, separator: str, quotes_are_text: bool
+) -> Iterator[list[str] | UnreadableError]:
+    """The rows that are not blank; one that cannot be read is yielded as its error.
+
+    A quote that is never closed costs the line that it stands in: the lines that it takes with it
+    are read again, each as a row. Where quotes may be text it costs nothing.
+    """
     # A limit of the whole process; the standard one is far below the length of a document.
     csv.field_size_limit(decoding.MAX_BYTES)
     # Strict, since otherwise a quote that is never closed swallows rows without a word.
     reader = csv.reader(lines, delimiter=separator, strict=True)
+    width = 0  # as many columns as the header has, once that is read
+    alone = 0  # lines before the one of this number are rows by themselves
     while True:
-        lines.problem, lines.row = None, lines.number + 1
+        lines.begin_row()
+        is_alone = lines.row < alone
+        row: list[str] | UnreadableError
         try:
-            row = next(reader)
+            if is_alone:
+                row = _row_of(next(lines), separator, width, quotes_are_text)
+            else:
+                row = next(reader)
+            again = _has_swallowed(row, lines, separator, width, quotes_are_text)
         except StopIteration:
             return
-        except csv.Error as error:
-            if "field limit" in str(error):
-                # What follows may be the rest of this field.
-                yield UnreadableError(f"{decoding.TOO_LARGE}; nothing after it is read")
+        except (csv.Error, UnreadableError) as error:
+            is_large = "field limit" in str(error)
+            if is_large and width < 2:
+                # What follows may be the rest of this field; no number of fields would tell.
+                yield UnreadError(f"{decoding.TOO_LARGE}; nothing after it is read")
                 return
-            yield UnreadableError(str(error))
-            continue
-        if lines.problem:
+            row = UnreadableError(decoding.TOO_LARGE if is_large else str(error))
+            again = lines.number > lines.row or quotes_are_text
+        if again and not is_alone:
+            alone = max(lines.number, lines.row + 1)
+            lines.back_to_row()
+        elif lines.problem:
             yield lines.problem
         elif row:
+            width = width or (len(row) if isinstance(row, list) else 0)
             yield row
+
+
+def _row_of(line: str, separator: str, width: int, quotes_are_text: bool) -> list[str]:
+    """A line as a row; where quotes may be text, only those around a whole field are none.
+
+    Raises:
+        csv.Error: a quote is out of place.
+        UnreadableError: the row has another number of fields than the header.
+    """
+    try:
+        row = next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error:
+        if not quotes_are_text:
+            raise
+        fields = line.rstrip("\r\n").split(separator)
+        row = [
+            field[1:-1].replace('""', '"') if _QUOTED.fullmatch(field) else field
+            for field in fields
+        ]
+    if row and width and len(row) != width:
+        raise UnreadableError(f"{len(row)} fields, where the header has {width}")
+    return row
+
+
+def _has_swallowed(
+    row: list[str], lines: _Lines, separator: str, width: int, quotes_are_text: bool
+) -> bool:
+    """Whether a row of several lines looks like several rows, between two quotes that are text."""
+    if not width or lines.number == lines.row:
+        return False
+    if len(row) > width or (quotes_are_text and len(row) < width):
+        return True
+    # A table of few columns has texts of several lines that look the same by chance.
+    return (quotes_are_text or len(row) < width) and _are_rows(row, separator, width)
+
+
+def _are_rows(row: list[str], separator: str, width: int) -> bool:
+    """Whether a field of several lines has as many separators as rows in its place would have."""
+    missing = width - len(row)
+    return width > 1 and any(
+        "\n" in field and field.count(separator) == field.count("\n") * (width - 1) + missing
+        for field in row
+    )
 
 
 def _separator(file: BinaryIO, text_key: str, separators: str) -> str:
@@ -123,13 +188,30 @@ class _Lines:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._place = 0  # of the row
         self.number = self.row = 0
         self.problem: UnreadableError | None = None
+
+    def begin_row(self) -> None:
+        """Note that the next line begins a row."""
+        self.problem, self.row, self._place = None, self.number + 1, self._file.tell()
+
+    def back_to_row(self) -> None:
+        """Give the lines of the latest row again."""
+        self._file.seek(self._place)
+        self.number = self.row - 1
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        """Return the next line.
+
+        Raises:
+            csv.Error: the row already has more bytes than one may have.
+        """
+        if self.number >= self.row and self._file.tell() - self._place > decoding.MAX_BYTES:
+            raise csv.Error("the row is larger than the field limit")
         self.number += 1
         try:
             line = decoding.next_line(self._file)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -24,9 +26,15 @@ from ragdoll.errors import FeaturesError
 
 Vectors = npt.NDArray[np.float32]
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "ragdoll-features"
 VERSION = 1
 MANIFEST = "manifest.json"
+
+# What ragdoll writes into the folder, and into ``data`` in it.
+_KNOWN = re.compile(r"data|manifest\.json(\.tmp)?|\.featurize\.lock(\.pid)?")
+_PART = re.compile(r"part-\d{5,}\.parquet(\.tmp)?")
 
 # The rolling hash before the first passage.
 NO_HASH = hashlib.sha256(FORMAT.encode()).hexdigest()
@@ -76,7 +84,7 @@ def rolling_hash(previous: str, texts: Iterable[str]) -> str:
     return digest.hex()
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
     """List the settings of ``now`` that ``before`` has otherwise, with both values."""
     found: list[str] = []
     for key, value in now.items():
@@ -151,8 +159,13 @@ class FeaturesFolder:
         with _appearing(self.path / MANIFEST) as file:
             file.write(json.dumps(content, indent=2).encode())
 
-    def write_part(self, number: int, texts: Sequence[str], vectors: Vectors) -> str:
-        """Write a part aside, then rename it; return its name."""
+    def write_part(
+        self, number: int, texts: Sequence[str], vectors: Vectors, replaces: bool = False
+    ) -> str:
+        """Write a part aside, then rename it; return its name.
+
+        ``replaces``: what the folder held is given up, once the part is whole.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -168,12 +181,37 @@ class FeaturesFolder:
         )
         with _appearing(folder / name) as file:
             pq.write_table(table, file)
+            if replaces:
+                (self.path / MANIFEST).unlink(missing_ok=True)
+                self.keep_only([Path(file.name).name])
         return name
 
-    def whole_parts(self, manifest: Manifest) -> int:
-        """Count the parts, from the first, that are on disk as the manifest says."""
+    def drop_damaged(self, manifest: Manifest) -> None:
+        """Take from a manifest the first part that is not on disk as it says, and all after it."""
         whole = (self._is_whole(part, manifest.dimension) for part in manifest.parts)
-        return sum(1 for _ in takewhile(bool, whole))
+        count = sum(1 for _ in takewhile(bool, whole))
+        if count < len(manifest.parts):
+            logger.warning(
+                "%s in %s is missing or damaged; it and what follows is made again.",
+                manifest.parts[count]["file"],
+                self.path,
+            )
+            del manifest.parts[count:]
+            manifest.complete = False
+
+    def refuse_other(self, manifest: Manifest, wanted: Mapping[str, Any]) -> None:
+        """Check that features were made with the settings that are wanted.
+
+        Raises:
+            FeaturesError: they were not; the message lists the differences.
+        """
+        different = differences(manifest.settings, wanted)
+        if different:
+            raise FeaturesError(
+                f"The features in {self.path} were made with other settings: "
+                f"{'; '.join(different)}.",
+                hint="Make them anew with --restart, or give another --output.",
+            )
 
     def _is_whole(self, part: dict[str, Any], dimension: int) -> bool:
         import pyarrow as pa
@@ -188,12 +226,33 @@ class FeaturesFolder:
             return False
         return facts == (part["rows"], dimension)
 
-    def discard(self) -> None:
-        """Remove what this class writes, and nothing else."""
-        (self.path / MANIFEST).unlink(missing_ok=True)
-        for pattern in ("part-*.parquet", "part-*.parquet.tmp"):
-            for part in (self.path / "data").glob(pattern):
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Remove the parts of other names, whole or begun, and nothing else."""
+        kept = set(names)
+        for part in (self.path / "data").glob("part-*"):
+            if _PART.fullmatch(part.name) and part.name not in kept:
                 part.unlink()
+
+    def refuse_foreign(self) -> None:
+        """Check that nothing is there but features, or what an interrupted run left of them.
+
+        Raises:
+            FeaturesError: there are other files.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise FeaturesError(f"{self.path} is a file.", hint="Give a folder by --output.")
+        others = [
+            path
+            for folder, known in ((self.path, _KNOWN), (self.path / "data", _PART))
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if not known.fullmatch(path.name)
+        ]
+        manifest = self.path / MANIFEST
+        if others or (manifest.is_file() and not _is_ours(manifest)):
+            raise FeaturesError(
+                f"{self.path} holds other files and no features of ragdoll's.",
+                hint="Give an empty or a new folder by --output.",
+            )
 
     def batches(self) -> Iterator[tuple[list[str], Vectors]]:
         """Yield ``(texts, vectors)``, a part at a time.
@@ -223,9 +282,15 @@ class FeaturesFolder:
 
     @staticmethod
     def _checked_name(name: str) -> str:
-        if Path(name).name != name or not name.startswith("part-"):
+        if not _PART.fullmatch(name):
             raise ValueError(name)
         return name
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether a manifest begins as ragdoll's do, however it goes on."""
+    with manifest.open("rb") as file:
+        return FORMAT.encode() in file.read(64)
 
 
 @contextmanager

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Skipped
-from ragdoll.corpus.files import is_own
-from ragdoll.distillation.features import FeaturesFolder, Manifest, differences
+from ragdoll.distillation.features import FeaturesFolder, Manifest
 from ragdoll.distillation.teacher import Target, Teacher, require_training_extra
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.teacher_pass import TeacherPass
 from ragdoll.errors import FeaturesError
+from ragdoll.lock import HeldError, only_one
 from ragdoll.progress import Report, silent
 
 
@@ -91,48 +93,50 @@ def featurize(
     require_training_extra("Featurizing")
     files = find_teacher(settings.teacher)
     folder = FeaturesFolder(settings.output)
-    if not is_own(settings.output):
-        _refuse_foreign(settings.output)
-    manifest = None if restart else folder.manifest()
-    wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
-    if manifest is None:
-        manifest = Manifest(settings=wanted, dimension=0)
-    else:
-        _refuse_other_settings(manifest, wanted, settings.output)
-    resumed = (manifest.rows, manifest.tokens)
+    folder.refuse_foreign()
+    # Before the teacher is loaded: reading standard input takes what its writer takes.
     signature = corpus.signature()
-    loaded = time.perf_counter()
-    if not (manifest.complete and signature and signature == manifest.facts.get("signature")):
-        report("loading the teacher", 0, None)
-        teacher = Teacher(files, settings.device, settings.dtype, trust_remote_code)
+    wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
+    with _only_one(settings.output):
+        manifest = None if restart else folder.manifest()
+        if manifest is None:
+            manifest = Manifest(settings=wanted, dimension=0)
+        else:
+            folder.refuse_other(manifest, wanted)
+        folder.drop_damaged(manifest)
+        resumed = (manifest.rows, manifest.tokens)
         loaded = time.perf_counter()
-        manifest.complete = False
-        manifest.facts = {"signature": signature}
-        run = TeacherPass(corpus, teacher, settings.target, folder, manifest, report)
-        resumed = (run.rows_resumed, run.tokens_resumed)
-        run.run(settings.max_means, settings.batch_size)
-        manifest.complete = True
-        folder.write_manifest(manifest)
+        if not (manifest.complete and signature and signature == manifest.facts.get("signature")):
+            report("loading the teacher", 0, None)
+            teacher = Teacher(files, settings.device, settings.dtype, trust_remote_code)
+            loaded = time.perf_counter()
+            manifest.complete = False
+            manifest.facts = {"signature": signature}
+            TeacherPass(corpus, teacher, settings.target, folder, manifest, report).run(
+                settings.max_means, settings.batch_size
+            )
+            folder.keep_only(part["file"] for part in manifest.parts)
+            if any(reading.unread for reading in corpus.readings.values()):
+                # What could not be read this time is looked for the next.
+                manifest.facts["signature"] = None
+            manifest.complete = True
+            folder.write_manifest(manifest)
     return _result(settings, manifest, resumed, started, loaded)
 
 
-def _refuse_foreign(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise FeaturesError(f"{output} is a file.", hint="Give a folder by --output.")
-    if output.is_dir() and any(name for name in output.iterdir() if name.name != "data"):
-        raise FeaturesError(
-            f"{output} holds other files and no features of ragdoll's.",
-            hint="Give an empty or a new folder by --output.",
-        )
-
-
-def _refuse_other_settings(manifest: Manifest, wanted: dict[str, Any], output: Path) -> None:
-    different = differences(manifest.settings, wanted)
-    if different:
-        raise FeaturesError(
-            f"The features in {output} were made with other settings: {'; '.join(different)}.",
-            hint="Make them anew with --restart, or give another --output.",
-        )
+@contextmanager
+def _only_one(output: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(output, "featurize"))
+        except HeldError as error:
+            raise FeaturesError(
+                f"Another process ({error.holder}) is making the features in {output}.",
+                hint="Wait until it is done, or give another --output.",
+            ) from error
+        except OSError as error:
+            raise FeaturesError(f"{output} cannot be written: {error.strerror}.") from error
+        yield
 
 
 def _result(

@@ -33,6 +33,8 @@ _GAIN = 1.2
 _SAMPLE = 16
 _MIN_TEXTS = 256
 
+_NO_LIMIT = 1_000_000
+
 # Under these names models keep the prompts for the two sides of a search.
 _PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
     "document": ("document", "passage", "corpus", "search_document"),
@@ -104,13 +106,16 @@ class Teacher:
         self.dtype = dtype
         self._trust_remote_code = trust_remote_code
         self._model = self._load()
+        self._most_tokens: int | None = None
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
             raise TeacherError(f"{files.name} has no tokenizer.json, which ragdoll needs.")
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         self._tokenizer = tokenizer
-        self.max_length = int(self._model.max_seq_length or 512)
+        length = self._model.max_seq_length
+        # Where a model says nothing, its tokenizer says 10**30.
+        self.max_length = int(length) if length and length < _NO_LIMIT else 512
         empty = self._tokenize([self.prompt("document")])
         self.passage_tokens = self.max_length - len(empty["input_ids"][0])
         self.count_tokens = TokenCounter(tokenizer.backend_tokenizer)
@@ -172,21 +177,23 @@ class Teacher:
         lengths = texts.lengths
         waiting = longest_first(lengths)
         vectors: Vectors | None = None
-        budget = batch_tokens(self.device, budget)
+        budget = min(batch_tokens(self.device, budget), self._most_tokens or budget)
         done = 0
         with torch.inference_mode():
             while done < len(waiting):
                 rows = waiting[done : done + batch_size(lengths[waiting[done]], budget)]
                 try:
                     found = self._forward(texts, rows, target)
-                except torch.OutOfMemoryError as error:
+                except RuntimeError as error:
+                    if "out of memory" not in str(error):
+                        raise
                     if len(rows) == 1:
                         raise TeacherError(
                             f"{self.device} has no memory for one passage of "
                             f"{lengths[rows[0]]} tokens.",
                             hint="Free memory there, or compute elsewhere: --device cpu.",
                         ) from error
-                    budget = len(rows) // 2 * lengths[rows[0]]
+                    budget = self._most_tokens = len(rows) // 2 * lengths[rows[0]]
                     logger.warning("%s is short of memory: smaller batches.", self.device)
                     continue
                 if vectors is None:
@@ -225,6 +232,7 @@ class Teacher:
                         cosine,
                     )
             if self.dtype == "float32":
+                del self._model  # before there are two of them
                 self._model = self._load()
         return self.dtype
 
@@ -272,13 +280,14 @@ class Teacher:
         from sentence_transformers import SentenceTransformer
 
         quiet_transformers()
+        dtype = getattr(torch, "float32" if self.dtype == "auto" else self.dtype)
         try:
             model = SentenceTransformer(
                 str(self.files.path),
                 device=self.device,
                 local_files_only=True,
                 trust_remote_code=self._trust_remote_code,
-                model_kwargs={"use_safetensors": True, "torch_dtype": torch.float32},
+                model_kwargs={"use_safetensors": True, "torch_dtype": dtype},
             )
         except Exception as error:  # a folder can be wrong in as many ways as there are models
             hint = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -11,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ragdoll.corpus.documents import Corpus, left_out
-from ragdoll.distillation.features import FeaturesFolder, Manifest, Vectors, differences
+from ragdoll.corpus.documents import Corpus, why_empty
+from ragdoll.distillation.ahead import ahead
+from ragdoll.distillation.features import FeaturesFolder, Manifest, Vectors
 from ragdoll.distillation.teacher import Target, Teacher, Tokenized
-from ragdoll.distillation.windows import Window, Windows, ahead
+from ragdoll.distillation.windows import Window, Windows
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError
 from ragdoll.progress import Report
-
-logger = logging.getLogger(__name__)
 
 # Static models average tokens: what is said in more than this is blurred. Long-context teachers
 # are therefore given passages no longer than this either.
 _MAX_PASSAGE_TOKENS = 256
 
-_GO_ON = "What is done is kept; the same command goes on from there."
+_GO_ON = "What is done is kept; the same command (without --restart) goes on from there."
 
 
 class TeacherPass:
@@ -39,7 +37,7 @@ class TeacherPass:
         manifest: Manifest,
         report: Report,
     ) -> None:
-        """Prepare to go on behind the parts of the manifest that are whole.
+        """Prepare to go on behind the parts of the manifest.
 
         Raises:
             FeaturesError: the teacher would read passages otherwise than it did for these parts.
@@ -51,16 +49,10 @@ class TeacherPass:
         self._manifest = manifest
         self._report = report
         self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
-        self._settle({"passage_tokens": self._size, "prompt": teacher.prompt("document")})
-        whole = folder.whole_parts(manifest)
-        if whole < len(manifest.parts):
-            logger.warning(
-                "%s in %s is missing or damaged; it and what follows is made again.",
-                manifest.parts[whole]["file"],
-                folder.path,
-            )
-            del manifest.parts[whole:]
-        self.rows_resumed, self.tokens_resumed = manifest.rows, manifest.tokens
+        reading = {"passage_tokens": self._size, "prompt": teacher.prompt("document")}
+        if manifest.parts:
+            folder.refuse_other(manifest, reading)
+        manifest.settings.update(reading)
 
     def run(self, max_means: int, batch_size: int) -> None:
         """Embed up to ``max_means`` passages, as many tokens at once as ``batch_size`` long ones.
@@ -74,23 +66,19 @@ class TeacherPass:
         finished = list(self._manifest.parts)
         sizes = [part["rows"] for part in finished]
         windows = Windows(self._corpus, self._teacher, self._size, max_means, sizes)
-        longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
+        budget = self._budget(batch_size)
         # Interruptions arrive in this thread alone: the others finish what they write.
         with ThreadPoolExecutor(1, "ragdoll-write") as writer, closing(ahead(windows)) as coming:
             writing: Future[None] | None = None
-            for window, vectors in self._embedded(
-                coming, finished, batch_size * longest, max_means
-            ):
+            for window, vectors in self._embedded(coming, finished, budget, max_means):
                 if writing:
                     writing.result()
                 writing = writer.submit(self._write, window, vectors)
             if writing:
                 writing.result()
         if not self._manifest.parts:
-            lost = left_out(self._corpus.skipped)
             raise CorpusError(
-                "The corpus has no text to learn from"
-                + (f"; {lost:,} files or records were left out." if lost else "."),
+                f"The corpus has no text to learn from.{why_empty(self._corpus.skipped)}",
                 hint="It may be files of text, records or source code, a dataset or "
                 "python:PACKAGE.",
             )
@@ -99,6 +87,14 @@ class TeacherPass:
             "duplicates": windows.duplicates,
             "skipped": [[item.path, item.reason, item.count] for item in self._corpus.skipped],
         }
+
+    def _budget(self, batch_size: int) -> int:
+        """The tokens of a batch; earlier ones decide where a vector depends on its batch."""
+        longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
+        asked = batch_size * longest
+        settings = self._manifest.settings
+        known: int = settings.setdefault("batch_tokens", asked)
+        return asked if settings.get("computed_in", "float32") == "float32" else known
 
     def _embedded(
         self, windows: Iterator[Window], finished: list[dict[str, Any]], budget: int, limit: int
@@ -130,11 +126,9 @@ class TeacherPass:
 
     def _write(self, window: Window, vectors: Vectors) -> None:
         manifest, folder = self._manifest, self._folder
-        if not manifest.parts:
-            # What was there is given up only now that there is something in its place.
-            folder.discard()
         try:
-            name = folder.write_part(len(manifest.parts), window.texts, vectors)
+            number = len(manifest.parts)
+            name = folder.write_part(number, window.texts, vectors, replaces=not number)
             manifest.dimension = vectors.shape[1]
             manifest.parts.append(
                 {
@@ -150,18 +144,6 @@ class TeacherPass:
                 f"{folder.path} cannot be written: {error.strerror or error}.",
                 hint=f"{_GO_ON} Mind the space on the disk.",
             ) from error
-
-    def _settle(self, reading: dict[str, Any]) -> None:
-        """Note how the teacher reads passages, and refuse to go on where it read otherwise."""
-        known = self._manifest.settings
-        different = differences(known, reading) if self._manifest.parts else []
-        if different:
-            raise FeaturesError(
-                f"The features in {self._folder.path} were made with other settings: "
-                f"{'; '.join(different)}.",
-                hint="Make them anew with --restart, or give another --output.",
-            )
-        known.update(reading)
 
     def _settle_dtype(self, sample: Tokenized) -> None:
         """Compute in the type that earlier parts were computed in, else as the teacher settles."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import TypeVar
 
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.passages import cut
@@ -16,9 +14,7 @@ from ragdoll.distillation.teacher import Teacher, Tokenized
 
 # Passages sorted, encoded and written together: enough for full batches of one length, few enough
 # that an interruption costs little.
-WINDOW = 4096
-
-_Item = TypeVar("_Item")
+WINDOW = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +80,3 @@ class Windows:
                     yield text
                 else:
                     self.duplicates += 1
-
-
-def ahead(items: Iterable[_Item]) -> Generator[_Item, None, None]:
-    """Yield the items, each made in a thread of its own while the one before is in use."""
-    with ThreadPoolExecutor(1, "ragdoll-read") as thread:
-        iterator, end = iter(items), object()
-        coming = thread.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, iterator, end)
-            yield item  # type: ignore[misc]

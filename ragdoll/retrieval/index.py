@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.corpus.documents import Corpus, Document, Skipped
+from ragdoll.corpus.documents import Corpus, Document, Skipped, why_empty
 from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
 from ragdoll.corpus.seen import Seen
@@ -82,8 +82,9 @@ def index(
 ) -> IndexResult:
     """Bring a table up to date with a corpus.
 
-    Sources under the corpus's roots that are no longer there are removed; other roots of the table
-    are left alone. ``overwrite`` builds the table anew; readers keep the old one until it is whole.
+    Sources under the corpus's roots that are no longer there are removed, but not what could not be
+    read this time; other roots of the table are left alone. ``overwrite`` builds the table anew;
+    readers keep the old one until it is whole.
 
     Raises:
         ModelMismatchError: the table was made with another model.
@@ -239,9 +240,12 @@ class _Builder:
                 for document, _ in part:
                     seen[key].add(document.source)
                 self._write_batch(table, key, part, dry_run)
-        for key, sources in seen.items():
+        for root in self._documents:
+            key, unread = keys[root], self._corpus.readings[root].unread
             # What is new even now was not in the corpus.
-            gone = [source for source in table.sources(key) if sources.add(source)]
+            missing = [source for source in table.sources(key) if seen[key].add(source)]
+            gone = [source for source in missing if not _is_of(source, unread)]
+            self._documents[root] += len(missing) - len(gone)
             result.removed += len(gone)
             for start in range(0, len(gone), _BATCH):
                 part_gone = gone[start : start + _BATCH]
@@ -310,7 +314,8 @@ class _Builder:
             yield cuts
         if not total:
             raise CorpusError(
-                f"No documents in {', '.join(self._corpus.roots)}; nothing was changed.",
+                f"No documents in {', '.join(self._corpus.roots)}; nothing was changed."
+                + why_empty(self._corpus.skipped),
                 hint=f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
             )
 
@@ -323,12 +328,13 @@ class _Builder:
 
     def _record(self, root: str, signatures: dict[str, str | None]) -> dict[str, Any]:
         """What the table remembers of a root that was just read."""
-        skipped = self._corpus.skipped_by_root[root]
+        reading = self._corpus.readings[root]
+        skipped = reading.skipped
         few = len(skipped) <= _MAX_REMEMBERED
         return {
             "path": root,
             # Without a signature the root is read again, and what is left out is named again.
-            "signature": signatures[root] if few else None,
+            "signature": signatures[root] if few and not reading.unread else None,
             "documents": self._documents[root],
             "skipped": [[item.path, item.reason] for item in skipped] if few else [],
         }
@@ -396,6 +402,13 @@ def _refuse_other(table: Table, wanted: TableIdentity) -> None:
     different = differing(table, wanted)
     if different:
         raise TableError(f"{table.place} has other settings: {'; '.join(different)}.", hint=hint)
+
+
+def _is_of(source: str, paths: Iterable[str]) -> bool:
+    """Whether a source is one of these files, a record of one, or in one of these folders."""
+    return any(
+        path in (".", source) or source.startswith((f"{path}#", f"{path}/")) for path in paths
+    )
 
 
 def _absolute(path: str | Path) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,6 +45,20 @@ def skipped(place: Path) -> dict[str, str]:
     corpus = opened(place)
     list(corpus)
     return {left_out.path: left_out.reason for left_out in corpus.skipped}
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Fail a test that would wait forever."""
+
+    def stop(number: int, frame: object) -> None:
+        raise AssertionError("the reading waits")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def own(kind: str) -> bytes:
@@ -261,15 +281,216 @@ def test_ignored_files_are_read_on_request(tmp_path: Path) -> None:
     assert names(folder, ignore_files=False) == ["a.md", "b/c.txt"]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\xff", b"caf\xe9/\n"], ids=["bytes", "latin-1"])
-def test_an_ignore_file_that_cannot_be_read_is_an_error_that_says_how_to_go_on(
-    content: bytes, tmp_path: Path
+@pytest.mark.parametrize(
+    "line",
+    [b"!", b"\\", b"foo\\", b"[a", b"[[:no:]]", b"/", b"[a-", b"a\0b"],
+    ids=["no", "escape", "end", "bracket", "class", "root", "half", "zero"],
+)
+def test_a_line_of_an_ignore_file_that_is_no_pattern_is_named_and_the_others_hold(
+    line: bytes, tmp_path: Path
 ) -> None:
-    folder = folder_of(tmp_path, {".gitignore": content, "a.txt": "a"})
-    with pytest.raises(CorpusError, match=r"\.gitignore cannot be read") as caught:
-        names(folder)
-    assert "--no-ignore" in str(caught.value.hint)
-    assert names(folder, ignore_files=False) == ["a.txt"]
+    content = b"*.md\n# a comment\n" + line + b"\n" + line + b"\n*.rst\n"
+    folder = folder_of(
+        tmp_path, {".gitignore": content, "a.md": "x", "a.rst": "x", "a.txt": "a", "foo": "x"}
+    )
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {".gitignore": "line 3: not a pattern", "foo": "format unknown"}
+    assert opened(folder).signature() == opened(folder).signature()
+
+
+def test_an_ignore_file_need_not_be_unicode(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path, {".gitignore": b"# caf\xe9\n*\xe9*\n*.md\n", "a.md": "x", "b.txt": "b"}
+    )
+    assert names(folder) == ["b.txt"]
+    assert skipped(folder) == {}
+
+
+def test_an_ignore_file_in_utf_16_is_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {".gitignore": "*.md\n".encode("utf-16"), "a.md": "a"})
+    assert names(folder) == ["a.md"]
+    assert skipped(folder) == {".gitignore": "line 1: not a pattern"}
+
+
+def test_an_ignore_file_is_read_up_to_a_bound_that_is_named(tmp_path: Path) -> None:
+    content = b"*.md\n" + b"#" * 2**20 + b"\n*.txt\n"
+    folder = folder_of(tmp_path, {".gitignore": content, "a.md": "x", "b.txt": "b"})
+    assert names(folder) == ["b.txt"]
+    assert skipped(folder) == {".gitignore": "larger than 1 MiB; the rest is not used"}
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".ragdollignore"])
+def test_a_folder_named_like_an_ignore_file_is_named(name: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {f"{name}/b.txt": "x", "a.txt": "a"})
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {name: "not a regular file"}
+
+
+def test_an_ignore_file_that_is_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    folder_of(tmp_path, {"patterns": "*.txt\n", "docs/a.txt": "a", "docs/b/c.txt": "x"})
+    folder_of(tmp_path, {"docs/shared": "c.txt\n"})
+    (tmp_path / "docs/.gitignore").symlink_to("../patterns")
+    (tmp_path / "docs/b/.gitignore").symlink_to("../shared")
+    assert names(tmp_path / "docs") == ["a.txt"]
+    assert skipped(tmp_path / "docs") == {
+        ".gitignore": "link out of the folder",
+        "shared": "format unknown",
+    }
+
+
+def test_an_ignore_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, {".gitignore": "*.md\n", "a.txt": "a"})
+    open_path = Path.open
+
+    def denied(self: Path, mode: str = "r", **settings: Any) -> object:
+        if self.name == ".gitignore":
+            raise PermissionError(13, "Permission denied")
+        return open_path(self, mode, **settings)
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {".gitignore": "Permission denied"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_pattern_of_many_stars_takes_no_time(tmp_path: Path) -> None:
+    name = "a" * 200 + ".txt"
+    folder = folder_of(
+        tmp_path, {".gitignore": "*a" * 30 + "b\n" + "/" + "*a" * 30 + "b\n", name: "a"}
+    )
+    assert names(folder) == [name]
+
+
+# Ignore files mean what they mean to git
+
+TREES: dict[str, dict[str, str]] = {
+    "only one format": {
+        ".gitignore": "*\n!*/\n!*.md\n",
+        "sub/secret.txt": "",
+        "sub/a.md": "",
+        "b.md": "",
+    },
+    "taken back": {
+        ".gitignore": "*.log.txt\n!a\n",
+        "a/x/debug.log.txt": "",
+        "a/x/y.txt": "",
+    },
+    "no patterns": {
+        ".gitignore": "/\n!\n\\\nfoo\\\n[z-a]\n[a\n//\n  \n\t\n#a.txt\n",
+        "a.txt": "",
+        "foo/a.txt": "",
+    },
+    "folders": {
+        ".gitignore": "a/\nb.txt/\n/c\nd/e\n**/f/g\nh/**\ni/**/j.txt\nk/*/l.txt\n",
+        "a/x.txt": "",
+        "y/a/x.txt": "",
+        "b.txt": "",
+        "y/b.txt/x.txt": "",
+        "c/x.txt": "",
+        "y/c/x.txt": "",
+        "d/e/x.txt": "",
+        "y/d/e/x.txt": "",
+        "f/g/x.txt": "",
+        "y/f/g/x.txt": "",
+        "h/x/y.txt": "",
+        "i/j.txt": "",
+        "i/x/y/j.txt": "",
+        "k/x/l.txt": "",
+        "k/x/y/l.txt": "",
+    },
+    "deeper": {
+        ".gitignore": "*.txt\n!keep.txt\n/a/b/\n",
+        "a/.gitignore": "!here.txt\n/keep.txt\n",
+        "a/here.txt": "",
+        "a/keep.txt": "",
+        "a/c/keep.txt": "",
+        "a/b/keep.txt": "",
+        "here.txt": "",
+    },
+    "everything in a folder but one": {
+        ".gitignore": "/a/*\n!/a/b\n/a/b/*\n!/a/b/c.txt\n",
+        "a/c.txt": "",
+        "a/b/c.txt": "",
+        "a/b/d.txt": "",
+        "a/d/c.txt": "",
+    },
+    "choices": {
+        ".gitignore": "[ab]1.txt\n[!c-d]2.txt\n[^c]3.txt\n[]x]4.txt\n[[:digit:]-]5.txt\n"
+        "[z-c]6.txt\n[a\\]]6.txt\n[[:]7.txt\n?8.txt\nc[/]9.txt\n[a-]10.txt\n",
+        **{f"{start}{n}.txt": "" for start in "acd]-:[x5é" for n in range(1, 11)},
+        "c/9.txt": "",
+    },
+    "escapes and spaces": {
+        ".gitignore": "\\#a.txt\n\\!b.txt\nc.txt   \nd.txt\\ \n e.txt\n\\f.txt\ng\\*.txt\n"
+        "h.txt\t\ni.txt\r\n",
+        **dict.fromkeys(("#a.txt", "!b.txt", "c.txt", "d.txt", "d.txt ", "e.txt"), ""),
+        **dict.fromkeys((" e.txt", "f.txt", "g*.txt", "gg.txt", "h.txt", "i.txt"), ""),
+    },
+    "stars": {
+        ".gitignore": "a*b.txt\n*x*.*t*c\n**c.txt\nd**/e.txt\nf/**g.txt\nh**i/j.txt\n**\\/k.txt\n",
+        **{
+            f"{start}{name}": "" for start in ("", "y/") for name in ("a-b.txt", "ab.txt", "xc.txt")
+        },
+        **{f"d{name}": "" for name in ("/e.txt", "x/e.txt", "x/y/e.txt", "e.txt")},
+        **{f"f/{name}": "" for name in ("g.txt", "xg.txt", "x/g.txt")},
+        **{f"h{name}": "" for name in ("i/j.txt", "xi/j.txt", "x/i/j.txt")},
+        **{f"{start}k.txt": "" for start in ("", "x/", "x/y/")},
+    },
+}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("tree", list(TREES))
+def test_what_git_ignores_is_left_out_and_nothing_else(tree: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {name: text or "text" for name, text in TREES[tree].items()})
+    git = ["git", "-c", f"core.excludesFile={os.devnull}"]
+    subprocess.run([*git, "init", "-q", folder], check=True)
+    listed = subprocess.run(
+        [*git, "ls-files", "-z", "--others", "--exclude-standard", "*.txt", "*.md"],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+    assert sorted(names(folder)) == sorted(os.fsdecode(listed.stdout).split("\0")[:-1])
+
+
+def test_what_the_folders_above_ignore_is_left_out_up_to_that_of_the_repository(
+    tmp_path: Path,
+) -> None:
+    folder_of(
+        tmp_path,
+        {
+            ".gitignore": "b.txt\n",
+            "work/.git/HEAD": "",
+            "work/.gitignore": "*.md\n/docs/top.txt\n/docs/a/c.txt\nx.txt\n!\n",
+            "work/docs/.ragdollignore": "draft.txt\n",
+            "work/docs/a/.gitignore": "!x.txt\n",
+            "work/docs/top.txt": "x",
+            "work/docs/a/a.md": "x",
+            "work/docs/a/b.txt": "read",
+            "work/docs/a/c.txt": "x",
+            "work/docs/a/draft.txt": "x",
+            "work/docs/a/top.txt": "read",
+            "work/docs/a/x.txt": "read",
+        },
+    )
+    assert names(tmp_path / "work/docs") == ["a/b.txt", "a/top.txt", "a/x.txt"]
+    assert names(tmp_path / "work/docs/a") == ["b.txt", "top.txt", "x.txt"]
+    assert len(names(tmp_path / "work/docs/a", ignore_files=False)) == 6
+    assert skipped(tmp_path / "work/docs/a") == {"../../.gitignore": "line 5: not a pattern"}
+
+
+def test_a_folder_above_that_is_no_repository_ignores_nothing(tmp_path: Path) -> None:
+    folder_of(tmp_path, {".gitignore": "*.txt\n", "docs/a.txt": "a"})
+    assert names(tmp_path / "docs") == ["a.txt"]
+
+
+def test_an_ignored_folder_that_is_named_is_read(tmp_path: Path) -> None:
+    folder_of(tmp_path, {".git/HEAD": "", ".gitignore": "build/\n", "build/a.txt": "a"})
+    assert names(tmp_path) == []
+    assert names(tmp_path / "build") == ["a.txt"]
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
@@ -292,6 +513,19 @@ def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> N
     (folder / "folder").symlink_to(outside)
     (folder / "up.txt").symlink_to("../outside/secret.txt")
     assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {
+        "file.txt": "link out of the folder",
+        "folder": "linked folder",
+        "up.txt": "link out of the folder",
+    }
+
+
+def test_hidden_and_ignored_links_are_left_out_without_a_word(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {".gitignore": "out\n", "a.txt": "a"})
+    for name in (".hidden", "out", "base.lance"):
+        (folder / name).symlink_to(tmp_path.parent)
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {}
 
 
 def test_a_link_to_a_file_of_the_same_folder_is_read(tmp_path: Path) -> None:
@@ -320,12 +554,34 @@ def test_a_link_that_leads_to_itself_does_not_stop_the_reading(name: str, tmp_pa
     assert names(folder) == ["a.txt", "z.txt"]
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("name", ["pipe.txt", "pipe"])
+def test_a_pipe_is_named_and_not_waited_for(name: str, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"a.txt": "a"})
-    before = opened(folder).signature()
-    os.mkfifo(folder / "pipe.txt")
-    assert opened(folder).signature() == before, "the pipe counts as a file to be read"
+    os.mkfifo(folder / name)
+    assert opened(folder).signature() == opened(folder).signature() is not None
     assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {name: "not a regular file"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_link_to_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    os.mkfifo(folder / "pipe")
+    (folder / "x.txt").symlink_to("pipe")
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == dict.fromkeys(("pipe", "x.txt"), "not a regular file")
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("name", ["manifest.json", "ragdoll.json", ".gitignore", ".ragdollignore"])
+def test_a_pipe_named_like_a_file_that_is_looked_into_is_not_waited_for(
+    name: str, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {"a.txt": "a"})
+    os.mkfifo(folder / name)
+    assert names(folder) == ["a.txt"]
+    assert skipped(folder) == {name: "not a regular file"}
 
 
 def test_a_socket_does_not_stop_the_reading(
@@ -336,6 +592,7 @@ def test_a_socket_does_not_stop_the_reading(
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket.txt")
         assert names(folder) == ["a.txt"]
+        assert skipped(folder) == {"socket.txt": "not a regular file"}
 
 
 # The folders that ragdoll writes
@@ -520,16 +777,16 @@ def test_a_folder_that_vanishes_while_reading_is_left_out_with_the_reason(tmp_pa
     ]
 
 
-def test_an_entry_that_cannot_be_looked_at_does_not_stop_the_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"a.txt": "a", "z.txt": "z"})
+    (folder / "gone").symlink_to("nowhere")
     for name in ("loop", "loop.txt"):
         (folder / name).symlink_to(name)
-    # As later versions of Python have it, which resolve such a link to itself.
-    monkeypatch.setattr(FileSource, "_inside", lambda self, path: True)
     assert names(folder) == ["a.txt", "z.txt"]
-    assert list(skipped(folder)) == ["loop.txt"]
+    assert skipped(folder) == {
+        "gone": "No such file or directory",
+        **dict.fromkeys(("loop", "loop.txt"), os.strerror(errno.ELOOP)),
+    }
 
 
 def test_a_folder_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
@@ -606,8 +863,12 @@ def test_a_folder_of_faults_is_read_and_every_fault_is_said_or_documented(
         "empty.txt": "empty",
         "gone.txt": "No such file or directory",
         "latin.txt": "not utf-8 text",
+        "loop": os.strerror(errno.ELOOP),
+        "out.txt": "link out of the folder",
         "picture.png": "format .png",
+        "pipe.txt": "not a regular file",
         "secret": "Permission denied",
+        "up": "linked folder",
     }
 
 
@@ -704,4 +965,10 @@ def test_there_is_no_signature_where_a_file_has_vanished(docs: Path) -> None:
 
 
 def test_the_signature_takes_names_that_are_not_unicode(odd_names: Path) -> None:
+    assert signature(odd_names) is not None
+
+
+def test_the_signature_takes_formats_that_are_not_unicode(odd_names: Path) -> None:
+    for file in odd_names.iterdir():
+        file.rename(f"{file}{file.stem[-1]}")
     assert signature(odd_names) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,29 @@ def test_a_page_however_deep_is_read_or_unreadable(tag: str, tmp_path: Path) -> 
 
 def test_a_list_that_would_take_too_long_to_number_has_marks(tmp_path: Path) -> None:
     assert text(tmp_path, f"<ol>{'<li>word' * 3000}</ol>") == "\n".join(["- word"] * 3000)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<p>a</p><button>x</button>", "<p>a</p><img alt='x'>", "<h2></h2>"]
+)
+def test_the_time_of_a_page_grows_with_its_length_whatever_is_left_out(
+    piece: str, tmp_path: Path
+) -> None:
+    times = []
+    for number in (5_000, 20_000):
+        file = written(tmp_path, "a.html", "<p>begin</p>" + piece * number)
+        start = time.process_time()
+        only(file)
+        times.append(time.process_time() - start)
+    assert times[1] / times[0] < 8  # 16 were it the square
+
+
+def test_what_is_left_out_and_replaced_may_be_in_what_is_left_out(tmp_path: Path) -> None:
+    body = """
+      <p>one<img alt=" two"><button>no</button><img alt=" three"></p><nav><img alt="no"><p>no</nav>
+      <h2><button><img alt="no"></button></h2><h3><img alt="four"></h3><header><h1><svg></svg></h1>
+      no</header><p>last</p><footer>no</footer>"""
+    assert text(tmp_path, body) == "one two three\n\n### four\n\nlast"
 
 
 # Title, name and encoding

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import tracemalloc
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError
 from ragdoll.corpus.formats import read
 from ragdoll.corpus.records import Record, record_from
+from ragdoll.corpus.sources import open_corpus
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
 
 
@@ -107,7 +111,7 @@ def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> Non
     ("line", "reason"),
     [
         ({"body": "a"}, "no key 'text'"),
-        ({"text": None}, "no key 'text'"),
+        ({"text": None}, "'text' is null"),
         ({"text": 7}, "'text' is not a string"),
         ({"text": ["a"]}, "'text' is not a string"),
         ({"text": " \n"}, "empty"),
@@ -195,6 +199,23 @@ def test_raw_bytes_are_not_kept() -> None:
     assert record_from(fields, "text", "1").metadata == {"more": [None, 1]}
 
 
+def test_what_json_cannot_hold_is_not_kept_unless_it_has_a_form_of_its_own() -> None:
+    fields = {
+        "text": "a",
+        "picture": object(),
+        "at": dt.datetime(2024, 2, 29, 12, tzinfo=dt.timezone.utc),
+        "clock": dt.time(12, 30),
+        "price": Decimal("1.50"),
+        "key": UUID(int=1),
+    }
+    assert record_from(fields, "text", "1").metadata == {
+        "at": "2024-02-29T12:00:00+00:00",
+        "clock": "12:30:00",
+        "price": "1.50",
+        "key": "00000000-0000-0000-0000-000000000001",
+    }
+
+
 def test_a_text_that_is_too_large_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MAX_BYTES", 10)
     assert record_from({"text": "x" * 10}, "text", "1").text == "x" * 10
@@ -269,8 +290,15 @@ def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
         (', {"text": "\\xe9"}]', "not JSON"),
         (b', {"text": "caf\xe9"}]', "not utf-8 text"),
         (b', {"text": "\0"}]', "not JSON"),
+        (', {"text": "utf8" x}]', "not JSON"),
+        (', {"text": "utf8", "n": NaN}]', "not JSON (NaN)"),
+        (', {"text": "a", "n": -Infinity}]', "not JSON (-Infinity)"),
+        (', {"text": "NaN" x}]', "not JSON"),
     ],
-    ids=["cut off", "not closed", "cut off inside", "deep", "escape", "latin-1", "zero"],
+    ids=[
+        *("cut off", "not closed", "cut off inside", "deep", "escape", "latin-1", "zero"),
+        *("utf", "NaN", "infinity", "NaN in a text"),
+    ],
 )
 def test_what_stands_before_a_break_is_read_and_the_break_is_named(
     end: str | bytes, why: str, tmp_path: Path
@@ -299,6 +327,23 @@ def test_a_json_file_without_records_is_unreadable(
     content: str | bytes, why: str, tmp_path: Path
 ) -> None:
     assert reason(written(tmp_path, "a.json", content)) == why
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1e" + "9" * 30], ids=["digits", "exponent"])
+def test_a_number_that_python_cannot_hold_is_no_json_however_often_it_is_met(
+    number: str, tmp_path: Path
+) -> None:
+    # What the interpreter checks changes with how often it was in the loop.
+    for turn in range(12):
+        written(tmp_path, f"{turn}.json", f'[{{"text": "a"}}, {{"text": "b", "n": {number}}}]')
+        alone = written(tmp_path, "alone.json", f'{{"text": "b", "n": {number}}}')
+        assert reason(alone) == "not JSON"
+    (tmp_path / "alone.json").unlink()
+    written(tmp_path, "good.json", '["good"]')
+    found = open_corpus([str(tmp_path)])
+    assert [document.text for document in found][-1] == "good"
+    assert len(found.skipped) == 12
+    assert all("not JSON" in item.reason for item in found.skipped)
 
 
 def test_a_json_file_in_utf_16_is_read(tmp_path: Path) -> None:

@@ -164,6 +164,12 @@ def test_blank_docstrings_are_no_documents(make_package: MakePackage) -> None:
     assert titles(name) == []
 
 
+def test_half_characters_of_a_docstring_are_replaced(make_package: MakePackage) -> None:
+    name = make_package({"shop.py": r'"""A \ud800 shop."""'})
+    (document,) = read(name)
+    assert document.text == "shop\n\nA \ufffd shop."
+
+
 def test_the_same_name_twice_is_two_documents(make_package: MakePackage) -> None:
     content = '''
         class Till:

@@ -387,15 +387,70 @@ def test_a_data_file_among_documents_does_not_make_a_dataset_of_them(name: str, 
     ],
 )
 @pytest.mark.parametrize(
-    "beside", ["README.md", ".gitattributes", "dataset_infos.json", "x.parquet"]
+    "beside",
+    ["README.md", ".gitattributes", "dataset_infos.json", "test.parquet", ".cache/x/notes.md"],
 )
 def test_parquet_files_named_by_splits_are_a_dataset(
     name: str, beside: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / name).touch()
+    (tmp_path / beside).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / beside).touch()
     assert is_dataset_folder(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["notes.parquet", "a/notes.parquet", "data/NOTES.PARQUET"])
+def test_another_parquet_file_beside_a_split_is_read_too(beside: str, tmp_path: Path) -> None:
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"text": ["a note"]}), tmp_path / beside)
+    pq.write_table(pa.table({"text": ["a row"]}), tmp_path / "train.parquet")
+    corpus = open_corpus([str(tmp_path)])
+    assert {document.source for document in corpus} == {f"{beside}#1", "train.parquet#1"}
+    assert corpus.skipped == []
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_what_a_folder_holds_besides_the_split_is_named(streaming: bool, parquet: Path) -> None:
+    for name in ("test-00000", "test-00001", "validation"):
+        pq.write_table(pa.table(ROWS), parquet / f"{name}.parquet")
+    for name in ("scan.png", "README.md", ".gitattributes"):
+        (parquet / name).touch()
+    corpus = open_corpus([str(parquet)], streaming=streaming)
+    assert len(texts(corpus)) == 3
+    assert [(item.path, item.reason) for item in corpus.skipped] == [
+        (f"{parquet}#test", "split 'test', not asked for"),
+        (f"{parquet}#validation", "split 'validation', not asked for"),
+        (f"{parquet}/scan.png", "not part of the dataset"),
+    ]
+
+
+def test_splits_that_are_asked_for_together_are_not_left_out(parquet: Path) -> None:
+    for name in ("test", "validation"):
+        pq.write_table(pa.table(ROWS), parquet / f"{name}.parquet")
+    corpus = open_corpus([str(parquet)], split="train+test[:1]", streaming=False)
+    assert len(texts(corpus)) == 4
+    assert [item.path for item in corpus.skipped] == [f"{parquet}#validation"]
+
+
+def test_what_a_saved_dataset_holds_besides_the_split_is_named(saved_splits: Path) -> None:
+    (saved_splits / "notes.md").write_text("a note")
+    corpus = open_corpus([str(saved_splits)])
+    assert texts(corpus) == ["learn"]
+    assert [(item.path, item.reason) for item in corpus.skipped] == [
+        (f"{saved_splits}#test", "split 'test', not asked for"),
+        (f"{saved_splits}/notes.md", "not part of the dataset"),
+    ]
+
+
+def test_a_split_that_a_saved_dataset_has_not_is_an_error_that_lists_the_splits(
+    saved_splits: Path,
+) -> None:
+    with pytest.raises(CorpusError) as caught:
+        list(open_corpus([str(saved_splits)], split="nosuch"))
+    assert caught.value.message == (
+        f"The dataset {saved_splits} cannot be loaded: it has no split 'nosuch', but train, test"
+    )
 
 
 def test_arrow_files_are_a_dataset(tmp_path: Path) -> None:

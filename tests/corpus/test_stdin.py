@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import decoding
+from ragdoll.corpus import decoding, stdin
 from ragdoll.corpus.documents import Corpus, Document
 from ragdoll.corpus.stdin import StdinSource
 from ragdoll.errors import CorpusError
@@ -91,10 +91,17 @@ def test_the_key_of_the_text_is_that_which_is_asked_for(pipe: Pipe) -> None:
     assert [document.text for document in read("body")] == ["two"]
 
 
-@pytest.mark.parametrize("first", ["plain", "12", '"text"', "[1]", "null", "{bad"])
+@pytest.mark.parametrize("first", ["plain", "12", '"text"', "[1]", "null"])
 def test_a_first_line_that_is_no_object_makes_texts_of_all(first: str, pipe: Pipe) -> None:
     pipe(f'{first}\n{{"text": "one"}}\n')
     assert [document.text for document in read()] == [first, '{"text": "one"}']
+
+
+@pytest.mark.parametrize("first", ["{bad", ' \t{"text": "a",', '{"n": ' + "9" * 5000 + "}"])
+def test_a_first_line_that_is_a_broken_object_is_left_out_alone(first: str, pipe: Pipe) -> None:
+    pipe(f'\n{first}\n{{"text": "one"}}\n')
+    assert [document.text for document in read()] == ["one"]
+    assert skipped() == [("stdin", "line 2: not JSON")]
 
 
 def test_bad_records_are_left_out_by_line_and_reason(pipe: Pipe) -> None:
@@ -117,6 +124,32 @@ def test_records_of_the_same_id_are_kept_apart(pipe: Pipe) -> None:
 def test_a_byte_order_mark_is_no_text(content: str, pipe: Pipe) -> None:
     pipe(b"\xef\xbb\xbf" + content.encode())
     assert [document.text for document in read()] == ["one", "two"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("content", ["on\u010a\r\ntwo", '{"text": "on\u010a"}\n{"text": "two"}'])
+def test_utf_16_with_a_mark_is_read(content: str, encoding: str, pipe: Pipe) -> None:
+    pipe(("\ufeff" + content).encode(encoding))
+    assert [document.text for document in read()] == ["on\u010a", "two"]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 1000])
+def test_utf_16_is_read_however_it_is_cut(
+    piece: int, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdin, "_PIECE", piece)
+    pipe("one 😀\ntwo\n".encode("utf-16"))
+    assert [document.text for document in read()] == ["one 😀", "two"]
+
+
+def test_utf_16_that_is_broken_costs_the_lines_it_stands_in(pipe: Pipe) -> None:
+    half = "one\n\ud800\nthree\nlast".encode("utf-16", "surrogatepass") + b"x"
+    pipe(half)
+    assert [document.source for document in read()] == ["stdin#1", "stdin#3"]
+    assert skipped() == [
+        ("stdin", "line 2: not utf-8 text"),
+        ("stdin", "line 4: not utf-8 text"),
+    ]
 
 
 def test_lines_that_are_no_text_are_left_out(pipe: Pipe) -> None:
@@ -191,8 +224,12 @@ def test_it_says_how_far_it_is(pipe: Pipe) -> None:
     assert StdinSource().size() == 14
 
 
-def test_it_has_no_signature() -> None:
-    assert corpus().signature() is None
+def test_its_signature_is_that_of_what_is_piped_in(pipe: Pipe) -> None:
+    signatures = []
+    for content in ("one text\n", "one text\n", "another\n"):
+        pipe(content)
+        signatures.append(corpus().signature())
+    assert signatures[0] == signatures[1] != signatures[2]
 
 
 # When there is none

@@ -158,11 +158,18 @@ def test_a_pickle_in_a_folder_of_tokenlearn_is_refused(tmp_path: Path) -> None:
         load_features(tmp_path)
 
 
-def test_discarding_leaves_the_files_of_others(tmp_path: Path) -> None:
+def test_only_parts_of_other_names_are_removed(tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "data" / "notes.txt").write_text("mine")
-    FeaturesFolder(tmp_path).discard()
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]
+    for name in (
+        "notes.txt",
+        "part-1.parquet",
+        "part-00000-3f2c.parquet",
+        "part-00007.parquet.tmp",
+    ):
+        (tmp_path / "data" / name).write_text("mine")
+    FeaturesFolder(tmp_path).keep_only([])
+    names = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert names == ["notes.txt", "part-00000-3f2c.parquet", "part-1.parquet"]
 
 
 texts = st.lists(st.text(max_size=8), max_size=6)

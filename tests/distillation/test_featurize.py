@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from ragdoll.distillation.features import FeaturesFolder, Manifest, differences,
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
 from ragdoll.distillation.teacher import Teacher, Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
+from ragdoll.lock import only_one
 from tests.benchmarks import memory
 from tests.conftest import Ragdoll
 
@@ -88,10 +90,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     write = FeaturesFolder.write_part
 
-    def interrupted(self: FeaturesFolder, number: int, *rest: object) -> str:
+    def interrupted(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
         if number == 3:
             raise KeyboardInterrupt
-        return write(self, number, *rest)  # type: ignore[arg-type]
+        return write(self, number, *rest, **options)
 
     monkeypatch.setattr(FeaturesFolder, "write_part", interrupted)
     wanted = settings(small_teacher, tmp_path / "again")
@@ -157,7 +159,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on from there" in said
+    assert "the same command (without --restart) goes on" in said
     assert "Traceback" not in said
     done = FeaturesFolder(output).manifest()
     assert done is not None
@@ -355,10 +357,10 @@ def test_an_interrupted_extension_does_not_count_as_complete(
     with monkeypatch.context() as patch:
         write = FeaturesFolder.write_part
 
-        def interrupted(self: FeaturesFolder, number: int, *rest: object) -> str:
+        def interrupted(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
             if number == 3:
                 raise KeyboardInterrupt
-            return write(self, number, *rest)  # type: ignore[arg-type]
+            return write(self, number, *rest, **options)
 
         patch.setattr(FeaturesFolder, "write_part", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -409,3 +411,89 @@ def test_a_type_whose_range_is_too_small_is_an_error(
     with pytest.raises(TeacherError, match="In float16 the teacher gives no number for 4") as error:
         featurize(corpus, wanted)
     assert "--dtype float32" in (error.value.hint or "")
+
+
+def write_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"theirs")
+
+
+@pytest.mark.parametrize(
+    "name", ["data/part-00000-3f2c.snappy.parquet", "data/notes.txt", "config.json", "ragdoll.json"]
+)
+@pytest.mark.parametrize("restart", [False, True], ids=["plain", "restart"])
+def test_no_file_of_others_is_lost(
+    small_teacher: Path, docs: Path, tmp_path: Path, name: str, restart: bool
+) -> None:
+    write_file(tmp_path / "f" / name)
+    wanted = settings(small_teacher, tmp_path / "f", corpus={})
+    with pytest.raises(FeaturesError, match="holds other files"):
+        featurize(open_corpus([str(docs)]), wanted, restart=restart)
+    assert (tmp_path / "f" / name).read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("left", ["manifest.json.tmp", "data/part-00000.parquet"])
+def test_what_a_kill_leaves_behind_is_no_obstacle(
+    small_teacher: Path, docs: Path, tmp_path: Path, left: str
+) -> None:
+    write_file(tmp_path / "f" / left)
+    wanted = settings(small_teacher, tmp_path / "f", corpus={})
+    assert featurize(open_corpus([str(docs)]), wanted).rows == 4
+    assert load_features(tmp_path / "f").texts
+
+
+def test_a_restart_that_cannot_be_written_leaves_the_old_features(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = load_features(uninterrupted)
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", full)
+        with pytest.raises(FeaturesError, match="No space left"):
+            featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted), restart=True)
+    assert load_features(uninterrupted).texts == before.texts
+
+
+def test_parts_beyond_the_end_are_removed(
+    small_teacher: Path, tmp_path: Path, uninterrupted: Path
+) -> None:
+    wanted = settings(small_teacher, uninterrupted, max_means=20)
+    featurize(open_corpus([CORPUS]), wanted, restart=True)
+    names = sorted(path.name for path in (uninterrupted / "data").iterdir())
+    assert names == ["part-00000.parquet", "part-00001.parquet"]
+
+
+def test_finished_features_that_lost_a_part_are_mended(
+    small_teacher: Path, uninterrupted: Path, whole: Path
+) -> None:
+    (uninterrupted / "data" / "part-00003.parquet").unlink()
+    result = featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted))
+    assert result.rows_resumed == 48
+    assert_same(uninterrupted, whole)
+
+
+def test_two_runs_do_not_write_the_same_features(
+    small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    wanted = settings(small_teacher, tmp_path / "f", corpus={})
+    with (
+        only_one(tmp_path / "f", "featurize"),
+        pytest.raises(FeaturesError, match=f"Another process .{os.getpid()}. is making"),
+    ):
+        featurize(open_corpus([str(docs)]), wanted)
+    assert featurize(open_corpus([str(docs)]), wanted).rows == 4
+
+
+def test_an_error_in_the_corpus_is_raised_where_it_is_used(
+    small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> object:
+        raise CorpusError("the hub is gone")
+
+    monkeypatch.setattr(windows, "cut", broken)
+    with pytest.raises(CorpusError, match="the hub is gone"):
+        featurize(open_corpus([str(docs)]), settings(small_teacher, tmp_path / "f", corpus={}))

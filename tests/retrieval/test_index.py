@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -357,6 +358,55 @@ def test_what_changes_beside_the_text_is_written_without_embedding(
     row = next(row for row in indexed.rows() if row["source"] == "more.jsonl#x")
     assert row[column] == value
     indexed.check()
+
+
+def test_what_a_failing_disk_hides_is_kept_and_read_again(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_bytes = Path.read_bytes
+
+    def fails(path: Path) -> bytes:
+        if path.is_relative_to(indexed.docs):
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(path)
+
+    before = indexed.index().documents
+    (indexed.docs / "new.txt").write_text("A new document.")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fails)
+        result = indexed.index()
+    assert (result.removed, result.documents) == (0, before)
+    assert any("Input/output error" in item.reason for item in result.skipped)
+    again = indexed.index()
+    assert (again.added, again.removed, again.documents) == (1, 0, before + 1)
+
+
+def test_records_behind_a_broken_one_are_kept(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    texts = [{"_id": f"d{number}", "text": f"The task of number {number}."} for number in range(9)]
+    whole = json.dumps(texts)
+    (docs / "a.json").write_text(whole)
+    table = Indexed(tmp_path / "database", docs, trained.model)
+    assert table.index().added == 9
+    (docs / "a.json").write_text(whole[: len(whole) // 2])
+    result = table.index()
+    assert (result.removed, result.documents) == (0, 9)
+    (docs / "a.json").write_text(json.dumps(texts[:3]))
+    assert table.index().removed == 6
+
+
+def test_a_corpus_without_documents_says_what_was_left_out(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "latin.txt").write_bytes(b"caf\xe9")
+    result = ragdoll("index", docs, "--model", trained.model, "--database", tmp_path / "database")
+    assert result.status == 1
+    assert "Left out: 1 (latin.txt: not utf-8 text)" in result.err
 
 
 def test_only_sources_under_the_given_folder_are_removed(indexed: Indexed, tmp_path: Path) -> None:
