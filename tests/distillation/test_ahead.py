@@ -51,7 +51,6 @@ def test_closing_does_not_wait_for_what_may_never_come() -> None:
 
     items = ahead(slow())
     assert next(items) == 1
-    started = time.perf_counter()
     items.close()
-    assert time.perf_counter() - started < 15
+    assert "ragdoll-read" in [thread.name for thread in threading.enumerate()]
     waits.set()
