@@ -69,7 +69,7 @@ class TrainSection:
 
     features: str | None = field(default=None, metadata=_PATH)
     output: str = field(default=".ragdoll/model", metadata=_PATH)
-    method: Literal["tokenlearn"] = "tokenlearn"
+    method: Literal["ridge", "tokenlearn"] = "ridge"
     pca_dims: int = 256
     vocab_size: int = 0
     batch_size: int | Literal["auto"] = "auto"

@@ -118,6 +118,7 @@ def run(
             trust_remote_code=trust_remote_code,
             report=report,
             replaces=output,
+            keep_interrupted=False,
         )
     else:
         announce("train", "not needed: the model is up to date")
@@ -228,8 +229,11 @@ def _changes(
     featurize_settings: FeaturizeSettings,
     train_settings: TrainSettings,
 ) -> list[str]:
-    return differences(provenance.get("features", {}), _wanted(featurize_settings)) + differences(
-        provenance.get("settings", {}), train_settings.wanted()
+    interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
+    return (
+        interrupted
+        + differences(provenance.get("features", {}), _wanted(featurize_settings))
+        + differences(provenance.get("settings", {}), train_settings.wanted())
     )
 
 

@@ -179,7 +179,7 @@ def trained(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Tr
     )
     featurize(open_corpus(TRAINING_CORPUS), settings)
     model = folder / "model"
-    train(TrainSettings(folder / "features", model, pca_dims=32, batch_size=32, epochs=8))
+    train(TrainSettings(folder / "features", model, pca_dims=32))
     return Trained(folder / "features", model)
 
 

@@ -124,12 +124,15 @@ class Console:
             task = progress.add_task("", total=None)
             current = ""
 
-            def report(stage: str, done: int, total: int | None) -> None:
-                nonlocal current
+            def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
+                nonlocal current, task
                 if stage != current:
-                    progress.reset(task, description=stage, total=total)
+                    # A task that has a total keeps it.
+                    progress.remove_task(task)
+                    task = progress.add_task("", total=total)
                     current = stage
-                progress.update(task, completed=done, total=total)
+                shown = f"{stage}: {detail}" if detail else stage
+                progress.update(task, completed=done, total=total, description=shown)
 
             yield report
 

@@ -151,7 +151,11 @@ MaxMeans = Annotated[
 ]
 
 Method = Annotated[
-    Literal["tokenlearn"] | None, typer.Option(help="Training recipe. \\[train.method]")
+    Literal["ridge", "tokenlearn"] | None,
+    typer.Option(
+        help="Training recipe: ridge regression of the targets, or the library tokenlearn's "
+        "gradient descent. \\[train.method]"
+    ),
 ]
 PcaDims = Annotated[
     int | None, typer.Option(metavar="N", help="Dimensions of the model. \\[train.pca_dims]")
@@ -170,7 +174,7 @@ LearningRate = Annotated[
         "--lr",
         metavar="RATE|auto",
         parser=auto_or(float),
-        help="Learning rate; auto is the method's own. \\[train.lr]",
+        help="Learning rate of tokenlearn; ridge has none. \\[train.lr]",
     ),
 ]
 Patience = Annotated[
@@ -184,7 +188,7 @@ Epochs = Annotated[
     typer.Option(
         metavar="N|auto",
         parser=auto_or(int),
-        help="Stop after N passes over the features; auto leaves it to the patience. "
+        help="Stop after N passes over the corpus; auto leaves it to the patience (ridge: 40). "
         "\\[train.epochs]",
     ),
 ]

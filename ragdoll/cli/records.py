@@ -60,6 +60,7 @@ def train(result: TrainResult) -> Record:
         "epochs": result.epochs,
         "rows": result.rows,
         "rows_skipped": result.skipped,
+        "interrupted": result.interrupted,
         "seconds": _rounded(result.seconds),
     }
 

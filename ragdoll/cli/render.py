@@ -67,7 +67,7 @@ def train_summary(result: TrainResult) -> RenderableType:
             "explained variance": f"{result.explained_variance:.1%} of the targets kept by the PCA",
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
-            "training": f"{result.rows:,} passages, {result.epochs} epochs, {result.seconds:.0f} s"
+            "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
             + _count("; {} rows with NaN left out", result.skipped),
         }
     )
@@ -187,7 +187,7 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
     rows = {"teacher": str(at("teacher", "name") or "unknown")}
     if isinstance(paths, list):
         rows["corpus"] = f"{', '.join(map(str, paths))} ({at('rows')} passages)"
-    rows["method"] = f"{at('method')}, {at('epochs')} epochs"
+    rows["method"] = f"{at('method')}, {at('epochs')} passes"
     if isinstance(agreement, dict):
         rows["agreement"] = ", ".join(
             f"{name} {value:.1%}" for name, value in agreement.items() if isinstance(value, float)

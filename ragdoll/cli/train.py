@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ragdoll.cli import options, records, render
-from ragdoll.cli.session import session
+from ragdoll.cli.session import INTERRUPTED, session
 from ragdoll.config import Config
 
 
@@ -32,7 +32,7 @@ def train(
         typer.Option(
             metavar="N|auto",
             parser=options.auto_or(int),
-            help="Passages a step; auto is the method's own. \\[train.batch_size]",
+            help="Passages a step of tokenlearn; ridge has none. \\[train.batch_size]",
         ),
     ] = None,
     lr: options.LearningRate = None,
@@ -66,7 +66,14 @@ def train(
         "train.save_dtype": save_dtype,
         "train.device": device,
     }
-    with session(config, as_json, quiet, verbose, given, "No model was written.") as (
+    with session(
+        config,
+        as_json,
+        quiet,
+        verbose,
+        given,
+        "No model was written; the same command goes on where it stopped.",
+    ) as (
         settings,
         console,
     ):
@@ -82,6 +89,13 @@ def train(
                 otherwise=_configured_teacher(settings),
             )
         console.result(records.train(result), render.train_summary(result))
+        if result.interrupted:
+            console.note(
+                "Interrupted: the model is what it was after the best pass so far. The same "
+                "command goes on from there.",
+                style="yellow",
+            )
+            raise typer.Exit(INTERRUPTED)
         console.note(f"Next: ragdoll index DOCS --model {result.model}")
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ragdoll.embedding.folder import PROVENANCE_FILE
 from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
+    from tokenizers import Tokenizer
+
+Vectors = npt.NDArray[np.float32]
 
 FORMAT = "ragdoll-model"
 VERSION = 1
@@ -35,21 +39,28 @@ def refuse_foreign(output: Path) -> None:
         )
 
 
-def quantized(model: StaticModel, dtype: str) -> StaticModel:
-    """Convert the table to ``float32``, ``float16`` or ``int8``, and let the model normalize."""
-    from model2vec import StaticModel
+def quantized(vectors: Vectors, dtype: str) -> npt.NDArray[Any]:
+    """Convert token vectors to ``float32``, ``float16`` or ``int8``."""
     from model2vec.quantization import DType, quantize_embeddings
 
-    vectors = quantize_embeddings(np.asarray(model.embedding, dtype=np.float32), DType(dtype))
+    return np.asarray(quantize_embeddings(vectors, DType(dtype)))
+
+
+def static_model(
+    vectors: Vectors, tokenizer: Tokenizer, like: StaticModel, dtype: str
+) -> StaticModel:
+    """Make a model of token vectors that normalizes, otherwise configured ``like`` another."""
+    from model2vec import StaticModel
+
     config = {
-        key: value for key, value in model.config.items() if key not in {"normalize", "max_length"}
+        key: value for key, value in like.config.items() if key not in {"normalize", "max_length"}
     }
     return StaticModel(
-        vectors=vectors,
-        tokenizer=model.tokenizer,
+        vectors=quantized(vectors, dtype),
+        tokenizer=tokenizer,
         config={**config, "hidden_dim": int(vectors.shape[1])},
         normalize=True,
-        max_length=model.max_length,
+        max_length=like.max_length,
     )
 
 
@@ -142,7 +153,7 @@ or `SentenceTransformer("path/of/this/folder")` with sentence-transformers.
 | passages | {record["rows"]:,} |
 | features, SHA-256 | {record["features"].get("identity") or "unknown"} |
 {settings}
-| epochs | {record["epochs"]} |
+| passes over the corpus | {record["epochs"]} |
 | versions | {versions} |
 
 ## Quality

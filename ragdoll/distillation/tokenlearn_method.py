@@ -8,19 +8,22 @@ open: a bound on the epochs, progress, and padding for tokenizers other than BER
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from model2vec import StaticModel
 from tokenizers import Tokenizer
+from tokenlearn import pretrain
 from tokenlearn.pretrain import TextDataset, train_supervised
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
+from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
 
 Vectors = npt.NDArray[np.float32]
@@ -28,8 +31,18 @@ Vectors = npt.NDArray[np.float32]
 BATCH_SIZE = 256
 LEARNING_RATE = 1e-3
 
+_NO_NUMBER = re.compile(r"loss: (nan|inf)")
+
 # The library looks for the padding token by this name.
 _PAD = "[PAD]"
+
+
+class Result(NamedTuple):
+    """The model, the number of epochs begun, and whether the keyboard ended them."""
+
+    model: StaticModel
+    epochs: int
+    interrupted: bool
 
 
 def fit(
@@ -43,18 +56,18 @@ def fit(
     epochs: int | None,
     device: str,
     report: Report,
-) -> tuple[StaticModel, int]:
-    """Train token vectors and weights; return the model and the number of epochs begun.
+) -> Result:
+    """Train token vectors and weights, and take those of the lowest validation loss.
 
     ``train`` and ``validation`` are texts and targets of shape (rows, dimension). ``epochs`` None:
     until the validation loss has not improved ``patience`` times.
 
     Raises:
-        KeyboardInterrupt: the training was interrupted; the library keeps that to itself.
+        TrainingError: the loss is no number.
     """
     model = _with_pad_token(model)
     training = _Dataset(model, train, epochs=epochs, report=report)
-    with _messages_of_the_library() as messages:
+    with _messages_of_the_library() as messages, _state_kept_by_value():
         trained = train_supervised(
             train_dataset=training,
             validation_dataset=_Dataset(model, validation),
@@ -64,19 +77,44 @@ def fit(
             batch_size=batch_size,
             lr=lr,
         )
-    if any("interrupted" in message for message in messages) and not training.ended:
-        raise KeyboardInterrupt
-    return trained, training.epochs_begun
+    interrupted = any("interrupted" in message for message in messages) and not training.ended
+    return Result(trained, training.epochs_begun, interrupted)
+
+
+@contextmanager
+def _state_kept_by_value() -> Iterator[None]:
+    """Let the library remember its best state, where it would remember whatever comes of it."""
+
+    class Remembering(pretrain.StaticModelFineTuner):  # type: ignore[misc]
+        def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            state = super().state_dict(*arguments, **options)
+            return {name: value.clone() for name, value in state.items()}
+
+    original = pretrain.StaticModelFineTuner
+    pretrain.StaticModelFineTuner = Remembering
+    try:
+        yield
+    finally:
+        pretrain.StaticModelFineTuner = original
 
 
 @contextmanager
 def _messages_of_the_library() -> Iterator[list[str]]:
-    """Collect what the library says, which is then said nowhere else."""
+    """Collect what the library says, which is then said nowhere else.
+
+    Raises:
+        TrainingError: what it says is that the loss is no number; it would go on with that.
+    """
     messages: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             messages.append(record.getMessage())
+            if _NO_NUMBER.search(messages[-1]):
+                raise TrainingError(
+                    "The training diverged: its loss is no longer a number.",
+                    hint="Lower the learning rate: --lr 1e-4",
+                )
 
     library = logging.getLogger("tokenlearn.pretrain")
     collector = Collector()

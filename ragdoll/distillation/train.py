@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
+import json
+import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,44 +17,39 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll import __version__
-from ragdoll.distillation import model_folder
-from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
+from ragdoll.distillation import methods, model_folder
 from ragdoll.distillation.device import choose_device
 from ragdoll.distillation.distillate import distil, recipe, reuse
-from ragdoll.distillation.features import Features, load_features
+from ragdoll.distillation.feature_reading import Features, open_features
+from ragdoll.distillation.held_out import HeldOut
+from ragdoll.distillation.projection import Projection, check, project
 from ragdoll.distillation.teacher import require_training_extra
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
-from ragdoll.errors import FeaturesError, TrainingError, UsageError
+from ragdoll.errors import FeaturesError, RagdollError, TrainingError, UsageError
+from ragdoll.lock import HeldError, only_one
 from ragdoll.progress import Report, silent
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
 
-logger = logging.getLogger(__name__)
-
 Vectors = npt.NDArray[np.float32]
 Variant = Literal["weighted", "unweighted"]
-
-# As tokenlearn: a tenth of the passages, at most this many, is held out.
-_MAX_HELD_OUT = 10_000
-# Agreement compares every pair of held-out passages; the linear loss solves for a map.
-_MAX_COMPARED = 2_000
-_MAX_FITTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """What determines a model, beside its features.
 
-    ``batch_size``, ``lr`` and ``epochs`` None are the method's own; ``vocab_size`` counts words of
-    the corpus that are added to the teacher's vocabulary.
+    ``batch_size``, ``lr`` and ``epochs`` None are the method's own, and ``ridge`` has neither of
+    the first two; ``vocab_size`` counts words of the corpus that are added to the teacher's
+    vocabulary.
     """
 
     features: Path
     output: Path
-    method: Literal["tokenlearn"] = "tokenlearn"
+    method: methods.Method = "ridge"
     pca_dims: int = 256
     vocab_size: int = 0
     batch_size: int | None = None
@@ -75,7 +72,10 @@ class TrainResult:
 
     ``agreement`` maps ``distillate``, ``weighted`` and ``unweighted`` to the share of the teacher's
     ten nearest held-out neighbours that each finds; ``recommended`` is the variant at the root of
-    the model folder. ``explained_variance`` is the share that the PCA of the targets keeps.
+    the model folder. ``explained_variance`` is the share that the PCA of the targets keeps,
+    ``validation_loss`` the mean squared error of the best linear map from the model's vectors of
+    held-out passages to their targets. ``interrupted``: from the keyboard, and the same training
+    goes on from there when it is run again.
     """
 
     model: Path
@@ -92,6 +92,7 @@ class TrainResult:
     rows: int
     skipped: int
     seconds: float
+    interrupted: bool = False
 
 
 def train(
@@ -101,149 +102,151 @@ def train(
     report: Report = silent,
     replaces: Path | None = None,
     otherwise: str | None = None,
+    keep_interrupted: bool = True,
 ) -> TrainResult:
     """Train a static model on features and save it with its variants and its distillate.
 
     ``teacher`` is needed only where the features do not name theirs; ``otherwise`` is then taken if
     it is None. ``replaces`` is an earlier model whose distillate serves again if it was made
-    the same way (None: the one at the output).
+    the same way (None: the one at the output). Work in progress is kept in a hidden folder beside
+    the output, and is gone on with when it was interrupted or killed. An interruption gives the
+    best model so far, unless ``keep_interrupted`` is False.
 
     Raises:
         MissingExtraError: the training extra is not installed.
         FeaturesError: the features cannot be used, or are of another teacher.
-        TrainingError: there are too few passages, or the loss is no number.
-        UsageError: no teacher is known, or the output folder holds something else.
+        TrainingError: there are too few passages, the loss is no number, or another process trains
+            the same model.
+        UsageError: no teacher is known, the output folder holds something else, or an option was
+            given that the method does not have.
+        KeyboardInterrupt: interrupted, and there was no model to keep.
     """
     started = time.perf_counter()
     require_training_extra("Training")
+    wanted = methods.wanted(settings)
     model_folder.refuse_foreign(settings.output)
-    report("reading features", 0, None)
-    features = load_features(settings.features)
+    features = open_features(settings.features)
+    check(features, wanted)
     files = _teacher_of(features, teacher, otherwise)
-    device = _training_device(settings.device)
-    report("fitting the PCA", 0, None)
-    data = _prepare(features, settings)
-
-    vocabulary = corpus_vocabulary(data.texts, settings.vocab_size)
-    made_by = recipe(files, vocabulary, settings.pca_dims)
-    distillate = reuse(replaces or settings.output, made_by)
-    if distillate is None:
-        report("distilling the teacher", 0, None)
-        distillate = distil(files, vocabulary, settings.pca_dims, device, trust_remote_code)
-    trained, epochs = _fit(distillate, data, settings, device, report)
-
-    report("comparing the variants", 0, None)
-    variants = {
-        name: model_folder.quantized(model, settings.save_dtype)
-        for name, model in (("weighted", weighted(trained, data.texts)), ("unweighted", trained))
-    }
-    agreement = {
-        name: data.agreement(model)
-        for name, model in {"distillate": distillate, **variants}.items()
-    }
-    recommended: Variant = (
-        "weighted" if agreement["weighted"] >= agreement["unweighted"] else "unweighted"
-    )
-    loss = data.loss(variants[recommended])
-    provenance = {
-        "teacher": {"name": files.name, "fingerprint": files.fingerprint},
-        "metric": files.metric,
-        "method": settings.method,
-        "settings": settings.wanted(),
-        "features": {**features.settings, "identity": features.identity},
-        "rows": len(features.texts),
-        "distillate": made_by,
-        "explained_variance": round(data.explained_variance, 6),
-        "validation_loss": float(f"{loss:.6g}"),
-        "heldout_agreement": {name: round(value, 6) for name, value in agreement.items()},
-        "recommended": recommended,
-        "epochs": epochs,
-        "versions": _versions(),
-    }
-    report("saving", 0, None)
-    model_folder.save(settings.output, variants, recommended, distillate, provenance)
-    vocabulary_size, dimension = variants[recommended].embedding.shape
+    workplace = model_folder.beside(settings.output, "training")
+    with _only_one(settings.output, workplace):
+        if settings.vocab_size:
+            report("counting the words of the corpus", 0, None)
+        vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size)
+        made_by = recipe(files, vocabulary, settings.pca_dims)
+        distillate = reuse(replaces or settings.output, made_by)
+        if distillate is None:
+            report("distilling the teacher", 0, None)
+            device = _distilling_device(settings.device)
+            distillate = distil(files, vocabulary, settings.pca_dims, device, trust_remote_code)
+        key = _key(features, made_by, settings)
+        projection = project(features, distillate, wanted, workplace, key, report)
+        task = methods.Task(distillate, features, projection, wanted, workplace, key)
+        trained = methods.run(task, settings, report)
+        if trained.interrupted and not keep_interrupted:
+            raise KeyboardInterrupt
+        report("comparing the variants", 0, None)
+        measured = _compare(distillate, trained, projection, settings.save_dtype)
+        provenance = {
+            "teacher": {"name": files.name, "fingerprint": files.fingerprint},
+            "metric": files.metric,
+            "method": settings.method,
+            "settings": settings.wanted(),
+            "features": {**features.settings, "identity": features.identity},
+            "rows": projection.rows,
+            "distillate": made_by,
+            "explained_variance": round(projection.explained_variance, 6),
+            "validation_loss": float(f"{measured.loss:.6g}"),
+            "heldout_agreement": {
+                name: round(value, 6) for name, value in measured.agreement.items()
+            },
+            "recommended": measured.recommended,
+            "epochs": trained.epochs,
+            **({"interrupted": True} if trained.interrupted else {}),
+            "versions": _versions(),
+        }
+        report("saving", 0, None)
+        variants = {
+            name: model_folder.static_model(
+                vectors, trained.tokenizer, distillate, settings.save_dtype
+            )
+            for name, vectors in _variants(trained.vectors, projection).items()
+        }
+        model_folder.save(settings.output, variants, measured.recommended, distillate, provenance)
+    if not trained.interrupted:
+        shutil.rmtree(workplace, ignore_errors=True)
+    vocabulary_size, dimension = variants[measured.recommended].embedding.shape
     return TrainResult(
         model=settings.output,
         distillate=settings.output / "distillate",
         variants={name: settings.output / "variants" / name for name in variants},
-        recommended=recommended,
+        recommended=measured.recommended,
         dimension=int(dimension),
         vocabulary=int(vocabulary_size),
         method=settings.method,
-        explained_variance=data.explained_variance,
-        validation_loss=loss,
-        agreement=agreement,
-        epochs=epochs,
-        rows=len(features.texts),
-        skipped=features.skipped,
+        explained_variance=projection.explained_variance,
+        validation_loss=measured.loss,
+        agreement=measured.agreement,
+        epochs=trained.epochs,
+        rows=projection.rows,
+        skipped=projection.skipped,
         seconds=time.perf_counter() - started,
+        interrupted=trained.interrupted,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
-    """What is trained on and what is held out: texts, PCA targets, and the teacher's vectors."""
+class _Measured:
+    """The held-out agreement of distillate and variants, and the better variant with its loss."""
 
-    texts: list[str]
-    targets: Vectors
-    held_texts: list[str]
-    held_targets: Vectors
-    held_vectors: Vectors
-    explained_variance: float
-
-    def agreement(self, model: StaticModel) -> float:
-        """How well a model finds the teacher's neighbours among the held-out passages."""
-        texts = self.held_texts[:_MAX_COMPARED]
-        return neighbour_agreement(_encode(model, texts), self.held_vectors[:_MAX_COMPARED])
-
-    def loss(self, model: StaticModel) -> float:
-        """The held-out error of the best linear map from a model's vectors to the targets."""
-        fitted = _encode(model, self.texts[:_MAX_FITTED])
-        return linear_loss(
-            (fitted, _encode(model, self.held_texts)),
-            (self.targets[:_MAX_FITTED], self.held_targets),
-        )
+    agreement: dict[str, float]
+    recommended: Variant
+    loss: float
 
 
-def _prepare(features: Features, settings: TrainSettings) -> _Data:
-    """Hold out passages by the seed, and reduce the targets by a PCA of the others."""
-    held_out, training = _split(len(features.texts), settings)
-    targets, explained = _project(features.vectors, training, settings.pca_dims)
-    return _Data(
-        texts=[features.texts[row] for row in training],
-        targets=targets[training],
-        held_texts=[features.texts[row] for row in held_out],
-        held_targets=targets[held_out],
-        held_vectors=features.vectors[held_out],
-        explained_variance=explained,
+def _compare(
+    distillate: StaticModel, trained: methods.Trained, projection: Projection, dtype: str
+) -> _Measured:
+    held_out = HeldOut(projection)
+    tables = {
+        name: model_folder.quantized(vectors, dtype)
+        for name, vectors in _variants(trained.measured, projection).items()
+    }
+    agreement = {
+        name: held_out.agreement(vectors)
+        for name, vectors in {"distillate": distillate.embedding, **tables}.items()
+    }
+    recommended: Variant = (
+        "weighted" if agreement["weighted"] >= agreement["unweighted"] else "unweighted"
     )
+    return _Measured(agreement, recommended, held_out.loss(tables[recommended]))
 
 
-def _fit(
-    distillate: StaticModel, data: _Data, settings: TrainSettings, device: str, report: Report
-) -> tuple[StaticModel, int]:
-    """Train by the method; return the model and the epochs."""
-    from ragdoll.distillation import tokenlearn_method as method
+def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:
+    """The guide's two: with and without weights by how often a token occurs in the corpus."""
+    return {"weighted": weighted(vectors, projection.occurrences), "unweighted": vectors}
 
-    with _reproducible(settings.seed):
-        trained, epochs = method.fit(
-            distillate,
-            (data.texts, data.targets),
-            (data.held_texts, data.held_targets),
-            batch_size=settings.batch_size or method.BATCH_SIZE,
-            lr=settings.lr or method.LEARNING_RATE,
-            patience=settings.patience,
-            epochs=settings.epochs,
-            device=device,
-            report=report,
-        )
-    if not np.isfinite(trained.embedding).all():
+
+def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -> str:
+    """What an unfinished training must agree with to be gone on with."""
+    content = json.dumps([features.signature, made_by, settings.wanted(), _versions()])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@contextmanager
+def _only_one(output: Path, workplace: Path) -> Iterator[None]:
+    """Hold the workplace of a model that is being trained; leave nothing there when it fails."""
+    try:
+        with only_one(workplace, "train"):
+            yield
+    except HeldError as error:
         raise TrainingError(
-            "The training diverged: its loss is no longer a number.",
-            hint="Lower the learning rate: --lr 1e-4",
-        )
-    return trained, epochs
+            f"Another process ({error.holder}) is training {output}.",
+            hint="Wait until it is done, or give another --output.",
+        ) from error
+    except (RagdollError, OSError):
+        shutil.rmtree(workplace, ignore_errors=True)
+        raise
 
 
 def _teacher_of(features: Features, given: str | None, otherwise: str | None) -> TeacherFiles:
@@ -266,61 +269,10 @@ def _teacher_of(features: Features, given: str | None, otherwise: str | None) ->
     return files
 
 
-def _split(rows: int, settings: TrainSettings) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Choose the held-out rows by the seed; return (held out, training), each shuffled."""
-    count = min(_MAX_HELD_OUT, rows // 10)
-    if rows - count < settings.pca_dims or count < 1:
-        raise TrainingError(
-            f"{rows} passages are too few for {settings.pca_dims} dimensions: "
-            f"{max(10, settings.pca_dims + (settings.pca_dims - 1) // 9)} are needed.",
-            hint="Featurize more text, or lower --pca-dims.",
-        )
-    order = np.random.default_rng(settings.seed).permutation(rows)
-    return order[:count], order[count:]
-
-
-def _project(vectors: Vectors, training: npt.NDArray[Any], dimension: int) -> tuple[Vectors, float]:
-    """Fit a PCA on the training rows, apply it to all; return targets and explained variance."""
-    from sklearn.decomposition import PCA
-
-    if dimension > vectors.shape[1]:
-        raise TrainingError(
-            f"--pca-dims {dimension} is more than the {vectors.shape[1]} dimensions of the teacher."
-        )
-    pca = PCA(n_components=dimension, svd_solver="full")
-    pca.fit(vectors[training])
-    return (
-        pca.transform(vectors).astype(np.float32),
-        float(pca.explained_variance_ratio_.sum()),
-    )
-
-
-def _encode(model: StaticModel, texts: Sequence[str]) -> Vectors:
-    return np.asarray(model.encode(list(texts)), dtype=np.float32)
-
-
-def _training_device(device: str) -> str:
-    """Resolve the device; model2vec and tokenlearn refuse MPS with the torch that is required."""
+def _distilling_device(device: str) -> str:
+    """Resolve the device; model2vec refuses MPS with the torch that is required."""
     chosen = choose_device(device)
-    if chosen == "mps":
-        logger.warning("Training runs on the CPU: tokenlearn does not train on MPS.")
-        return "cpu"
-    return chosen
-
-
-@contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """Seed torch and let it add up in a fixed order, which costs nothing that can be measured."""
-    import torch
-
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.manual_seed(seed)
-    # Only a warning where a device has no such algorithm: then runs differ in the last bits.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+    return "cpu" if chosen == "mps" else chosen
 
 
 def _versions() -> dict[str, str]:

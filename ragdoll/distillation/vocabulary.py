@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 
-def corpus_vocabulary(texts: Sequence[str], size: int) -> list[str]:
+def corpus_vocabulary(texts: Iterable[str], size: int) -> list[str]:
     """Return up to ``size`` of the most frequent words, as tokenlearn chooses them.
 
     Words are lower-cased runs of letters or of punctuation. Those that the teacher's tokenizer has

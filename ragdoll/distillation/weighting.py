@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from model2vec import StaticModel
+Vectors = npt.NDArray[np.float32]
 
 # Smooth inverse frequency, Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence
 # embeddings", 2017: a / (a + p), with the a of their experiments.
 _A = 1e-3
-_BATCH = 1024
 
 
-def weighted(model: StaticModel, texts: Sequence[str]) -> StaticModel:
-    """Scale each token's vector by its smooth inverse frequency in the texts."""
-    from model2vec import StaticModel
+def weighted(vectors: Vectors, occurrences: npt.NDArray[np.float64]) -> Vectors:
+    """Scale each token's vector by its smooth inverse frequency.
 
-    counts: Counter[int] = Counter()
-    for start in range(0, len(texts), _BATCH):
-        counts.update(chain.from_iterable(model.tokenize(texts[start : start + _BATCH])))
-    frequency = np.zeros(len(model.embedding))
-    frequency[list(counts)] = list(counts.values())
-    frequency /= max(1, frequency.sum())
+    ``occurrences`` counts each token in the corpus; tokens beyond its end occur nowhere.
+    """
+    frequency = np.zeros(len(vectors))
+    frequency[: len(occurrences)] = occurrences / max(1.0, float(occurrences.sum()))
     scale = (_A / (_A + frequency)).astype(np.float32)
-    return StaticModel(
-        vectors=model.embedding * scale[:, None],
-        tokenizer=model.tokenizer,
-        config=json.loads(json.dumps(model.config)),
-        normalize=model.normalize,
-        max_length=model.max_length,
-    )
+    return vectors * scale[:, None]

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.features import (
     NO_HASH,
     FeaturesFolder,
     Manifest,
-    load_features,
     rolling_hash,
 )
 from ragdoll.errors import FeaturesError
+from tests.distillation.reading import load_features
 
 
 def write(folder: Path, rows: int = 6, complete: bool = True) -> tuple[list[str], np.ndarray]:
@@ -58,7 +59,7 @@ def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.array(rows["embedding"][:], np.float32), vectors)
 
 
-def test_rows_with_nan_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_rows_with_nan_are_left_out(tmp_path: Path) -> None:
     features = FeaturesFolder(tmp_path)
     vectors = np.ones((3, 2), np.float32)
     vectors[1, 0] = np.nan
@@ -66,7 +67,7 @@ def test_rows_with_nan_are_left_out_and_counted(tmp_path: Path) -> None:
     part = {"file": name, "rows": 3, "tokens": 3, "hash": NO_HASH}
     features.write_manifest(Manifest({"teacher": "t"}, 2, [part], {}, complete=True))
     loaded = load_features(tmp_path)
-    assert (loaded.texts, loaded.skipped) == (["a", "c"], 1)
+    assert loaded.texts == ["a", "c"]
 
 
 def test_incomplete_features_are_not_trained_on(tmp_path: Path) -> None:
@@ -156,6 +157,65 @@ def test_a_pickle_in_a_folder_of_tokenlearn_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "feature_1.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(FeaturesError, match="feature_1"):
         load_features(tmp_path)
+
+
+def shard(folder: Path, texts: list[str], value: float) -> None:
+    from datasets import Dataset, Sequence, Value
+    from datasets import Features as Columns
+
+    columns = Columns({"text": Value("string"), "embedding": Sequence(Value("float32"))})
+    rows = {"text": texts, "embedding": [[value, 0.0, 1.0]] * len(texts)}
+    Dataset.from_dict(rows, features=columns).save_to_disk(str(folder))
+
+
+def test_shards_of_tokenlearns_development_version_are_read_in_order(tmp_path: Path) -> None:
+    shard(tmp_path / "shard_00000010", ["d"], 3)
+    shard(tmp_path / "shard_00000002", ["a", "b", "c"], 2)
+    features = open_features(tmp_path)
+    assert (features.rows, features.dimension, features.teacher) == (4, 3, None)
+    texts, vectors = features.load()
+    assert texts == ["a", "b", "c", "d"]
+    assert vectors[:, 0].tolist() == [2, 2, 2, 3]
+
+
+def test_a_shard_cut_short_and_one_that_points_elsewhere_are_errors(tmp_path: Path) -> None:
+    shard(tmp_path / "f" / "shard_0", ["a"] * 500, 1)
+    data = next((tmp_path / "f" / "shard_0").glob("*.arrow"))
+    state = tmp_path / "f" / "shard_0" / "state.json"
+    (tmp_path / "secret.arrow").write_bytes(data.read_bytes())
+    state.write_text(json.dumps({"_data_files": [{"filename": "../../secret.arrow"}]}))
+    with pytest.raises(FeaturesError, match=r"shard_0.secret\.arrow"):
+        open_features(tmp_path / "f")
+    state.write_text(json.dumps({"_data_files": [{"filename": data.name}]}))
+    data.write_bytes(data.read_bytes()[:900])
+    with pytest.raises(FeaturesError, match="cannot be read"):
+        open_features(tmp_path / "f").load()
+
+
+def test_vectors_of_two_sizes_are_an_error(tmp_path: Path) -> None:
+    shard(tmp_path / "shard_0", ["a"], 1)
+    (tmp_path / "shard_1").mkdir()
+    for number, width in ((1, 3), (2, 4)):
+        (tmp_path / f"feature_{number}.json").write_text('["a"]')
+        np.save(tmp_path / f"feature_{number}.npy", np.ones((1, width), np.float32))
+    with pytest.raises(FeaturesError, match="of 3 and of 4 dimensions"):
+        load_features(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "[", '["a", "b"]'])
+def test_texts_of_tokenlearn_that_are_no_texts_are_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "feature_1.json").write_text(content)
+    np.save(tmp_path / "feature_1.npy", np.ones((1, 3), np.float32))
+    with pytest.raises(FeaturesError, match=r"feature_1\.json"):
+        load_features(tmp_path)
+
+
+def test_the_signature_of_a_foreign_folder_changes_with_its_content(tmp_path: Path) -> None:
+    shard(tmp_path / "shard_0", ["a"], 1)
+    before = open_features(tmp_path).signature
+    assert open_features(tmp_path).signature == before
+    shard(tmp_path / "shard_1", ["b"], 1)
+    assert open_features(tmp_path).signature != before
 
 
 def test_only_parts_of_other_names_are_removed(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ import pytest
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import featurize as module
 from ragdoll.distillation import windows
-from ragdoll.distillation.features import FeaturesFolder, Manifest, differences, load_features
+from ragdoll.distillation.features import FeaturesFolder, Manifest, differences
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
 from ragdoll.distillation.teacher import Teacher, Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
 from ragdoll.lock import only_one
 from tests.benchmarks import memory
 from tests.conftest import Ragdoll
+from tests.distillation.reading import load_features
 
 CORPUS = "python:asyncio"
 

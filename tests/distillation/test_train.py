@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
-from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest, load_features
+from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest
 from ragdoll.distillation.train import TrainSettings, train
 from ragdoll.errors import FeaturesError, TrainingError, UsageError
+from ragdoll.progress import silent
 from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
+from tests.distillation.reading import load_features
 
-SMALL = {"pca_dims": 32, "batch_size": 32, "epochs": 8}
+SMALL = {"pca_dims": 32, "epochs": 3}
+TOKENLEARN = {"method": "tokenlearn", "pca_dims": 32, "batch_size": 32, "epochs": 8}
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +119,45 @@ def test_a_person_is_told_the_explained_variance_and_what_to_do_next(
 
 def test_the_same_seed_gives_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        train(TrainSettings(trained.features, tmp_path / name, **SMALL))
+        train(TrainSettings(trained.features, tmp_path / name, **SMALL), replaces=trained.model)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
     for file in files:
         if (tmp_path / "a" / file).is_file():
             assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_another_seed_gives_another_model(trained: Trained, tmp_path: Path) -> None:
-    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=1))
-    one = (tmp_path / "m" / "model.safetensors").read_bytes()
-    assert one != (trained.model / "model.safetensors").read_bytes()
+def test_another_seed_holds_out_other_passages(trained: Trained, tmp_path: Path) -> None:
+    losses = [
+        train(
+            TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=seed),
+            replaces=trained.model,
+        ).validation_loss
+        for seed in (0, 1)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_the_method_tokenlearn_brings_the_model_nearer_too(
+    trained: Trained, tmp_path: Path
+) -> None:
+    settings = TrainSettings(trained.features, tmp_path / "m", **TOKENLEARN)
+    result = train(settings, replaces=trained.model)
+    assert result.method == "tokenlearn"
+    assert result.agreement[result.recommended] > result.agreement["distillate"] + 0.01
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--lr", "0.1"), ("--batch-size", "8")], ids=["lr", "batch size"]
+)
+def test_ridge_refuses_the_options_of_gradient_descent(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path, option: str, value: str
+) -> None:
+    result = ragdoll(
+        "train", "--features", trained.features, "--output", tmp_path / "m", option, value
+    )
+    assert result.status == 2
+    assert f"no {option} ({value})" in result.err
+    assert "--method tokenlearn" in result.err
 
 
 def test_the_distillate_of_an_earlier_training_serves_again(
@@ -136,7 +168,7 @@ def test_the_distillate_of_an_earlier_training_serves_again(
 
     shutil.copytree(trained.model, tmp_path / "m")
     monkeypatch.setattr("ragdoll.distillation.train.distil", distilled)
-    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, lr=1e-4))
+    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=3))
     with pytest.raises(AssertionError, match="distilled again"):
         train(TrainSettings(trained.features, tmp_path / "m", pca_dims=16, epochs=1))
 
@@ -156,7 +188,8 @@ def test_the_model_is_saved_in_the_type_asked_for(
 ) -> None:
     from ragdoll.embedding.inspection import inspect
 
-    result = train(TrainSettings(trained.features, tmp_path / "m", **SMALL, save_dtype=dtype))  # type: ignore[arg-type]
+    settings = TrainSettings(trained.features, tmp_path / "m", **SMALL, save_dtype=dtype)  # type: ignore[arg-type]
+    result = train(settings, replaces=trained.model)
     assert inspect(tmp_path / "m").dtype == dtype
     assert result.agreement[result.recommended] > result.agreement["distillate"]
 
@@ -218,7 +251,7 @@ def test_a_failed_training_leaves_the_old_model(trained: Trained, tmp_path: Path
     shutil.copytree(trained.model, tmp_path / "m")
     before = (tmp_path / "m" / "model.safetensors").read_bytes()
     with pytest.raises(TrainingError, match="diverged"):
-        train(TrainSettings(trained.features, tmp_path / "m", **SMALL, lr=1e30))
+        train(TrainSettings(trained.features, tmp_path / "m", **TOKENLEARN, lr=1e30))
     assert (tmp_path / "m" / "model.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
@@ -236,7 +269,7 @@ def test_a_tokenizer_without_a_pad_token_is_trained_and_its_distillate_loads(
     distillate = StaticModel(vectors, Tokenizer.from_str(content))
     texts = ["the event loop", "a lock", "a timer"]
     targets = np.eye(3, 4, dtype=np.float32)
-    model, epochs = tokenlearn_method.fit(
+    model, epochs, _ = tokenlearn_method.fit(
         distillate,
         (texts, targets),
         (texts, targets),
@@ -245,7 +278,7 @@ def test_a_tokenizer_without_a_pad_token_is_trained_and_its_distillate_loads(
         patience=1,
         epochs=2,
         device="cpu",
-        report=lambda stage, done, total: None,
+        report=silent,
     )
     assert epochs == 2
     assert np.isfinite(model.embedding).all()
@@ -267,7 +300,118 @@ def test_the_teacher_of_the_settings_serves_features_that_name_none(
     assert ragdoll(*arguments).status == 0
 
 
-def test_an_interrupted_training_writes_no_model_and_exits_with_130(
+class Undisturbed(NamedTuple):
+    """A training that nothing disturbed, and the passes of the solver that it took."""
+
+    model: Path
+    passes: int
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    model = tmp_path_factory.mktemp("undisturbed") / "m"
+    with pytest.MonkeyPatch.context() as patch:
+        steps = counted_passes(patch)
+        train(TrainSettings(trained.features, model, pca_dims=32), replaces=trained.model)
+        return Undisturbed(model, len(steps))
+
+
+def test_an_interrupted_training_keeps_the_best_so_far_and_goes_on_from_there(
+    ragdoll: Ragdoll,
+    trained: Trained,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # For its distillate, which need not be made again.
+    shutil.copytree(trained.model, tmp_path / "m")
+    command = ["train", "--features", trained.features, "--output", tmp_path / "m"]
+    command += ["--pca-dims", 32, "--json"]
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, passes=4)
+        first = ragdoll(*command)
+    assert first.status == 130
+    assert "goes on from there" in first.err
+    assert (first.json["epochs"], first.json["interrupted"]) == (4, True)
+    assert json.loads((tmp_path / "m" / "ragdoll.json").read_text())["interrupted"] is True
+
+    steps = counted_passes(monkeypatch)
+    second = ragdoll(*command)
+    assert second.status == 0
+    assert len(steps) == undisturbed.passes - 4
+    assert same_model(tmp_path / "m", undisturbed.model)
+    assert not second.json["interrupted"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_training_interrupted_while_it_learns_from_all_gives_what_was_measured(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(monkeypatch, passes=5)
+    settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=32, epochs=4)
+    result = train(settings, replaces=trained.model)
+    assert (result.epochs, result.interrupted) == (4, True)
+    assert result.agreement[result.recommended] > result.agreement["distillate"]
+
+
+def test_a_training_interrupted_before_its_first_pass_writes_no_model(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(monkeypatch, passes=0)
+    result = ragdoll(
+        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16
+    )
+    assert result.status == 130
+    assert "No model was written" in result.err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("passes", [3, 30], ids=["choosing", "learning from all"])
+def test_a_killed_training_goes_on_from_its_checkpoint_with_the_same_result(
+    trained: Trained,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    passes: int,
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    monkeypatch.setattr("ragdoll.distillation.ridge_method._SECONDS_BETWEEN_CHECKPOINTS", 0)
+    settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=32)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, passes, Killed)
+        with pytest.raises(Killed):
+            train(settings, replaces=trained.model)
+    steps = counted_passes(monkeypatch)
+    train(settings, replaces=trained.model)
+    assert len(steps) == undisturbed.passes - passes
+    assert same_model(tmp_path / "m", undisturbed.model)
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, passes=2)
+        train(TrainSettings(trained.features, tmp_path / "m", **SMALL), replaces=trained.model)
+    steps = counted_passes(monkeypatch)
+    train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=5))
+    assert len(steps) == 6
+
+
+def test_a_second_training_of_the_same_model_is_refused(trained: Trained, tmp_path: Path) -> None:
+    from ragdoll.distillation.model_folder import beside
+    from ragdoll.lock import only_one
+
+    with (
+        only_one(beside(tmp_path / "m", "training"), "train"),
+        pytest.raises(TrainingError, match="Another process"),
+    ):
+        train(TrainSettings(trained.features, tmp_path / "m", **SMALL))
+
+
+def test_an_interrupted_training_with_tokenlearn_gives_its_best_state(
     ragdoll: Ragdoll, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ragdoll.distillation import tokenlearn_method
@@ -277,11 +421,79 @@ def test_an_interrupted_training_writes_no_model_and_exits_with_130(
 
     monkeypatch.setattr(tokenlearn_method._Dataset, "_collate", interrupted)
     result = ragdoll(
-        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16
-    )
+        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16,
+        "--method", "tokenlearn",
+    )  # fmt: skip
     assert result.status == 130
-    assert "No model was written" in result.err
-    assert not (tmp_path / "m").exists()
+    assert (tmp_path / "m" / "model.safetensors").is_file()
+
+
+def test_the_state_of_the_lowest_loss_is_restored_not_the_last(trained: Trained) -> None:
+    import torch
+    from model2vec import StaticModel
+
+    from ragdoll.distillation import tokenlearn_method
+
+    distillate = StaticModel.from_pretrained(trained.model / "distillate")
+    texts = ["the event loop", "a lock", "a timer", "a stream"]
+    targets = np.eye(4, 8, dtype=np.float32)
+
+    def fitted(epochs: int) -> np.ndarray:
+        torch.manual_seed(0)
+        # What is learned of the training targets soon makes the validation worse.
+        return tokenlearn_method.fit(
+            distillate,
+            (texts, targets),
+            (texts, -targets),
+            batch_size=4,
+            lr=1e-2,
+            patience=50,
+            epochs=epochs,
+            device="cpu",
+            report=silent,
+        ).model.embedding
+
+    np.testing.assert_array_equal(fitted(16), fitted(32))
+
+
+def interrupt_after(
+    patch: pytest.MonkeyPatch, passes: int, error: type[BaseException] = KeyboardInterrupt
+) -> None:
+    """Let the solver be interrupted in the pass after so many."""
+    from ragdoll.distillation.ridge import Ridge
+
+    step = Ridge.step
+    done = []
+
+    def interrupted(self: Ridge, state: object) -> object:
+        if len(done) == passes:
+            raise error
+        done.append(1)
+        return step(self, state)  # type: ignore[arg-type]
+
+    patch.setattr(Ridge, "step", interrupted)
+
+
+def counted_passes(patch: pytest.MonkeyPatch) -> list[int]:
+    """Count the solver's passes from now on."""
+    from ragdoll.distillation.ridge import Ridge
+
+    step = Ridge.step
+    done: list[int] = []
+
+    def counted(self: Ridge, state: object) -> object:
+        done.append(1)
+        return step(self, state)  # type: ignore[arg-type]
+
+    patch.setattr(Ridge, "step", counted)
+    return done
+
+
+def same_model(one: Path, other: Path) -> bool:
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes()
+        for name in ("model.safetensors", "ragdoll.json", "distillate/model.safetensors")
+    )
 
 
 def write_features(

@@ -1,0 +1,238 @@
+"""Features for training, read in flat memory: ragdoll's own folders and tokenlearn's two layouts.
+
+tokenlearn 0.2 writes ``feature_N.json`` (texts) beside ``feature_N.npy`` (vectors); its development
+version writes ``shard_N`` folders, each a dataset as ``datasets.Dataset.save_to_disk`` leaves it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.errors import FeaturesError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Vectors = npt.NDArray[np.float32]
+Batch = tuple[list[str], Vectors]
+
+_NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
+
+
+class _Source(Protocol):
+    def rows(self) -> int: ...
+
+    def batches(self) -> Iterator[Batch]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Passages and their target vectors on disk, as often as they are asked for.
+
+    ``rows`` counts also those with a NaN, which are never yielded. ``teacher`` (its name),
+    ``teacher_fingerprint`` and ``identity`` are None, and ``settings`` empty, where the folder does
+    not say, as tokenlearn's do not. ``signature`` changes when the content does.
+    """
+
+    rows: int
+    dimension: int
+    teacher: str | None
+    teacher_fingerprint: str | None
+    identity: str | None
+    signature: str
+    settings: dict[str, Any]
+    source: _Source
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield ``(texts, vectors)``; vectors are of shape (texts, dimension).
+
+        Raises:
+            FeaturesError: a file is missing or damaged.
+        """
+        for texts, vectors in self.source.batches():
+            if vectors.shape[1] != self.dimension:
+                raise FeaturesError(
+                    f"The features have vectors of {self.dimension} and of {vectors.shape[1]} "
+                    "dimensions: they were made by two teachers."
+                )
+            whole = np.asarray(np.isfinite(vectors).all(axis=1))
+            if whole.all():
+                yield texts, vectors
+            else:
+                kept = [text for text, good in zip(texts, whole, strict=True) if good]
+                yield kept, vectors[whole]
+
+    def texts(self) -> Iterator[str]:
+        """Yield the texts, in order."""
+        for texts, _ in self.batches():
+            yield from texts
+
+    def load(self) -> tuple[list[str], Vectors]:
+        """Read everything into memory."""
+        batches = list(self.batches())
+        texts = [text for batch, _ in batches for text in batch]
+        return texts, np.concatenate([vectors for _, vectors in batches])
+
+
+def open_features(path: Path) -> Features:
+    """Find out which features a folder holds, without reading their vectors.
+
+    Raises:
+        FeaturesError: nothing usable is there, or the corpus was not read to its end.
+    """
+    folder = FeaturesFolder(path)
+    manifest = folder.manifest()
+    if manifest is None:
+        return _open_tokenlearn(path)
+    if not manifest.complete:
+        raise FeaturesError(
+            f"The features in {path} are incomplete: {manifest.rows} rows so far.",
+            hint="Run the same ragdoll featurize command again; it goes on where it stopped.",
+        )
+    if not manifest.rows:
+        raise _nothing(path)
+    return Features(
+        rows=manifest.rows,
+        dimension=manifest.dimension,
+        teacher=manifest.settings.get("teacher"),
+        teacher_fingerprint=manifest.settings.get("teacher_fingerprint"),
+        identity=manifest.identity,
+        signature=manifest.identity,
+        settings=manifest.settings,
+        source=_Own(folder, manifest.rows),
+    )
+
+
+def _nothing(path: Path) -> FeaturesError:
+    return FeaturesError(f"No features in {path}.", hint="Make them: ragdoll featurize CORPUS")
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    folder: FeaturesFolder
+    count: int
+
+    def rows(self) -> int:
+        return self.count
+
+    def batches(self) -> Iterator[Batch]:
+        return self.folder.batches()
+
+
+def _open_tokenlearn(path: Path) -> Features:
+    pairs = _numbered(path, "feature_*.json")
+    shards = _numbered(path, "shard_*")
+    source: _Source = _Pairs(pairs) if pairs else _Shards(shards)
+    rows = source.rows()
+    first = next((vectors for texts, vectors in source.batches() if texts), None)
+    if first is None:
+        raise _nothing(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    facts = [(str(file.relative_to(path)), file.stat()) for file in files]
+    listing = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
+    return Features(
+        rows=rows,
+        dimension=first.shape[1],
+        teacher=None,
+        teacher_fingerprint=None,
+        identity=None,
+        signature=hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest(),
+        settings={},
+        source=source,
+    )
+
+
+def _numbered(path: Path, pattern: str) -> list[Path]:
+    found = [(_NUMBERED.fullmatch(file.name), file) for file in path.glob(pattern)]
+    return [file for _, file in sorted((int(match[1]), file) for match, file in found if match)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """``feature_N.json`` and ``feature_N.npy``."""
+
+    files: list[Path]
+
+    def rows(self) -> int:
+        return sum(len(self._vectors(file)) for file in self.files)
+
+    def batches(self) -> Iterator[Batch]:
+        for file in self.files:
+            vectors = self._vectors(file).astype(np.float32)
+            try:
+                texts = json.loads(file.read_bytes())
+            except (OSError, ValueError, RecursionError) as error:
+                raise FeaturesError(f"{file} cannot be read: {error}") from error
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise FeaturesError(f"{file} is not a list of texts.")
+            if len(texts) != len(vectors):
+                raise FeaturesError(
+                    f"{file} holds {len(texts)} texts, its .npy {len(vectors)} vectors."
+                )
+            yield texts, vectors
+
+    def _vectors(self, file: Path) -> npt.NDArray[Any]:
+        file = file.with_suffix(".npy")
+        try:
+            vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise FeaturesError(f"{file} cannot be read: {error}") from error
+        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
+            raise FeaturesError(f"{file} is not a table of vectors.")
+        return vectors
+
+
+@dataclass(frozen=True, slots=True)
+class _Shards:
+    """Folders of Arrow files, in the order that each folder's ``state.json`` lists."""
+
+    folders: list[Path]
+
+    def rows(self) -> int:
+        return sum(batch.num_rows for _, batch in self._record_batches())
+
+    def batches(self) -> Iterator[Batch]:
+        for file, batch in self._record_batches():
+            try:
+                texts = batch.column("text").to_pylist()
+                flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
+                vectors = flat.reshape(len(texts), -1) if texts else np.zeros((0, 0))
+            except (KeyError, AttributeError, ValueError) as error:
+                raise FeaturesError(
+                    f"{file} cannot be read: {error}",
+                    hint="The columns text and embedding are needed.",
+                ) from error
+            if texts:
+                yield texts, np.asarray(vectors, dtype=np.float32)
+
+    def _record_batches(self) -> Iterator[tuple[Path, pa.RecordBatch]]:
+        import pyarrow as pa
+
+        for folder in self.folders:
+            state = folder / "state.json"
+            try:
+                # Only names: what is listed cannot lie outside the folder.
+                names = [
+                    Path(entry["filename"]).name
+                    for entry in json.loads(state.read_bytes())["_data_files"]
+                ]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise FeaturesError(f"{state} cannot be read: {error!r}") from error
+            for name in names:
+                file = folder / name
+                try:
+                    with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as reader:
+                        for batch in reader:
+                            yield file, batch
+                except (OSError, pa.ArrowException) as error:
+                    raise FeaturesError(f"{file} cannot be read: {error}") from error

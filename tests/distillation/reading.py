@@ -1,0 +1,26 @@
+"""Features, as tests look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.distillation.feature_reading import open_features
+
+
+class Loaded(NamedTuple):
+    """All of a features folder."""
+
+    texts: list[str]
+    vectors: npt.NDArray[np.float32]
+    teacher: str | None
+    teacher_fingerprint: str | None
+
+
+def load_features(path: Path) -> Loaded:
+    """Read a whole features folder."""
+    features = open_features(path)
+    return Loaded(*features.load(), features.teacher, features.teacher_fingerprint)

@@ -1,0 +1,136 @@
+"""Features projected for training: the same numbers as the libraries', in flat memory."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.distillation.feature_reading import open_features
+from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest
+from ragdoll.distillation.projection import Projection, Wanted, held_out_rows, project
+from ragdoll.distillation.token_bags import bags
+from ragdoll.errors import TrainingError
+from ragdoll.progress import silent
+from tests.conftest import Trained
+from tests.distillation.reading import load_features
+
+WANTED = Wanted(dimension=16, unit=True, max_held_out=50, seed=0)
+
+
+@pytest.fixture
+def projection(trained: Trained, tmp_path: Path) -> Projection:
+    return made(trained, trained.features, tmp_path)
+
+
+def made(trained: Trained, features: Path, folder: Path, key: str = "a") -> Projection:
+    from model2vec import StaticModel
+
+    model = StaticModel.from_pretrained(trained.model / "distillate")
+    return project(open_features(features), model, WANTED, folder, key, silent)
+
+
+def test_the_targets_are_the_pca_of_unit_vectors(trained: Trained, projection: Projection) -> None:
+    from sklearn.decomposition import PCA
+
+    vectors = load_features(trained.features).vectors
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pca = PCA(16, svd_solver="full")
+    expected = pca.fit_transform(vectors)
+    held = held_out_rows(len(vectors), WANTED)
+    for part, mask in ((projection.training, ~held), (projection.held_out, held)):
+        # The sign of a component is arbitrary.
+        sign = np.sign((part.targets * expected[mask]).sum(axis=0))
+        np.testing.assert_allclose(part.targets * sign, expected[mask], atol=1e-5)
+    explained = float(pca.explained_variance_ratio_.sum())
+    assert projection.explained_variance == pytest.approx(explained, rel=1e-5)
+    np.testing.assert_allclose(projection.spread, expected.std(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(projection.teacher_vectors, vectors[held], atol=1e-6)
+
+
+def test_bags_times_token_vectors_are_what_the_model_encodes(
+    trained: Trained, projection: Projection
+) -> None:
+    from model2vec import StaticModel
+
+    model = StaticModel.from_pretrained(trained.model / "distillate")
+    texts = load_features(trained.features).texts
+    held = held_out_rows(len(texts), WANTED)
+    kept = [text for text, out in zip(texts, held, strict=True) if out]
+    expected = model.encode(kept, normalize=False)
+    matrix = projection.held_out.bags.rows(0, len(projection.held_out.bags))
+    np.testing.assert_allclose(matrix @ model.embedding, expected, atol=1e-5)
+
+
+def test_texts_longer_than_the_model_reads_are_cut_off_as_the_model_does(
+    trained: Trained, tmp_path: Path
+) -> None:
+    from model2vec import StaticModel
+
+    from ragdoll.distillation.token_bags import tokenize
+
+    model = StaticModel.from_pretrained(trained.model)
+    texts = ["delay " * 2000 + "lock " * 2000, "a" * 30_000, "word. " * 511 + "x y z"]
+    matrix = bags(tokenize(model, texts), len(model.embedding))
+    vectors = matrix @ model.embedding
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-32
+    np.testing.assert_allclose(vectors, model.encode(texts), atol=1e-5)
+
+
+def test_tokens_are_counted_over_all_passages(trained: Trained, projection: Projection) -> None:
+    from model2vec import StaticModel
+
+    model = StaticModel.from_pretrained(trained.model / "distillate")
+    ids = model.tokenize(load_features(trained.features).texts)
+    token = model.tokenizer.token_to_id("the")
+    assert projection.occurrences[token] == pytest.approx(sum(row.count(token) for row in ids))
+    assert projection.documents[token] == sum(token in row for row in ids)
+
+
+def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: Path) -> None:
+    features = tmp_path / "features"
+    shutil.copytree(trained.features, features)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    made(trained, features, folder)
+    for part in (features / "data").iterdir():
+        part.unlink()
+    assert made(trained, features, folder).rows > 1000
+    with pytest.raises(Exception, match="part-00000"):
+        made(trained, features, folder, key="b")
+    # What was begun for the other key is not taken for the first one's.
+    with pytest.raises(Exception, match="part-00000"):
+        made(trained, features, folder)
+
+
+def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(
+    trained: Trained, tmp_path: Path
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 24)).astype(np.float32)
+    vectors[:5, 3] = np.nan
+    write(tmp_path / "f", vectors)
+    projection = made(trained, tmp_path / "f", tmp_path)
+    assert (projection.rows, projection.skipped) == (35, 5)
+    vectors[:25, 3] = np.inf
+    write(tmp_path / "g", vectors)
+    with pytest.raises(TrainingError, match="15 passages are too few"):
+        made(trained, tmp_path / "g", tmp_path, key="b")
+
+
+def write(folder: Path, vectors: np.ndarray) -> None:
+    features = FeaturesFolder(folder)
+    name = features.write_part(0, [f"task {row}" for row in range(len(vectors))], vectors)
+    part = {"file": name, "rows": len(vectors), "tokens": 1, "hash": NO_HASH}
+    features.write_manifest(Manifest({"teacher": "t"}, vectors.shape[1], [part], complete=True))
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=12), max_size=8))
+def test_a_row_of_a_bag_is_the_share_of_each_token(ids: list[list[int]]) -> None:
+    dense = bags(ids, 10).toarray()
+    for row, tokens in zip(dense, ids, strict=True):
+        expected = np.bincount(tokens, minlength=10) / max(1, len(tokens))
+        np.testing.assert_allclose(row, expected, atol=1e-6)

@@ -1,0 +1,175 @@
+"""The method ``ridge`` against its definition, solved with dense matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from ragdoll.distillation import ridge, ridge_method
+from ragdoll.distillation.projection import Passages, Projection
+from ragdoll.distillation.ridge import Ridge
+from ragdoll.distillation.ridge_method import Job, fit
+from ragdoll.distillation.token_bags import Bags
+from ragdoll.errors import TrainingError
+from ragdoll.progress import silent
+
+ROWS, TOKENS, DIMENSION = 120, 40, 6
+UNSEEN = 7
+
+
+def problem(seed: int = 0, held_out: int = 20) -> tuple[np.ndarray, Projection, np.ndarray]:
+    """A distillate, a projection, and the projection's bags as a dense matrix."""
+    random = np.random.default_rng(seed)
+    counts = random.poisson(0.2, size=(ROWS, TOKENS)).astype(np.float32)
+    counts[:, 0] += 1
+    counts[:, UNSEEN] = 0
+    dense = counts / counts.sum(axis=1, keepdims=True)
+    truth = random.normal(size=(TOKENS, DIMENSION)) * [5, 3, 2, 1, 1, 0.5]
+    targets = (dense @ truth + random.normal(size=(ROWS, DIMENSION)) * 0.02).astype(np.float32)
+    targets -= targets.mean(axis=0)
+    distillate = (truth @ random.normal(size=(DIMENSION, 8))).astype(np.float32)
+
+    def passages(start: int, stop: int) -> Passages:
+        matrix = csr_matrix(dense[start:stop])
+        offsets = matrix.indptr.astype(np.int64)
+        return Passages(Bags(matrix.indices, matrix.data, offsets, TOKENS), targets[start:stop])
+
+    projection = Projection(
+        training=passages(held_out, ROWS),
+        held_out=passages(0, held_out),
+        teacher_vectors=targets[:held_out],
+        spread=targets.std(axis=0),
+        occurrences=counts.sum(axis=0).astype(np.float64),
+        documents=(counts > 0).sum(axis=0).astype(np.float64),
+        explained_variance=1.0,
+        rows=ROWS,
+        skipped=0,
+    )
+    return distillate, projection, dense
+
+
+def defined(distillate: np.ndarray, projection: Projection, dense: np.ndarray) -> np.ndarray:
+    """The minimum of the objective, written down as the module's docstring has it."""
+    targets = np.concatenate([projection.held_out.targets, projection.training.targets])
+    spread = projection.spread.astype(np.float64)
+    scaled = targets * (spread / spread[0]) ** -ridge.FLATTENING
+    scaled = scaled / np.sqrt((scaled**2).sum(axis=1).mean())
+    means = dense @ distillate
+    gram = means.T @ means
+    gram += 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram))
+    start = ridge.FROM_DISTILLATE * distillate @ np.linalg.solve(gram, means.T @ scaled)
+    rarity = np.log(ROWS / np.maximum(projection.documents, 1)) + 0.5
+    weighed = dense * rarity
+    penalty = ridge.PENALTY * (weighed**2).sum() / ROWS
+    moved = np.linalg.solve(
+        weighed.T @ weighed + penalty * np.eye(TOKENS), weighed.T @ (scaled - dense @ start)
+    )
+    return start + rarity[:, None] * moved
+
+
+def solved(distillate: np.ndarray, projection: Projection, passes: int = 60) -> np.ndarray:
+    solver = Ridge(distillate, projection, [projection.training, projection.held_out])
+    state = solver.begin()
+    for _ in range(passes):
+        state = solver.step(state)
+    return solver.vectors(state.solution)
+
+
+def test_enough_passes_give_the_minimum_of_the_objective() -> None:
+    distillate, projection, dense = problem()
+    expected = defined(distillate, projection, dense)
+    np.testing.assert_allclose(solved(distillate, projection), expected, atol=2e-4)
+
+
+def test_a_token_that_the_corpus_lacks_stays_where_the_distillate_has_it() -> None:
+    distillate, projection, _ = problem()
+    before, after = (solved(distillate, projection, passes) for passes in (0, 10))
+    np.testing.assert_array_equal(before[UNSEEN], after[UNSEEN])
+    assert np.abs(before - after).max() > 0.1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_blocks_and_threads_do_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    distillate, projection, _ = problem()
+    whole = solved(distillate, projection, passes=3)
+    monkeypatch.setattr(ridge, "_cores", lambda: threads)
+    monkeypatch.setattr(ridge, "_TOKENS_OF_BLOCK", 1)
+    np.testing.assert_allclose(solved(distillate, projection, passes=3), whole, atol=1e-4)
+
+
+def test_only_words_that_most_passages_hold_are_damped() -> None:
+    distillate, projection, _ = problem()
+    solver = Ridge(distillate, projection, [projection.training])
+    damped = solver.damped(np.ones((TOKENS, 1), np.float32))[:, 0]
+    np.testing.assert_allclose(damped, 1 / (1 + projection.documents / ROWS), rtol=1e-6)
+    assert (damped[0], damped[UNSEEN]) == (0.5, 1)
+
+
+def job(tmp_path: Path, **changes: object) -> Job:
+    distillate, projection, _ = problem()
+    settings: dict[str, object] = {
+        "distillate": distillate,
+        "projection": projection,
+        "passes": None,
+        "patience": 3,
+        "folder": tmp_path,
+        "key": "k",
+        "agreement": lambda vectors: 0.5,
+        "report": silent,
+    }
+    return Job(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_the_passes_end_when_they_are_of_no_use(tmp_path: Path) -> None:
+    short, long = (fit(job(tmp_path, patience=patience, key=str(patience))) for patience in (1, 8))
+    assert short.passes < long.passes < ridge_method.MAX_PASSES
+
+
+def test_the_number_of_passes_is_bounded(tmp_path: Path) -> None:
+    assert fit(job(tmp_path, passes=2)).passes == 2
+
+
+def test_held_out_passages_are_learned_from_in_the_end_but_not_measured(tmp_path: Path) -> None:
+    fitted = fit(job(tmp_path))
+    assert np.abs(fitted.vectors - fitted.measured).max() > 1e-3
+
+
+def test_few_held_out_passages_are_not_worth_another_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ridge_method, "_WORTH_ANOTHER_FIT", 2)
+    fitted = fit(job(tmp_path))
+    assert fitted.vectors is fitted.measured
+
+
+def test_a_person_sees_the_loss_fall_and_the_agreement(tmp_path: Path) -> None:
+    shown = []
+
+    def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
+        shown.append((stage, done, total, detail))
+
+    fit(job(tmp_path, passes=4, report=report))
+    training = [entry for entry in shown if entry[0] == "training"]
+    assert [entry[1] for entry in training] == [0, 1, 2, 3]
+    assert all("agreement 50.0%" in entry[3] for entry in training[1:])
+    losses = [float(entry[3].split()[1].rstrip(",")) for entry in training[1:]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
+    distillate, _, _ = problem()
+    distillate[3] = np.nan
+    with pytest.raises(TrainingError, match="no number"):
+        fit(job(tmp_path, distillate=distillate))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "choosing.safetensors").write_bytes(content)
+    again = fit(job(tmp_path))
+    np.testing.assert_array_equal(again.vectors, fit(job(tmp_path, key="other")).vectors)
