@@ -1,0 +1,263 @@
+"""The distillate: what model2vec makes of the same teacher, by a faster way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragdoll.distillation.distillate import distil, recipe, reuse, static_model
+from ragdoll.distillation.static_tokenizer import open_tokenizer
+from ragdoll.distillation.teacher import Teacher
+from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
+from ragdoll.distillation.token_vectors import TokenVectors, dtype_for, token_vectors
+from ragdoll.errors import TrainingError
+from tests.distillation import test_architectures as architectures
+
+TEXTS = ["call a function after a delay", "the event loop", "a lock"]
+
+
+@pytest.fixture(scope="module")
+def files(small_teacher: Path) -> TeacherFiles:
+    return find_teacher(str(small_teacher))
+
+
+@pytest.fixture(scope="module")
+def tokens(files: TeacherFiles) -> TokenVectors:
+    """The small teacher's token vectors. Not to be written to."""
+    return token_vectors(files, [], "cpu")
+
+
+def of_model2vec(folder: Path, **options: Any) -> Any:
+    from model2vec.distill import distill
+
+    return distill(str(folder), device="cpu", quantize_to="float32", **options)
+
+
+def cosines(one: Any, other: Any) -> Any:
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / lengths
+
+
+def similarities(vectors: Any) -> Any:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        architectures.bert,
+        architectures.mpnet,
+        architectures.xlm_roberta,
+        architectures.modernbert,
+        architectures.qwen,
+        architectures.without_padding_token,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_any_architecture_gives_the_tokens_and_vectors_of_model2vec(
+    tmp_path: Path, make: architectures.Make
+) -> None:
+    make(tmp_path)
+    tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
+    expected = of_model2vec(tmp_path, pca_dims=None, sif_coefficient=None)
+    found = static_model(tokens, 8, "teacher")
+    assert found.tokenizer.to_str() == expected.tokenizer.to_str()
+    assert cosines(tokens.vectors, expected.embedding).min() > 0.999
+
+
+def test_the_small_teacher_gives_the_model_of_model2vec(
+    files: TeacherFiles, tokens: TokenVectors
+) -> None:
+    expected = of_model2vec(files.path, pca_dims=64)
+    found = static_model(tokens, 64, files.name)
+    assert found.tokenizer.to_str() == expected.tokenizer.to_str()
+    np.testing.assert_allclose(
+        np.linalg.norm(found.embedding, axis=1),
+        np.linalg.norm(expected.embedding, axis=1),
+        rtol=1e-3,
+    )
+    np.testing.assert_allclose(
+        similarities(found.embedding[::7]), similarities(expected.embedding[::7]), atol=1e-4
+    )
+    named = {"tokenizer_name": files.name, "pooling": "mean"}
+    assert {**found.config, **named} == {**expected.config, **named}
+    assert (found.normalize, found.max_length) == (expected.normalize, expected.max_length)
+    assert (found.weights, found.token_mapping) == (None, None)
+
+
+def test_the_distillate_loads_elsewhere_with_the_same_vectors(
+    files: TeacherFiles, tokens: TokenVectors, tmp_path: Path
+) -> None:
+    from model2vec import StaticModel
+    from sentence_transformers import SentenceTransformer
+
+    model = static_model(tokens, 32, files.name)
+    model.save_pretrained(tmp_path)
+    expected = model.encode(TEXTS)
+    np.testing.assert_array_equal(StaticModel.from_pretrained(tmp_path).encode(TEXTS), expected)
+    other = SentenceTransformer(str(tmp_path), device="cpu").encode(TEXTS)
+    np.testing.assert_allclose(other, expected, atol=1e-5)
+
+
+def test_the_bytes_are_the_same_in_every_run_and_on_any_number_of_cores(
+    files: TeacherFiles, tokens: TokenVectors
+) -> None:
+    import torch
+
+    expected = static_model(tokens, 32, files.name).embedding.tobytes()
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = distil(files, [], 32, "cpu", False)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert found.embedding.tobytes() == expected
+
+
+def test_bfloat16_agrees_with_float32(files: TeacherFiles, tokens: TokenVectors) -> None:
+    found = token_vectors(files, [], "cpu", dtype="bfloat16")
+    assert cosines(found.vectors, tokens.vectors).min() > 0.999
+
+
+def test_a_terms_vector_is_the_teachers_for_the_whole_term(
+    files: TeacherFiles, tokens: TokenVectors
+) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    terms = ["event loop", "unobserved"]
+    found = token_vectors(files, terms, "cpu")
+    assert found.terms == ("event loop", "unobserved")
+    np.testing.assert_array_equal(found.vectors[:-2], tokens.vectors)
+    tokenizer = AutoTokenizer.from_pretrained(files.path)
+    model = AutoModel.from_pretrained(files.path).eval()
+    for term, vector in zip(terms, found.vectors[-2:], strict=True):
+        with torch.inference_mode():
+            output = model(**tokenizer(term, return_tensors="pt")).last_hidden_state[0]
+        np.testing.assert_allclose(vector, output.mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_terms_that_are_no_terms_are_left_out(files: TeacherFiles) -> None:
+    terms = ["", "  ", "loop", "Event Loop", "event loop", "##s", "."]
+    assert open_tokenizer(files).with_terms(terms).terms == ("event loop",)
+
+
+def test_no_more_dimensions_than_the_teacher_has(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    files = find_teacher(str(tmp_path))
+    assert distil(files, [], 500, "cpu", False).dim == architectures.DIMENSION
+
+
+def test_fewer_tokens_than_dimensions_stay_as_they_are(tokens: TokenVectors) -> None:
+    from tokenizers import Tokenizer, models
+
+    few = Tokenizer(models.WordLevel({"[UNK]": 0, "loop": 1, "lock": 2}, "[UNK]"))
+    model = static_model(TokenVectors(few, (), tokens.vectors[:3]), 8, "teacher")
+    assert cosines(model.embedding, tokens.vectors[:3]).min() > 0.999999
+
+
+def test_tokens_that_the_teacher_has_no_vector_for_get_the_mean(tmp_path: Path) -> None:
+    architectures.without_padding_token(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "unk_token": "<never seen>"}))
+    tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
+    row = tokens.tokenizer.token_to_id("<never seen>")
+    others = np.delete(tokens.vectors, row, axis=0)
+    np.testing.assert_allclose(tokens.vectors[row], others.mean(axis=0), atol=1e-5)
+
+
+def test_weights_grow_with_rarity(tokens: TokenVectors) -> None:
+    assert tokens.weights.shape == (len(tokens.vectors),)
+    assert (np.diff(tokens.weights) > 0).all()
+    assert 0 < tokens.weights[0] < tokens.weights[-1] < 1
+
+
+def test_progress_goes_to_the_end_and_an_interruption_leaves_nothing_behind(
+    files: TeacherFiles,
+) -> None:
+    import torch
+
+    seen: list[tuple[int, int | None]] = []
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        seen.append((done, total))
+
+    def interrupt(stage: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    vectors = token_vectors(files, [], "cpu", report=report).vectors
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(vectors), len(vectors))
+    before = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        token_vectors(files, [], "cpu", report=interrupt)
+    assert torch.get_num_threads() == before
+
+
+def test_a_tokenizer_that_cannot_be_read_is_an_error_that_names_the_teacher(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    architectures.bert(tmp_path)
+    files = find_teacher(str(tmp_path))
+    for path in tmp_path.glob("tokenizer*"):
+        path.write_text("{}")
+    with pytest.raises(TrainingError, match=f"{tmp_path} cannot be distilled"):
+        distil(files, [], 8, "cpu", False)
+    assert f"The tokenizer of {tmp_path} cannot be used" in caplog.text
+
+
+def test_a_teacher_that_gives_no_token_vectors_is_left_to_model2vec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise KeyError("token_embeddings")
+
+    architectures.bert(tmp_path)
+    files = find_teacher(str(tmp_path))
+    expected = distil(files, [], 8, "cpu", False)
+    monkeypatch.setattr(Teacher, "embed", broken)
+    found = distil(files, [], 8, "cpu", False)
+    assert "cannot be distilled: 'token_embeddings'. Trying model2vec" in caplog.text
+    assert (found.tokens, found.config) == (expected.tokens, expected.config)
+    np.testing.assert_allclose(
+        similarities(found.embedding), similarities(expected.embedding), atol=1e-4
+    )
+    with pytest.raises(TrainingError, match="cannot be distilled: 'token_embeddings'") as error:
+        distil(files, ["event loop"], 8, "cpu", False)
+    assert "--vocab-size 0" in (error.value.hint or "")
+
+
+def test_the_teacher_computes_in_the_type_that_proved_fast_where_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    native = {"cuda": "bfloat16", "cpu": "float32"}
+    monkeypatch.setattr("ragdoll.distillation.token_vectors.native_dtype", native.__getitem__)
+    assert dtype_for("bfloat16", "cuda") == "bfloat16"
+    assert dtype_for("bfloat16", "cpu") == "float32"
+    assert dtype_for("float16", "cuda") == "float32"
+    assert dtype_for(None, "cuda") == "float32"
+
+
+def test_only_a_distillate_of_the_same_recipe_serves_again(
+    files: TeacherFiles, tokens: TokenVectors, tmp_path: Path
+) -> None:
+    wanted = recipe(files, ["event loop"], 32)
+    static_model(tokens, 32, files.name).save_pretrained(tmp_path)
+    static_model(tokens, 32, files.name).save_pretrained(tmp_path / "distillate")
+    (tmp_path / "ragdoll.json").write_text(json.dumps({"distillate": wanted}))
+    assert reuse(tmp_path, wanted) is not None
+    for other in (
+        recipe(files, ["event loops"], 32),
+        recipe(files, ["event loop"], 16),
+        recipe(files, ["event loop"], 32, "bfloat16"),
+        {**wanted, "version": 1},
+    ):
+        assert reuse(tmp_path, other) is None
+    assert reuse(tmp_path / "nothing", wanted) is None
