@@ -164,8 +164,8 @@ VocabSize = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Of the N most frequent words of the corpus, add those that the teacher's vocabulary "
-        "lacks. \\[train.vocab_size]",
+        help="Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, "
+        "that it splits. \\[train.vocab_size]",
     ),
 ]
 LearningRate = Annotated[

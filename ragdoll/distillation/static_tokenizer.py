@@ -76,7 +76,8 @@ class StaticTokenizer:
 
         Left out are terms that are one token already, or whose spelling is that of a token (a
         piece inside of words, say), and any that the tokenizer does not find again.
-        Where terms overlap in a text, the first and then the longest counts.
+        Where terms overlap in a text, the first and then the longest counts, even where that turns
+        out to be the beginning of a longer word and none is found.
         """
         cleaned = dict.fromkeys(self.as_matched(term).strip() for term in terms)
         known = self._teacher_ids.keys() | self._own.get_vocab().keys()

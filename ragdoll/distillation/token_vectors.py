@@ -78,6 +78,7 @@ def token_vectors(
         TeacherError: the teacher cannot be loaded, or the device has no memory for it.
         TrainingError: the tokenizer cannot be used, or the teacher gives no vectors.
     """
+    report(STAGE, 0, None)
     tokenizer = open_tokenizer(teacher, trust_remote_code).with_terms(terms)
     sequences = tokenizer.teacher_sequences()
     loaded = Teacher(teacher, device, dtype, trust_remote_code)

@@ -25,6 +25,7 @@ from ragdoll.distillation.held_out import HeldOut
 from ragdoll.distillation.projection import Projection, check, project
 from ragdoll.distillation.teacher import require_training_extra
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
+from ragdoll.distillation.token_vectors import dtype_for
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
 from ragdoll.errors import FeaturesError, RagdollError, TrainingError, UsageError
@@ -43,7 +44,7 @@ class TrainSettings:
     """What determines a model, beside its features.
 
     ``batch_size``, ``lr`` and ``epochs`` None are the method's own, and ``ridge`` has neither of
-    the first two; ``vocab_size`` counts words of the corpus that are added to the teacher's
+    the first two; ``vocab_size`` counts terms of the corpus that are added to the teacher's
     vocabulary.
     """
 
@@ -128,17 +129,21 @@ def train(
     features = open_features(settings.features)
     check(features, wanted)
     files = _teacher_of(features, teacher, otherwise)
+    device = choose_device(settings.device)
     workplace = model_folder.beside(settings.output, "training")
     with _only_one(settings.output, workplace):
         if settings.vocab_size:
-            report("counting the words of the corpus", 0, None)
-        vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size)
-        made_by = recipe(files, vocabulary, settings.pca_dims)
+            report("counting the terms of the corpus", 0, None)
+        vocabulary = corpus_vocabulary(
+            features.texts(), settings.vocab_size, files, trust_remote_code
+        )
+        dtype = dtype_for(features.settings.get("computed_in"), device)
+        made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
         distillate = reuse(replaces or settings.output, made_by)
         if distillate is None:
-            report("distilling the teacher", 0, None)
-            device = _distilling_device(settings.device)
-            distillate = distil(files, vocabulary, settings.pca_dims, device, trust_remote_code)
+            distillate = distil(
+                files, vocabulary, settings.pca_dims, device, trust_remote_code, dtype, report
+            )
         key = _key(features, made_by, settings)
         projection = project(features, distillate, wanted, workplace, key, report)
         task = methods.Task(distillate, features, projection, wanted, workplace, key)
@@ -267,12 +272,6 @@ def _teacher_of(features: Features, given: str | None, otherwise: str | None) ->
             hint="Featurize again with --restart.",
         )
     return files
-
-
-def _distilling_device(device: str) -> str:
-    """Resolve the device; model2vec refuses MPS with the torch that is required."""
-    chosen = choose_device(device)
-    return "cpu" if chosen == "mps" else chosen
 
 
 def _versions() -> dict[str, str]:
