@@ -21,6 +21,8 @@ from hypothesis import settings as property_tests
 # Before anything imports the hub's client, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TQDM_DISABLE"] = "1"
+# Threads that wait for each other without pause slow down whatever else runs on the machine.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 # For session fixtures too, which run before each test's own isolation.
 _HOME = tempfile.mkdtemp(prefix="ragdoll-tests-")
 os.environ["HF_HOME"] = f"{_HOME}/hf"
