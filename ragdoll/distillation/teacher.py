@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
 from ragdoll.distillation.teacher_files import TeacherFiles
-from ragdoll.embedding.static import TokenCounter
+from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import MissingExtraError, TeacherError, first_line
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Teacher:
         self.max_length = int(length) if length and length < _NO_LIMIT else 512
         empty = self._tokenize([self.prompt("document")])
         self.passage_tokens = self.max_length - len(empty["input_ids"][0])
-        self.count_tokens = TokenCounter(tokenizer.backend_tokenizer)
+        self.count_tokens = WordTokens(tokenizer.backend_tokenizer).count
 
     def prompt(self, side: Side) -> str:
         """What the model wants in front of a text on a side of a search; empty for most models."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,15 @@ import numpy as np
 import pytest
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
-from tokenizers import Tokenizer
 
-from ragdoll.embedding import static
-from ragdoll.embedding.static import StaticEncoder, TokenCounter
+from ragdoll.embedding import pooling
+from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import ModelError
 from tests.conftest import Trained
+from tests.embedding.tokenizers_of_each_kind import INDEPENDENT, INTERACTING
 
 TEXTS = ["the event loop runs callbacks", "A lock.", "loop " * 3000, "call_later(5, print)"]
 UNKNOWN = "☃☃☃"
-
-
-@pytest.fixture
-def tokenizer(trained: Trained) -> Tokenizer:
-    return Tokenizer.from_file(str(trained.model / "tokenizer.json"))
 
 
 def test_vectors_are_those_of_model2vec(trained: Trained) -> None:
@@ -115,32 +111,108 @@ def test_parts_that_do_not_fit_together_are_a_model_error(
     assert "\n" not in caught.value.message
 
 
-def test_words_are_counted_in_the_tokens_of_the_tokenizer(tokenizer: Tokenizer) -> None:
-    words = ["loop", "call_later(5,", "asynchronously", UNKNOWN, "", "loop"]
-    plain = [len(tokenizer.encode(word, add_special_tokens=False).ids) for word in words]
-    assert plain[2] > 1
-    assert TokenCounter(tokenizer)(words) == plain
+def test_words_are_counted_in_the_tokens_of_the_tokenizer(trained: Trained) -> None:
+    assert StaticEncoder(trained.model).count_tokens(["loop", UNKNOWN, "call_later"]) == [1, 1, 3]
 
 
-def test_counts_are_not_truncated_and_the_tokenizer_is_left_as_it_was(
-    tokenizer: Tokenizer,
+def many(count: int) -> list[str]:
+    """So many texts that are embedded by way of their words; some are cut off, some empty."""
+    short = [" ".join(["loop", "a lock.", "call_later(5,", UNKNOWN][: n % 5]) for n in range(count)]
+    return [*short, *TEXTS, "x, " * 300, f"{UNKNOWN} " * 511 + "loop lock", "[PAD] lock [UNK]"]
+
+
+@pytest.mark.parametrize("max_length", [512, 7, None])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_many_texts_have_the_vectors_of_the_library(
+    model: Path, max_length: int | None, normalize: bool
 ) -> None:
-    tokenizer.enable_truncation(4)
-    tokenizer.enable_padding(length=9)
-    counter = TokenCounter(tokenizer)
-    assert counter(["loop", "loop " * 1000]) == [1, 1000]
-    assert tokenizer.truncation["max_length"] == 4
-    assert tokenizer.padding["length"] == 9
+    config = json.loads((model / "config.json").read_text())
+    config |= {"normalize": normalize, "max_length": max_length}
+    (model / "config.json").write_text(json.dumps(config))
+    check_many(model)
 
 
-def test_no_words_have_no_counts(tokenizer: Tokenizer) -> None:
-    assert TokenCounter(tokenizer)([]) == []
+def with_smaller_table(model: Path, dtype: type[np.generic]) -> None:
+    file = model / "model.safetensors"
+    save_file({"embeddings": (load_file(file)["embeddings"] * 50).astype(dtype)}, file)
 
 
-def test_counts_stay_right_when_the_memory_of_them_is_full(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+def with_fewer_vectors(model: Path) -> None:
+    """As vocabulary quantization leaves a model: tokens share vectors, and have weights."""
+    file = model / "model.safetensors"
+    table = load_file(file)["embeddings"]
+    mapping = np.arange(len(table), dtype=np.int64) // 2
+    weights = np.linspace(0.5, 2, len(table), dtype=np.float32)
+    save_file({"embeddings": table[::2].copy(), "mapping": mapping, "weights": weights}, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "tolerance"),
+    [
+        (partial(with_smaller_table, dtype=np.float16), 1e-3),
+        (partial(with_smaller_table, dtype=np.int8), 2e-6),
+        (with_fewer_vectors, 2e-6),
+    ],
+    ids=["float16", "int8", "quantized"],
+)
+def test_every_kind_of_table_gives_many_texts_the_vectors_of_the_library(
+    model: Path, change: Callable[[Path], None], tolerance: float
 ) -> None:
-    monkeypatch.setattr(static, "_MAX_WORDS", 3)
-    counter, fresh = TokenCounter(tokenizer), TokenCounter(tokenizer)
-    for words in (["loop", "lock"], ["lock", "asynchronously", "task"], ["a", "b", "c", "d"]):
-        assert counter(words) == [fresh([word])[0] for word in words]
+    change(model)
+    check_many(model, tolerance)
+
+
+def check_many(model: Path, tolerance: float = 2e-6, texts: list[str] | None = None) -> None:
+    texts = texts or many(300)
+    vectors = StaticEncoder(model).encode(texts)
+    expected = StaticModel.from_pretrained(model).encode(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=tolerance)
+
+
+def test_texts_of_several_batches_stay_in_order(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooling, "_TEXTS", 7)
+    monkeypatch.setattr(pooling, "_CHARACTERS", 200)
+    check_many(trained.model)
+
+
+def test_words_are_what_many_texts_are_tokenized_by(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the texts that are cut off go to the library."""
+    encode, given = StaticModel.encode, []
+
+    def watched(self: StaticModel, texts: list[str]) -> Any:
+        given.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(StaticModel, "encode", watched)
+    StaticEncoder(trained.model).encode(["loop lock"] * 300 + ["x, " * 300])
+    assert given == ["x, " * 300]
+
+
+@pytest.mark.parametrize("texts", [[""] * 300, [" \n", ""] * 200], ids=["empty", "blank"])
+def test_many_texts_without_a_word_have_zero_vectors(trained: Trained, texts: list[str]) -> None:
+    assert not StaticEncoder(trained.model).encode(texts).any()
+
+
+@pytest.mark.parametrize("kind", INTERACTING)
+def test_where_words_interact_texts_are_tokenized_whole(tmp_path: Path, kind: str) -> None:
+    if kind == "random-bpe":
+        pytest.skip("no two encodings of it are the same")
+    tokenizer = INTERACTING[kind]()
+    table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8))
+    model = StaticModel(table.astype(np.float32), tokenizer, normalize=True)
+    model.save_pretrained(tmp_path)
+    check_many(tmp_path, texts=[f" a lock  中 event loop {n}" for n in range(300)])
+
+
+@pytest.mark.parametrize("kind", INDEPENDENT)
+def test_where_they_do_not_the_vectors_are_the_same(tmp_path: Path, kind: str) -> None:
+    tokenizer = INDEPENDENT[kind]()
+    table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8))
+    model = StaticModel(table.astype(np.float32), tokenizer, normalize=True)
+    model.save_pretrained(tmp_path)
+    check_many(tmp_path, texts=[f" a lock  中 event\x0bloop {n}, (or " for n in range(300)])

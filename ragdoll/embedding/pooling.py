@@ -1,0 +1,102 @@
+"""The mean of a text's token vectors, by way of the words that texts have in common.
+
+The vectors of a batch's distinct words are summed up first: a sparse matrix (words by tokens) times
+the table of token vectors. Another (texts by words), times these sums, is the sums over the texts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.embedding.independence import words_of
+from ragdoll.embedding.words import WordTokens
+
+if TYPE_CHECKING:
+    from model2vec import StaticModel
+
+Vectors = npt.NDArray[np.float32]
+
+# A batch: enough that its texts have words in common, and characters to bound its memory.
+_TEXTS = 2048
+_CHARACTERS = 1 << 22
+
+# Batches at a time. Python runs in one of them only, so that more gain nothing.
+_THREADS = 4
+
+
+class WordPooling:
+    """A static model for whose tokenizer words are independent (``WordTokens.boundaries``)."""
+
+    def __init__(self, model: StaticModel, words: WordTokens) -> None:
+        self._model = model
+        self._words = words
+        table = model.embedding
+        if model.token_mapping is not None:
+            table = table[model.token_mapping]
+        if model.weights is not None:
+            table = table * model.weights[:, None]
+        self._table = table.astype(np.float32, copy=False)
+        # Where a tokenizer has no unknown token, no id is left out.
+        self._unknown = -1 if model.unk_token_id is None else model.unk_token_id
+        # The library computes in the type of its table, integers aside.
+        self._dtype = np.float32 if model.embedding.dtype == np.int8 else model.embedding.dtype
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed one text or more: float32, shape ``(len(texts), dimension)``."""
+        limit = self._model.max_length
+        if limit is not None:
+            # By characters first, then by tokens: so does the library.
+            texts = [text[: limit * self._model.median_token_length] for text in texts]
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+            parts = list(threads.map(self._encode, _batches(texts)))
+        vectors = np.concatenate([part for part, _ in parts])
+        tokens = np.concatenate([part for _, part in parts])
+        if limit is not None and (tokens > limit).any():
+            too_long = np.flatnonzero(tokens > limit).tolist()
+            vectors[too_long] = self._model.encode([texts[place] for place in too_long])
+        return vectors
+
+    def _encode(self, texts: list[str]) -> tuple[Vectors, npt.NDArray[np.float64]]:
+        """Embed a batch; return the vectors and the numbers of tokens."""
+        from scipy.sparse import csr_array
+
+        by_text = words_of(texts)
+        words = by_text.values.dictionary_encode()
+        ids, offsets = self._words.tokens(words.dictionary.to_pylist())
+        known = (ids != self._unknown).astype(np.float32)
+        tokens_of_words = csr_array(
+            (known, ids, offsets), shape=(len(words.dictionary), len(self._table))
+        )
+        places = words.indices.to_numpy()
+        words_of_texts = csr_array(
+            (np.ones(len(places), np.float32), places, by_text.offsets.to_numpy()),
+            shape=(len(texts), len(words.dictionary)),
+        )
+        sums = words_of_texts @ (tokens_of_words @ self._table)
+        counts = words_of_texts @ tokens_of_words.sum(axis=1)
+        return self._finished(sums, counts), words_of_texts @ np.diff(offsets)
+
+    def _finished(self, sums: Vectors, counts: Vectors) -> Vectors:
+        means = (sums / np.maximum(counts, 1)[:, None]).astype(self._dtype).astype(np.float32)
+        if self._model.normalize:
+            means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-32
+        return means.astype(self._dtype).astype(np.float32)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if len(batch) == _TEXTS or characters >= _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,119 @@
+"""The tokens of words, of which each distinct one is tokenized once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.embedding.independence import Boundaries, boundaries, pieces_pattern
+from ragdoll.embedding.ragged import Offsets, Ragged, Values
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Remembered at most, give or take one call; beyond this the cache starts anew.
+_MAX_WORDS = 500_000
+_MAX_CHARACTERS = 16_000_000
+
+
+class WordTokens:
+    """The tokens that a tokenizer makes of single words, special tokens left out.
+
+    ``boundaries`` says whether the tokens of a text are those of its words. Threads may share one.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        from tokenizers import Tokenizer
+
+        definition = json.loads(tokenizer.to_str())
+        definition["truncation"] = definition["padding"] = None
+        # Through its serialisation: copying is the only way to undo truncation without a trace.
+        self._tokenizer = Tokenizer.from_str(json.dumps(definition))
+        normalizer = self._tokenizer.normalizer
+        self.boundaries: Boundaries = boundaries(
+            definition, normalizer.normalize_str if normalizer else str
+        )
+        self._pattern = pieces_pattern(())
+        self._whole_pattern = pieces_pattern(self.boundaries.whole)
+        self._lock = threading.Lock()
+        self._forget()
+
+    def count(self, words: Sequence[str]) -> list[int]:
+        """Count the tokens of each word."""
+        with self._lock:
+            rows = self._rows(words)
+            counts: list[int] = self._tokens.lengths(rows).tolist()
+        return counts
+
+    def tokens(self, words: Sequence[str]) -> tuple[Values, Offsets]:
+        """The ids of words one after another, and where each word begins; the end is last."""
+        with self._lock:
+            rows = self._rows(words)
+            return self._tokens.take(rows)
+
+    def _forget(self) -> None:
+        self._words, self._tokens = _Numbers(), Ragged()
+        self._pieces, self._piece_tokens = _Numbers(), Ragged()
+        self._characters = 0
+        # The end of a word is the first piece, and has no tokens.
+        self._pieces["\n"] = 0
+        self._piece_tokens.extend(np.zeros(1, np.int64), np.empty(0, np.int32))
+
+    def _rows(self, words: Sequence[str]) -> npt.NDArray[np.int32]:
+        """The rows of ``_tokens`` that words have, the unknown ones tokenized first."""
+        if len(self._words) > _MAX_WORDS or self._characters > _MAX_CHARACTERS:
+            self._forget()
+        try:
+            rows = np.fromiter(map(self._words.__getitem__, words), np.int32, len(words))
+            if self._words.new:
+                self._tokenize(self._words.take_new())
+        except BaseException:
+            self._forget()  # some words have a number and no tokens
+            raise
+        return rows
+
+    def _tokenize(self, words: list[str]) -> None:
+        self._characters += sum(map(len, words))
+        if not self.boundaries.punctuation:
+            self._tokens.extend(*self._encode(words))
+            return
+        lines = "\n".join([*words, ""])
+        if lines.count("\n") > len(words):
+            # Whitespace like any other to a tokenizer that is cut for here.
+            lines = "\n".join([*(word.replace("\n", " ") for word in words), ""])
+        whole = any(content in lines for content in self.boundaries.whole)
+        found = (self._whole_pattern if whole else self._pattern).findall(lines)
+        pieces = np.fromiter(map(self._pieces.__getitem__, found), np.int32, len(found))
+        if self._pieces.new:
+            self._piece_tokens.extend(*self._encode(self._pieces.take_new()))
+        ids, offsets = self._piece_tokens.take(pieces)
+        self._tokens.extend(np.diff(offsets[:-1][pieces == 0], prepend=0), ids)
+
+    def _encode(self, texts: list[str]) -> tuple[Offsets, Values]:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        ids = [encoding.ids for encoding in encodings]
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        return lengths, np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
+
+
+class _Numbers(dict[str, int]):
+    """Strings by number, in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self.new: list[str] = []
+
+    def __missing__(self, string: str) -> int:
+        number = self[string] = len(self)
+        self.new.append(string)
+        return number
+
+    def take_new(self) -> list[str]:
+        """The strings that got a number since the last call."""
+        new, self.new = self.new, []
+        return new
