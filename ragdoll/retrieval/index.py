@@ -306,6 +306,7 @@ class _Builder:
             total += len(batch)
             self._report("documents", total, None)
             cuts = []
+            self._encoder.prepare(document.text for document in batch)
             for document in batch:
                 self._documents[document.root] += 1
                 key = keys[document.root] if keys else root_key(document.root)

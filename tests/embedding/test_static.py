@@ -14,8 +14,9 @@ import pytest
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
 
-from ragdoll.embedding import pooling
+from ragdoll.embedding import pooling, static
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import ModelError
 from tests.conftest import Trained
 from tests.embedding.tokenizers_of_each_kind import INDEPENDENT, INTERACTING
@@ -198,10 +199,9 @@ def test_many_texts_without_a_word_have_zero_vectors(trained: Trained, texts: li
     assert not StaticEncoder(trained.model).encode(texts).any()
 
 
-@pytest.mark.parametrize("kind", INTERACTING)
+# No two encodings by the one that is left out are the same.
+@pytest.mark.parametrize("kind", [kind for kind in INTERACTING if kind != "random-bpe"])
 def test_where_words_interact_texts_are_tokenized_whole(tmp_path: Path, kind: str) -> None:
-    if kind == "random-bpe":
-        pytest.skip("no two encodings of it are the same")
     tokenizer = INTERACTING[kind]()
     table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8))
     model = StaticModel(table.astype(np.float32), tokenizer, normalize=True)
@@ -216,3 +216,36 @@ def test_where_they_do_not_the_vectors_are_the_same(tmp_path: Path, kind: str) -
     model = StaticModel(table.astype(np.float32), tokenizer, normalize=True)
     model.save_pretrained(tmp_path)
     check_many(tmp_path, texts=[f" a lock  中 event\x0bloop {n}, (or " for n in range(300)])
+
+
+def test_what_was_prepared_is_not_tokenized_again(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenized = watch_tokenizer(monkeypatch)
+    encoder = StaticEncoder(trained.model)
+    encoder.prepare(["loop lock", "asynchronously loop"])
+    assert tokenized == ["loop", "lock", "asynchronously"]
+    encoder.count_tokens(["lock", "loop"])
+    encoder.encode(["asynchronously loop"] * 300)
+    assert len(tokenized) == 3
+
+
+def test_neither_blobs_nor_long_texts_are_prepared(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static, "_MAX_PREPARED", 200)
+    tokenized = watch_tokenizer(monkeypatch)
+    StaticEncoder(trained.model).prepare(["loop " + "x" * 101, "lock " * 100, ""])
+    assert tokenized == ["loop"]
+
+
+def watch_tokenizer(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what word by word is given to the tokenizer."""
+    encode, given = WordTokens._encode, []
+
+    def watched(self: WordTokens, texts: list[str]) -> Any:
+        given.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(WordTokens, "_encode", watched)
+    return given
