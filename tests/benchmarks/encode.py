@@ -36,7 +36,15 @@ from ragdoll.retrieval.index import IndexSettings, index
 
 _CHUNK_SIZE = 256
 _PACKAGES = ("stdlib", "torch", "transformers", "sympy", "pandas", "sklearn", "scipy", "numpy")
-_MORE = ("networkx", "datasets", "sentence_transformers", "lancedb", "huggingface_hub", "mypy")
+_MORE = (
+    "networkx",
+    "datasets",
+    "sentence_transformers",
+    "lancedb",
+    "huggingface_hub",
+    "mypy",
+    "rich",
+)
 _DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE)]
 
 

@@ -270,6 +270,15 @@ def test_a_passage_knows_its_document() -> None:
 # Stretch by stretch
 
 
+@given(text=TEXTS, size=SIZES)
+@often
+@pytest.mark.parametrize("count", [characters, ones])
+def test_a_short_text_is_cut_as_any_other(text: str, size: int, count: object) -> None:
+    with mock.patch.object(module, "_SHORT", 0):
+        expected = spans(text, size, count, 1 << 18)
+    assert spans(text, size, count, 1 << 18) == expected
+
+
 @given(text=TEXTS, size=SIZES, stretch=st.integers(1, 60))
 @often
 @pytest.mark.parametrize("count", [thirds, characters, bytewise, ones])
