@@ -140,7 +140,8 @@ def test_searching_never_loads_what_only_training_needs(
     assert "lancedb" in indexed
     assert indexed.isdisjoint(HEAVY)
     asked = loaded_by("query", "a timer", "--database", database, "--quiet")
-    assert asked.isdisjoint(HEAVY)
+    # Embedding many texts takes scipy; a single query shall not wait for it.
+    assert asked.isdisjoint(HEAVY | {"scipy"})
     inspected = loaded_by("inspect-model", str(trained.model), "--database", database)
     assert inspected.isdisjoint(HEAVY)
 

@@ -45,7 +45,7 @@ _MORE = (
     "mypy",
     "rich",
 )
-_DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE)]
+_DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE, "rich")]
 
 
 class Cost(NamedTuple):
