@@ -20,7 +20,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,18 +105,20 @@ def _sample(model: Path, sources: list[str], passages: int) -> tuple[list[Docume
     encoder = StaticEncoder(model)
     documents: list[Document] = []
     texts: list[str] = []
+    for document in _documents(sources):
+        if len(texts) >= passages:
+            break
+        documents.append(document)
+        texts.extend(part.text for part in cut(document, _CHUNK_SIZE, encoder.count_tokens))
+    return documents, texts
+
+
+def _documents(sources: list[str]) -> Iterator[Document]:
     for source in sources:
         try:
-            corpus = open_corpus([source])
-        except CorpusError as error:
+            yield from open_corpus([source])
+        except CorpusError as error:  # noqa: PERF203 (one that is missing does not end the others)
             print(error.message)
-            continue
-        for document in corpus:
-            if len(texts) >= passages:
-                return documents, texts
-            documents.append(document)
-            texts.extend(part.text for part in cut(document, _CHUNK_SIZE, encoder.count_tokens))
-    return documents, texts
 
 
 def _written(documents: list[Document], file: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -27,7 +27,7 @@ _NASTY = (
 )
 _WORDS = [
     *("event", "loop", "LOOP", "a lock", "call_later", "don't", "1,000.5", "##p", "(or", "(OR"),
-    *("(o\x00r", "[UNK]", "[PAD]", "[unk]", "x" * 101, "中 "),
+    *("(o\x00r", "[UNK]", "[PAD]", "[unk]", "x" * 101, "中 ", "=\u0338", "event_qzx"),
 ]
 TEXTS = st.lists(
     st.one_of(
@@ -45,6 +45,8 @@ def check_concatenation(tokenizer: Tokenizer, texts: st.SearchStrategy[str]) -> 
     assert tokens.boundaries.spaces
     tokenizer.no_truncation()
 
+    @example(_WORDS)
+    @example([f"event{character}loop" for character in _NASTY])
     @settings(max_examples=60)
     @given(st.lists(texts, max_size=4))
     def check(texts: list[str]) -> None:

@@ -49,9 +49,9 @@ def _word_piece() -> models.WordPiece:
     return models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100)
 
 
-def _bert(**added: bool) -> Callable[[], Tokenizer]:
+def _bert(content: str, **added: bool) -> Callable[[], Tokenizer]:
     def make() -> Tokenizer:
-        token = AddedToken("(or", **added)
+        token = AddedToken(content, **added)
         return tokenizer(_word_piece(), bert(), normalizers.BertNormalizer(), (token,))
 
     return make
@@ -76,10 +76,10 @@ INDEPENDENT: dict[str, Callable[[], Tokenizer]] = {
         Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]),
     ),
     "bert-composing": lambda: tokenizer(_word_piece(), bert(), normalizers.NFKC()),
-    "bert-added": _bert(normalized=False),
-    "bert-added-normalized": _bert(normalized=True),
-    "bert-added-single-word": _bert(normalized=False, single_word=True),
-    "bert-added-with-space-around": _bert(normalized=False, lstrip=True, rstrip=True),
+    "bert-added": _bert("(or", normalized=False),
+    "bert-added-normalized": _bert("(or", normalized=True),
+    "bert-added-single-word": _bert("qzx", normalized=True, single_word=True),
+    "bert-added-with-space-around": _bert("(or", normalized=False, lstrip=True, rstrip=True),
     "word-level": lambda: tokenizer(
         models.WordLevel(unk_token="[UNK]"), pre_tokenizers.Whitespace(), normalizers.Lowercase()
     ),
