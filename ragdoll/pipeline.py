@@ -30,8 +30,11 @@ from ragdoll.embedding.identity import identify
 from ragdoll.embedding.lookup import find_model
 from ragdoll.errors import CorpusChangedError, ModelError
 from ragdoll.progress import Report, silent
-from ragdoll.retrieval.index import IndexResult, IndexSettings, differing, index, table_identity
-from ragdoll.retrieval.table import Database, Table
+from ragdoll.retrieval.compatibility import differing, table_identity
+from ragdoll.retrieval.database import Database
+from ragdoll.retrieval.index import index
+from ragdoll.retrieval.job import IndexResult, IndexSettings
+from ragdoll.retrieval.table import Table
 
 _WITH_MODEL = "all documents, with the new model"
 _WHAT_CHANGED = "new and changed documents only"

@@ -11,8 +11,8 @@ import pytest
 
 from ragdoll import pipeline
 from ragdoll.embedding.identity import identify
+from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.search import Searcher
-from ragdoll.retrieval.table import Database
 from tests.conftest import Ragdoll, Result
 
 SETTINGS = """

@@ -78,8 +78,8 @@ def query(
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         from ragdoll.cli import settings as wanted
+        from ragdoll.retrieval.database import Database
         from ragdoll.retrieval.search import Searcher
-        from ragdoll.retrieval.table import Database
 
         chosen = settings.query
         opened = Database(wanted.database(settings)).open(settings.index.table)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ragdoll.embedding.inspection import ModelFacts
     from ragdoll.evaluation.evaluate import Evaluation
     from ragdoll.pipeline import Plan, RunResult
-    from ragdoll.retrieval.index import IndexResult
     from ragdoll.retrieval.inspection import TableFacts
+    from ragdoll.retrieval.job import IndexResult
     from ragdoll.retrieval.search import Hit
     from ragdoll.retrieval.table import Table
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ragdoll.corpus.documents import Corpus
     from ragdoll.distillation.featurize import FeaturizeSettings
     from ragdoll.distillation.train import TrainSettings
-    from ragdoll.retrieval.index import IndexSettings
+    from ragdoll.retrieval.job import IndexSettings
 
 
 def corpus(config: Config) -> Corpus:
@@ -79,7 +79,7 @@ def train(config: Config) -> TrainSettings:
 
 def index(config: Config) -> IndexSettings:
     """The settings of the table. The model may be named by its hub id, if it is cached."""
-    from ragdoll.retrieval.index import IndexSettings
+    from ragdoll.retrieval.job import IndexSettings
 
     section = config.index
     return IndexSettings(

@@ -24,9 +24,9 @@ from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
+from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
 from ragdoll.retrieval.rows import Row, record_batch
-from ragdoll.retrieval.table import Database
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 
 Vectors = npt.NDArray[np.float32]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ragdoll.embedding.identity import ModelIdentity
 from ragdoll.errors import RagdollError
+from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.model_of_table import model_of
-from ragdoll.retrieval.table import Database
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ragdoll.errors import TableError
 from ragdoll.lock import HeldError, only_one
-from ragdoll.retrieval.table import check_name
+from ragdoll.retrieval.database import check_name
 
 
 @contextmanager

@@ -56,9 +56,9 @@ def candidates(table: Table) -> Iterator[Path]:
     seen: set[Path] = set()
     for recorded in (table.state.model, table.identity.model):
         paths = [Path(recorded)]
-        if table.database.is_local and table.state.database:
+        if table.is_local and table.state.database:
             relative = os.path.relpath(recorded, table.state.database)
-            paths.append(Path(os.path.normpath(Path(table.database.uri) / relative)))
+            paths.append(Path(os.path.normpath(Path(table.uri) / relative)))
         for path in paths:
             if path not in seen:
                 seen.add(path)

@@ -122,13 +122,13 @@ def test_verbose_says_where_each_value_came_from(
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A database whose opening can be made to fail in any way."""
-    import ragdoll.retrieval.table as table
+    import ragdoll.retrieval.database as database
 
     def fail(error: BaseException) -> None:
         def raised(*arguments: object, **options: object) -> None:
             raise error
 
-        monkeypatch.setattr(table.Database, "__init__", raised)
+        monkeypatch.setattr(database.Database, "__init__", raised)
 
     return fail  # type: ignore[return-value]
 

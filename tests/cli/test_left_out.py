@@ -7,7 +7,7 @@ import pytest
 from ragdoll.cli import records, render
 from ragdoll.cli.console import Console
 from ragdoll.corpus.documents import Skipped
-from ragdoll.retrieval.index import IndexResult
+from ragdoll.retrieval.job import IndexResult
 
 
 def said(items: list[Skipped], capsys: pytest.CaptureFixture[str], **options: bool) -> str:

@@ -13,7 +13,8 @@ import pytest
 
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.retrieval.index import IndexResult, IndexSettings, index
+from ragdoll.retrieval.index import index
+from ragdoll.retrieval.job import IndexResult, IndexSettings
 from tests.conftest import Trained
 
 

@@ -18,8 +18,9 @@ from filelock import FileLock
 from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder, Vectors
 from ragdoll.errors import CorpusError
-from ragdoll.retrieval import index as module
-from ragdoll.retrieval.table import Database, Table
+from ragdoll.retrieval import batches as module
+from ragdoll.retrieval.database import Database
+from ragdoll.retrieval.table import Table
 from tests.conftest import Ragdoll, Trained
 from tests.retrieval.conftest import Indexed, snapshot
 
@@ -158,16 +159,28 @@ def test_a_paragraph_that_a_document_repeats_has_an_id_for_each_time(indexed: In
     table.check()
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("limit", "size", "batches"),
+    [("_DOCUMENTS", 1, 11), ("_DOCUMENTS", 3, 4), ("_CHARACTERS", 70, 4)],
+)
 def test_documents_are_written_in_batches_of_any_size(
-    indexed: Indexed, monkeypatch: pytest.MonkeyPatch, batch: int
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch, limit: str, size: int, batches: int
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH", batch)
+    monkeypatch.setattr(module, limit, size)
     for number in range(7):
         (indexed.docs / f"{number}.md").write_text(f"Document {number} about transports.")
     (indexed.docs / "locks.txt").write_text("Changed.")
+    sizes: list[int] = []
+    rows_of = Table.rows_of
+
+    def watched(self: Table, sources: Sequence[str], *rest: Any) -> pa.Table:
+        sizes.append(len(sources))
+        return rows_of(self, sources, *rest)
+
+    monkeypatch.setattr(Table, "rows_of", watched)
     result = indexed.index()
     assert (result.added, result.changed, result.unchanged) == (7, 1, 3)
+    assert (sum(sizes), len(sizes)) == (11, batches)
     indexed.check()
 
 
@@ -663,7 +676,7 @@ def test_an_update_that_was_interrupted_is_completed_by_the_same_command(
     def fails_at_the_third(*given: object) -> Any:
         return next(calls)(*given)
 
-    monkeypatch.setattr(module, "_BATCH", 1)
+    monkeypatch.setattr(module, "_DOCUMENTS", 1)
     monkeypatch.setattr(StaticEncoder, "encode", fails_at_the_third)
     assert ragdoll("index", indexed.docs, *indexed.options).status == 130
     monkeypatch.undo()

@@ -1,0 +1,82 @@
+"""A corpus as a stream of batches: documents with the rows that they are cut into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from ragdoll.corpus.documents import Corpus, Document, why_empty
+from ragdoll.corpus.formats import FAMILIES
+from ragdoll.corpus.passages import cut
+from ragdoll.embedding.static import StaticEncoder
+from ragdoll.errors import CorpusError
+from ragdoll.progress import Report
+from ragdoll.retrieval.rows import Row, rows_of
+from ragdoll.retrieval.table import Vectors
+
+# Documents that are read, compared and written together: at most so many, and no further one once
+# their texts have so many characters. A single document may have more.
+_DOCUMENTS = 1000
+_CHARACTERS = 8_000_000
+
+Batch = list[tuple[Document, list[Row]]]
+
+
+class BatchReader:
+    """Reads a corpus in batches, and embeds their rows."""
+
+    def __init__(self, corpus: Corpus, model: Path, chunk_size: int, report: Report) -> None:
+        self.corpus = corpus
+        self._model = model
+        self._chunk_size = chunk_size
+        self._report = report
+        self.documents: dict[str, int] = dict.fromkeys(corpus.roots, 0)
+        """The documents of each root that were read so far."""
+
+    @cached_property
+    def _encoder(self) -> StaticEncoder:
+        """The model, loaded when the first passage is cut: a run with nothing to do needs none."""
+        return StaticEncoder(self._model)
+
+    def encode(self, rows: Iterable[Row]) -> Vectors:
+        """Embed the texts of rows."""
+        return self._encoder.encode([row.text for row in rows])
+
+    def read(self, key_of: Callable[[str], str]) -> Iterator[Batch]:
+        """Yield the batches; ``key_of`` maps a root to its key in the table.
+
+        Raises:
+            CorpusError: the corpus has no documents, which is taken for a mistake, not for an empty
+                table.
+        """
+        total = 0
+        for batch in _grouped(self.corpus):
+            total += len(batch)
+            self._report("documents", total, None)
+            self._encoder.prepare(document.text for document in batch)
+            cuts = []
+            for document in batch:
+                self.documents[document.root] += 1
+                passages = cut(document, self._chunk_size, self._encoder.count_tokens)
+                cuts.append((document, rows_of(passages, key_of(document.root))))
+            yield cuts
+        if not total:
+            raise CorpusError(
+                f"No documents in {', '.join(self.corpus.roots)}; nothing was changed."
+                + why_empty(self.corpus.skipped),
+                hint=f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
+            )
+
+
+def _grouped(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    group: list[Document] = []
+    characters = 0
+    for document in documents:
+        group.append(document)
+        characters += len(document.text)
+        if len(group) >= _DOCUMENTS or characters >= _CHARACTERS:
+            yield group
+            group, characters = [], 0
+    if group:
+        yield group

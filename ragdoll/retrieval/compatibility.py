@@ -1,0 +1,69 @@
+"""Whether a table can take what a model and its settings would put into it."""
+
+from __future__ import annotations
+
+from ragdoll.embedding.identity import ModelIdentity
+from ragdoll.errors import ModelMismatchError, TableError, UsageError
+from ragdoll.retrieval.job import IndexSettings
+from ragdoll.retrieval.lance import absolute
+from ragdoll.retrieval.table import Table
+from ragdoll.retrieval.table_metadata import TableIdentity
+
+
+def table_identity(model: ModelIdentity, settings: IndexSettings) -> TableIdentity:
+    """The identity of a table made with a model by these settings."""
+    return TableIdentity(
+        fingerprint=model.fingerprint,
+        dimension=model.dimension,
+        metric=settings.metric or model.metric,
+        normalize=model.normalize,
+        max_length=model.max_length,
+        chunk_size=settings.chunk_size,
+        model=absolute(settings.model_moves_to or settings.model),
+    )
+
+
+def differing(table: Table, wanted: TableIdentity) -> list[str]:
+    """Name, with both values, the settings of a table that are not as wanted."""
+    names = ("fingerprint", "dimension", "metric", "normalize", "max_length", "chunk_size")
+    values = [(name, getattr(table.identity, name), getattr(wanted, name)) for name in names]
+    return [
+        f"{name} was {str(before)[:12]}, now {str(now)[:12]}"
+        for name, before, now in values
+        if before != now
+    ]
+
+
+def refuse_other(table: Table, wanted: TableIdentity) -> None:
+    """Refuse to mix what another model or another setting would put into a table.
+
+    Raises:
+        ModelMismatchError: the table was made with another model.
+        TableError: it was made with another metric or passage size.
+    """
+    hint = "Rebuild the table with --overwrite, or write to another one by --table."
+    there = table.identity
+    if there.fingerprint != wanted.fingerprint:
+        raise ModelMismatchError(
+            f"{table.place} was made with the model {table.state.model} "
+            f"(fingerprint {there.fingerprint[:12]}), not with {wanted.model} "
+            f"({wanted.fingerprint[:12]}).",
+            hint=hint,
+        )
+    different = differing(table, wanted)
+    if different:
+        raise TableError(f"{table.place} has other settings: {'; '.join(different)}.", hint=hint)
+
+
+def refuse_long_passages(wanted: TableIdentity) -> None:
+    """Refuse passages of which the model would read only the beginning.
+
+    Raises:
+        UsageError: they are longer than the model reads.
+    """
+    if wanted.max_length is not None and wanted.chunk_size > wanted.max_length:
+        raise UsageError(
+            f"Passages of {wanted.chunk_size} tokens are more than the model reads, "
+            f"which is {wanted.max_length}.",
+            hint=f"Give --chunk-size {wanted.max_length} or less.",
+        )

@@ -1,0 +1,144 @@
+"""A LanceDB database: its tables, and how one is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ragdoll.errors import TableError, UsageError, first_line
+from ragdoll.retrieval.lance import is_local, place, translated
+from ragdoll.retrieval.table import Table
+from ragdoll.retrieval.table_metadata import KEY, TableIdentity, TableState, not_ours, schema
+
+# What LanceDB accepts, and what is safe as part of a file name.
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+
+
+def check_name(name: str) -> None:
+    """Check the name of a table.
+
+    Raises:
+        UsageError: it has other characters than letters, digits, ``_``, ``-`` and ``.``.
+    """
+    if not _NAME.fullmatch(name) or not name.strip("."):
+        raise UsageError(
+            f"'{name}' cannot be the name of a table.",
+            hint="A name has letters, digits, '_', '-' and '.', at most 200 of them.",
+        )
+
+
+class Database:
+    """A folder, or a URI that LanceDB understands, that holds tables."""
+
+    def __init__(self, uri: str, create: bool = False) -> None:
+        """Connect; a local folder that is not there is created only if ``create``.
+
+        Raises:
+            TableError: there is no such folder, or it cannot be used.
+        """
+        self.uri = uri
+        if is_local(uri):
+            folder = Path(uri)
+            if folder.exists() and not folder.is_dir():
+                raise TableError(f"The database {uri} is a file; a database is a folder.")
+            if not folder.is_dir() and not create:
+                raise TableError(
+                    f"No database at {uri}.",
+                    hint="Make one: ragdoll index DOCS, or name another by --database.",
+                )
+        import lancedb
+
+        self._connection = translated(lambda: lancedb.connect(uri), uri)
+
+    def tables(self) -> list[str]:
+        """The names of the tables, sorted."""
+        return sorted(translated(lambda: list(self._connection.list_tables().tables), self.uri))
+
+    def open(self, name: str) -> Table:
+        """Open a table of ragdoll's.
+
+        Raises:
+            TableError: it is missing (with those that are there), damaged, not ragdoll's or of a
+                newer format version.
+        """
+        table = self.find(name)
+        if table is None:
+            others = [other for other in self.tables() if other != name]
+            there = f" It has: {', '.join(others)}." if others else " It has none."
+            raise TableError(
+                f"No table '{name}' in the database {self.uri}.{there}",
+                hint="Make it: ragdoll index DOCS, or name another by --table.",
+            )
+        return table
+
+    def find(self, name: str) -> Table | None:
+        """Open a table of ragdoll's; None where there is none of that name.
+
+        Raises:
+            TableError: it is damaged, not ragdoll's or of a newer format version.
+        """
+        inner = self._inner(name)
+        return None if inner is None else Table(self.uri, name, inner)
+
+    def refuse_foreign(self, name: str) -> None:
+        """Check that a table may be replaced: ragdoll made it, even if it is damaged since.
+
+        Raises:
+            TableError: another tool made it.
+        """
+        inner = self._inner(name)
+        if inner is not None and KEY.encode() not in (inner.schema.metadata or {}):
+            raise not_ours(place(self.uri, name))
+
+    def _inner(self, name: str) -> Any:
+        """LanceDB's table; None where there is none, or a killed creation left only its name."""
+        if name not in self.tables():
+            return None
+        try:
+            return self._connection.open_table(name)
+        except (ValueError, RuntimeError) as error:
+            if "was not found" in str(error):
+                return None
+            raise TableError(
+                f"{place(self.uri, name)} cannot be opened: {first_line(error)}"
+            ) from error
+
+    def build(
+        self,
+        name: str,
+        identity: TableIdentity,
+        state: TableState,
+        batches: Iterable[pa.RecordBatch],
+    ) -> Table:
+        """Write a whole table; readers of one of that name keep the old one until then.
+
+        Raises:
+            TableError: the table cannot be written. What ``batches`` raises comes through.
+        """
+        layout = schema(identity, state)
+        where = place(self.uri, name)
+        failures: list[BaseException] = []
+
+        def watched() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from batches
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        reader = pa.RecordBatchReader.from_batches(layout, watched())
+        try:
+            inner = translated(
+                lambda: self._connection.create_table(name, reader, mode="overwrite"), where
+            )
+        except TableError:
+            # LanceDB reports what went wrong in making the batches as an error of its own.
+            if failures:
+                raise failures[0] from None
+            raise
+        translated(lambda: inner.set_unenforced_primary_key("id"), where)
+        return Table(self.uri, name, inner)

@@ -1,0 +1,46 @@
+"""What every call of LanceDB needs: quiet, and errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from ragdoll.errors import TableError, first_line
+
+Result = TypeVar("Result")
+
+# Lance warns on standard error of what callers cannot change; errors arrive as exceptions anyway.
+os.environ.setdefault("LANCEDB_LOG", "error")
+
+
+def is_local(uri: str) -> bool:
+    """Whether a database is a folder of this machine, not on a server."""
+    return "://" not in uri
+
+
+def place(uri: str, name: str) -> str:
+    """How messages name a table."""
+    return f"{uri}, table '{name}'"
+
+
+def absolute(path: str | Path) -> str:
+    """An absolute path, links left as they are; a URI stays what it is."""
+    return os.path.abspath(path) if is_local(str(path)) else str(path)  # noqa: PTH100
+
+
+def translated(call: Callable[[], Result], where: str) -> Result:
+    """Run a LanceDB call; turn what it raises into one line that says ``where``."""
+    try:
+        return call()
+    except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
+        message = first_line(error)
+        hint = None
+        if "INVERTED" in message:
+            message, hint = "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
+        elif "No space left" in message:
+            message, hint = "the disk is full", "Free some space and run the same command again."
+        raise TableError(f"{where}: {message}", hint=hint) from error
