@@ -274,7 +274,7 @@ def _finish_exchange(output: Path, pending: Path, settings: IndexSettings) -> No
     of these steps a crash leaves undone, a query finds the model, and the next run ends the rest.
     """
     table = _table(settings)
-    if table is None:
+    if table is None or not table.state.whole:
         return
     if pending.is_dir() and _fingerprint(pending) == table.identity.fingerprint:
         replace_folder(output, pending)

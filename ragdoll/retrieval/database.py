@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,15 @@ class Database:
         return sorted(translated(lambda: list(self._connection.list_tables().tables), self.uri))
 
     def open(self, name: str) -> Table:
-        """Open a table of ragdoll's.
+        """Open a table of ragdoll's for reading: as it was last whole.
 
         Raises:
-            TableError: it is missing (with those that are there), damaged, not ragdoll's or of a
-                newer format version.
+            TableError: it is missing (with those that are there), damaged, not ragdoll's, of a
+                newer format version, or was never whole.
         """
         table = self.find(name)
+        if table is not None and not table.state.whole:
+            table = self._before(table)
         if table is None:
             others = [other for other in self.tables() if other != name]
             there = f" It has: {', '.join(others)}." if others else " It has none."
@@ -83,6 +86,26 @@ class Database:
         """
         inner = self._inner(name)
         return None if inner is None else Table(self.uri, name, inner)
+
+    def _before(self, table: Table) -> Table:
+        """What a table that is being built replaces."""
+        version = table.state.previous
+        if version is not None:
+            inner = self._inner(table.name)
+            with suppress(TableError):
+                translated(lambda: inner.checkout(version), table.place)
+                return Table(self.uri, table.name, inner)
+        raise TableError(
+            f"{table.place} is not whole: it is being written, or that was interrupted.",
+            hint="If no process writes it, run the same ragdoll index command again.",
+        )
+
+    def version_for_readers(self, name: str) -> int | None:
+        """The version that readers see of a table; None where they see none."""
+        try:
+            return self.open(name).version
+        except TableError:
+            return None
 
     def refuse_foreign(self, name: str) -> None:
         """Check that a table may be replaced: ragdoll made it, even if it is damaged since.

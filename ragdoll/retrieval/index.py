@@ -100,13 +100,15 @@ class _Job:
         result.skipped = self._corpus.skipped
 
     def build(self, database: Database, identity: TableIdentity) -> None:
-        """Write the whole table in one commit, then its full-text index."""
+        """Write all rows in one commit, then the full-text index; then readers come to see it."""
         result = self._result
         signatures = self._signatures()
-        state = self._state()
-        table = database.build(
-            self._settings.table, identity, state, self._rows(schema(identity, state))
+        name = self._settings.table
+        unfinished = replace(
+            self._state(), whole=False, previous=database.version_for_readers(name)
         )
+        rows = self._rows(schema(identity, unfinished))
+        table = database.build(name, identity, unfinished, rows)
         result.rebuilt = True
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
@@ -117,7 +119,7 @@ class _Job:
             )
             for root in self._corpus.roots
         }
-        table.write_state(replace(state, roots=roots))
+        table.write_state(replace(self._state(), roots=roots))
 
     def update(self, table: Table, dry_run: bool) -> None:
         """Compare the corpus with the table and write the difference."""
@@ -128,12 +130,12 @@ class _Job:
             return
         if not table.has_text_index():
             self._index_text(table)
-        if result.added or result.changed or result.removed:
-            self._report("updating the full-text index", 0, None)
-            table.tidy()
         state = replace(self._state(), roots=roots, new_chunks=result.new_chunks)
         if state != table.state:
             table.write_state(state)
+        if result.added or result.changed or result.removed:
+            self._report("updating the full-text index", 0, None)
+            table.tidy()
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows of the whole corpus, counted as they pass."""

@@ -42,6 +42,11 @@ class Table:
         """Whether the database is a folder of this machine."""
         return is_local(self.uri)
 
+    @property
+    def version(self) -> int:
+        """The number of the version that is read; every commit makes a new one."""
+        return int(self._inner.version)
+
     def count(self) -> int:
         """The number of rows, which are chunks."""
         return int(translated(self._inner.count_rows, self.place))

@@ -33,6 +33,8 @@ _STATE_TYPES: dict[str, type | tuple[type, ...]] = {
     "database": str,
     "roots": dict,
     "new_chunks": int,
+    "whole": bool,
+    "previous": (int, type(None)),
 }
 _ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
     "path": str,
@@ -65,13 +67,16 @@ class TableState:
     ``database`` is where the database was when the paths were written, so that what moved together
     with it is found again. A root has ``path``, ``signature``, ``documents`` and ``skipped`` (what
     was left out, as path and reason). ``new_chunks`` counts the chunks embedded since the table was
-    last built as a whole.
+    last built as a whole. ``whole`` is False from the first commit of a table that is built anew to
+    the last; till then readers go by ``previous``, the version of the table that it replaces.
     """
 
     model: str
     database: str
     roots: dict[str, dict[str, Any]] = field(default_factory=dict)
     new_chunks: int = 0
+    whole: bool = True
+    previous: int | None = None
 
 
 def schema(identity: TableIdentity, state: TableState) -> pa.Schema:

@@ -616,6 +616,58 @@ def test_a_table_of_an_impossible_name_is_refused_and_leaves_nothing_behind(
 # Others at work, and work that is cut short
 
 
+@pytest.mark.parametrize("step", ["index_text", "write_state"])
+@pytest.mark.parametrize("killed", [False, True], ids=["at work", "interrupted"])
+def test_queries_see_the_old_table_until_the_new_one_is_whole(
+    ragdoll: Ragdoll, indexed: Indexed, monkeypatch: pytest.MonkeyPatch, step: str, killed: bool
+) -> None:
+    query = ["query", "lock", "-k", 99, "--json", "--database", indexed.database]
+    modes = ("hybrid", "vector", "text")
+    before = [ragdoll(*query, "--mode", mode).json for mode in modes]
+    meanwhile: list[Any] = []
+    done = getattr(Table, step)
+
+    def watched(self: Table, *rest: Any) -> None:
+        meanwhile.extend(ragdoll(*query, "--mode", mode).json for mode in modes)
+        return interrupted() if killed else done(self, *rest)
+
+    (indexed.docs / "locks.txt").write_text("No key fits this.")
+    (indexed.docs / "new.md").write_text("A new lock.")
+    monkeypatch.setattr(Table, step, watched)
+    command = ["index", indexed.docs, *indexed.options, "--model", indexed.model / "distillate"]
+    status = ragdoll(*command, "--overwrite").status
+    monkeypatch.undo()
+
+    assert meanwhile == before
+    if killed:
+        assert status == 130
+        assert [ragdoll(*query, "--mode", mode).json for mode in modes] == before
+        status = ragdoll(*command).status
+    assert status == 0
+    after = [ragdoll(*query, "--mode", mode).json for mode in modes]
+    assert [hit["source"] for hit in after[2]["hits"]] == ["new.md"]
+    assert len(after[0]["hits"]) == 5
+
+
+def test_a_first_table_is_not_whole_until_it_is(
+    ragdoll: Ragdoll,
+    docs: Path,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = Indexed(tmp_path / "database", docs, trained.model)
+    monkeypatch.setattr(Table, "index_text", interrupted)
+    assert ragdoll("index", docs, *table.options).status == 130
+    monkeypatch.undo()
+    result = ragdoll("query", "lock", "--database", table.database)
+    assert (result.status, result.out) == (1, "")
+    assert "table 'documents' is not whole" in result.err
+    assert "run the same ragdoll index command again" in result.err
+    assert ragdoll("index", docs, *table.options).status == 0
+    assert ragdoll("query", "lock", "--database", table.database).status == 0
+
+
 def test_a_table_has_one_writer_at_a_time(ragdoll: Ragdoll, indexed: Indexed) -> None:
     (indexed.docs / "new.md").write_text("A new one.")
     with FileLock(indexed.database / ".documents.lock"):

@@ -149,6 +149,7 @@ DAMAGES: dict[str, tuple[Callable[[pa.Schema], pa.Schema], str]] = {
     "state that is a list": (lambda s: with_changing(s, b"[1]"), "damaged metadata"),
     "no model": (lambda s: changing(s, model=None), "damaged metadata"),
     "model that is a number": (lambda s: changing(s, model=5), "damaged metadata"),
+    "whole or not unknown": (lambda s: changing(s, whole="yes"), "damaged metadata"),
     "roots that are a list": (lambda s: changing(s, roots=["docs"]), "damaged metadata"),
     "root without a path": (lambda s: changing(s, roots={"ab": {}}), "damaged metadata"),
 }
