@@ -24,6 +24,7 @@ from ragdoll.retrieval.rows import record_batch, root_key
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 from ragdoll.retrieval.update import Update
+from ragdoll.retrieval.upkeep import build_indexes, is_due, remove_leftovers
 
 
 def index(
@@ -63,6 +64,8 @@ def index(
         job.count()
     else:
         with nullcontext() if dry_run else only_writer(settings.database, settings.table):
+            if not dry_run:
+                remove_leftovers(settings.database, settings.table)
             database = Database(settings.database, create=not dry_run)
             if overwrite:
                 database.refuse_foreign(settings.table)
@@ -112,14 +115,16 @@ class _Job:
         result.rebuilt = True
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
-        self._index_text(table)
+        state = build_indexes(table, self._state(), self._report)
         roots = {
             root_key(root): record_of(
                 root, signatures[root], self._reader.documents[root], self._corpus.readings[root]
             )
             for root in self._corpus.roots
         }
-        table.write_state(replace(self._state(), roots=roots))
+        table.write_state(replace(state, roots=roots, tidied=table.version))
+        if unfinished.previous is not None:
+            table.tidy()
 
     def update(self, table: Table, dry_run: bool) -> None:
         """Compare the corpus with the table and write the difference."""
@@ -128,13 +133,24 @@ class _Job:
         result.new_chunks = table.state.new_chunks + result.chunks_embedded
         if dry_run:
             return
-        if not table.has_text_index():
-            self._index_text(table)
-        state = replace(self._state(), roots=roots, new_chunks=result.new_chunks)
-        if state != table.state:
+        before, now = table.state, self._state()
+        state = replace(
+            before,
+            model=now.model,
+            database=now.database,
+            roots=roots,
+            new_chunks=result.new_chunks,
+            whole=True,
+            previous=None,
+        )
+        state = build_indexes(table, state, self._report)
+        due = is_due(table)
+        if due:
+            state = replace(state, tidied=table.version)
+        if state != before:
             table.write_state(state)
-        if result.added or result.changed or result.removed:
-            self._report("updating the full-text index", 0, None)
+        if due:
+            self._report("compacting the table", 0, None)
             table.tidy()
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -146,10 +162,6 @@ class _Job:
             result.chunks += len(rows)
             self._report("chunks", result.chunks, None)
             yield record_batch(rows, self._reader.encode(rows), layout)
-
-    def _index_text(self, table: Table) -> None:
-        self._report("building the full-text index", 0, None)
-        table.index_text()
 
     def _state(self) -> TableState:
         return TableState(

@@ -41,6 +41,8 @@ def translated(call: Callable[[], Result], where: str) -> Result:
         hint = None
         if "INVERTED" in message:
             message, hint = "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
+        elif "Not found" in message:
+            message, hint = "its files are gone", "If it was rebuilt meanwhile, try again."
         elif "No space left" in message:
             message, hint = "the disk is full", "Free some space and run the same command again."
         raise TableError(f"{where}: {message}", hint=hint) from error

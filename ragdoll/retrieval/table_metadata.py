@@ -35,6 +35,9 @@ _STATE_TYPES: dict[str, type | tuple[type, ...]] = {
     "new_chunks": int,
     "whole": bool,
     "previous": (int, type(None)),
+    "indexed_rows": int,
+    "partitions": int,
+    "tidied": int,
 }
 _ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
     "path": str,
@@ -77,6 +80,9 @@ class TableState:
     new_chunks: int = 0
     whole: bool = True
     previous: int | None = None
+    indexed_rows: int = 0
+    partitions: int = 0
+    tidied: int = 0
 
 
 def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
