@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ragdoll.corpus import decoding, office
-from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown
+from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown, whole
+from ragdoll.corpus.front_matter import front_matter
 from ragdoll.corpus.markdown import first_heading
-from ragdoll.corpus.records import Record, read_json, read_json_lines
+from ragdoll.corpus.records import Record, plain, read_json, read_json_lines
 from ragdoll.corpus.tables import read_csv, read_parquet, read_tsv
 from ragdoll.errors import first_line
 
@@ -71,8 +72,18 @@ def _document(path: Path) -> Record:
     text = decoding.decode(decoding.contents(path))
     if not text.strip():
         raise UnreadableError("empty")
-    heading = first_heading(text) if suffix in MARKDOWN else None
-    return Record(name=None, title=heading or shown(path.name), text=text)
+    if suffix not in MARKDOWN:
+        return Record(name=None, title=shown(path.name), text=text)
+    # It stays in the text, so that lines are the file's lines and its words are found.
+    fields = front_matter(text)
+    title = fields.pop("title", None)
+    named = whole(title.strip()) if isinstance(title, str) else ""
+    return Record(
+        name=None,
+        title=named or first_heading(text) or shown(path.name),
+        text=text,
+        metadata=plain(fields),
+    )
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -73,11 +73,7 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
             used.add(key)
             break
     try:
-        rest = {
-            key: plain
-            for key, value in fields.items()
-            if key not in used and (plain := _plain(value)) is not None
-        }
+        rest = plain({key: value for key, value in fields.items() if key not in used})
     except RecursionError as error:
         raise UnreadableError("nested too deeply") from error
     return Record(
@@ -218,6 +214,15 @@ def json_object(line: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise UnreadableError("not a JSON object")
     return fields
+
+
+def plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as JSON can hold them, without those that it cannot hold or that say nothing.
+
+    Raises:
+        RecursionError: they are nested too deeply.
+    """
+    return {key: kept for key, value in fields.items() if (kept := _plain(value)) is not None}
 
 
 def _plain(value: Any) -> Any:
