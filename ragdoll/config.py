@@ -83,7 +83,10 @@ class TrainSection:
 
 @dataclass(slots=True)
 class IndexSection:
-    """``[index]``: documents into a table. None: ``[corpus].path`` and ``[train].output``."""
+    """``[index]``: documents into a table. None: ``[corpus].path`` and ``[train].output``.
+
+    ``metadata`` maps the fields that become columns of the table to their types.
+    """
 
     docs: list[str] | None = field(default=None, metadata=_NAME)
     model: str | None = field(default=None, metadata=_NAME)
@@ -91,6 +94,7 @@ class IndexSection:
     table: str = "documents"
     metric: Literal["auto", "cosine", "dot", "l2"] = "auto"
     chunk_size: int = 256
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -100,6 +104,8 @@ class QuerySection:
     top_k: int = 10
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
     alpha: float | Literal["auto"] = "auto"
+    where: str | None = None
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -285,6 +291,9 @@ def _parse(text: str, hint: Any) -> Any:
                 return kind(text)
             except ValueError:
                 continue
+        if get_origin(kind) is dict and "=" in text:
+            pairs = [pair.partition("=") for pair in text.split(",")]
+            return {name.strip(): value.strip() for name, _, value in pairs}
     return text
 
 
@@ -321,6 +330,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return value in get_args(kind) and isinstance(value, str)
     if get_origin(kind) is list:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:
@@ -343,6 +354,8 @@ def _expected(hint: Any) -> str:
             parts.extend(f'"{choice}"' for choice in get_args(kind))
         elif get_origin(kind) is list:
             parts.append("a string or a list of strings")
+        elif get_origin(kind) is dict:
+            parts.append("a section of strings")
         else:
             parts.append(names[kind])
     return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
@@ -359,6 +372,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {item}" for name, item in value.items())
     return "" if value is None else str(value)
 
 

@@ -57,6 +57,7 @@ def example(section: str, key: str) -> tuple[str, Any]:
         float: ("0.25", 0.25),
         str: ("something", "something"),
         list[str]: ("some/place", ["some/place"]),
+        dict[str, str]: ("year=integer, author = string", {"year": "integer", "author": "string"}),
     }
     return examples[first]
 
@@ -130,7 +131,12 @@ def test_every_setting_has_its_variable(section: str, key: str) -> None:
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=names_of(KEYS))
 def test_every_setting_has_its_place_in_the_file(section: str, key: str, tmp_path: Path) -> None:
     _, expected = example(section, key)
-    file = written(tmp_path, f"[{section}]\n{key} = {json.dumps(expected)}\n")
+    value = json.dumps(expected)
+    if isinstance(expected, dict):
+        value = (
+            f"{{ {', '.join(f'{name} = {json.dumps(item)}' for name, item in expected.items())} }}"
+        )
+    file = written(tmp_path, f"[{section}]\n{key} = {value}\n")
     config = load(file, environ={})
     assert config.origins[section, key] == str(file)
     record = next(item for item in fields(SECTIONS[section]) if item.name == key)
@@ -276,7 +282,7 @@ def test_an_unknown_key_is_refused_with_section_and_the_nearest_one(tmp_path: Pa
 def test_where_nothing_is_near_all_valid_keys_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load(written(tmp_path, "[query]\nzzzzzz = 3\n"), environ={})
-    assert caught.value.hint == "Valid: top_k, mode, alpha."
+    assert caught.value.hint == "Valid: top_k, mode, alpha, where, source."
 
 
 def test_a_key_outside_of_all_sections_is_refused(tmp_path: Path) -> None:

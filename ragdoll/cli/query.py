@@ -43,6 +43,22 @@ def query(
             help="Weight of the vector in the hybrid mode. \\[query.alpha]",
         ),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL",
+            help="Only passages that meet a condition on the table's columns, such as "
+            "\"year >= 2020 AND title LIKE '%loop%'\". \\[query.where]",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Only passages of these files or folders, such as '*.md' or 'guide/**'. "
+            "\\[query.source]",
+        ),
+    ] = None,
     database: options.Database = None,
     table: options.Table = None,
     model: Annotated[
@@ -61,6 +77,8 @@ def query(
         "query.top_k": top_k,
         "query.mode": mode,
         "query.alpha": alpha,
+        "query.where": where,
+        "query.source": source,
         "index.database": database,
         "index.table": table,
     }
@@ -83,7 +101,7 @@ def query(
 
         chosen = settings.query
         opened = Database(wanted.database(settings)).open(settings.index.table)
-        searcher = Searcher(opened, model, chosen.mode)
+        searcher = Searcher(opened, model, chosen.mode, chosen.where, chosen.source)
         weight = wanted.alpha(settings)
         for line in _queries(text, console):
             _answer(searcher, console, line, chosen.top_k, weight)

@@ -208,6 +208,8 @@ def table_facts(facts: TableFacts) -> RenderableType:
             "model": str(facts.model.path) if facts.model else facts.state.model,
             "dimension": str(identity.dimension),
             "metric": identity.metric,
+            "columns": ", ".join(f"{name} ({kind})" for name, kind in identity.columns.items())
+            or "none of metadata",
             "fingerprint": identity.fingerprint,
             "new": f"{facts.state.new_chunks:,} passages since the table was built",
         }

@@ -88,6 +88,7 @@ def index(config: Config) -> IndexSettings:
         model=static_model(section.model or config.train.output),
         metric=None if section.metric == "auto" else section.metric,
         chunk_size=section.chunk_size,
+        columns=section.metadata,
     )
 
 

@@ -139,7 +139,7 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
     with tempfile.TemporaryDirectory(prefix="ragdoll-") as folder:
         state = TableState(model="", database=folder)
         rows = [Row(name, name, "", text, 0, 0, "") for name, text in collection.documents.items()]
-        batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state))
+        batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state), {})
         table = Database(folder, create=True).build("documents", identity, state, [batch])
         table.index_text()
         started = time.perf_counter()

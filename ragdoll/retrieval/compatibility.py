@@ -20,6 +20,7 @@ def table_identity(model: ModelIdentity, settings: IndexSettings) -> TableIdenti
         max_length=model.max_length,
         chunk_size=settings.chunk_size,
         model=absolute(settings.model_moves_to or settings.model),
+        columns=dict(settings.columns),
     )
 
 
@@ -27,11 +28,19 @@ def differing(table: Table, wanted: TableIdentity) -> list[str]:
     """Name, with both values, the settings of a table that are not as wanted."""
     names = ("fingerprint", "dimension", "metric", "normalize", "max_length", "chunk_size")
     values = [(name, getattr(table.identity, name), getattr(wanted, name)) for name in names]
-    return [
+    different = [
         f"{name} was {str(before)[:12]}, now {str(now)[:12]}"
         for name, before, now in values
         if before != now
     ]
+    before, now = table.identity.columns, wanted.columns
+    if before != now:
+        different.append(f"columns were {_listed(before)}, now {_listed(now)}")
+    return different
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items()) or "none"
 
 
 def refuse_other(table: Table, wanted: TableIdentity) -> None:

@@ -14,6 +14,7 @@ from ragdoll.corpus.documents import Corpus
 from ragdoll.embedding.identity import identify
 from ragdoll.progress import Report, silent
 from ragdoll.retrieval.batches import BatchReader
+from ragdoll.retrieval.columns import check_columns
 from ragdoll.retrieval.compatibility import refuse_long_passages, refuse_other, table_identity
 from ragdoll.retrieval.database import Database, check_name
 from ragdoll.retrieval.job import IndexResult, IndexSettings
@@ -44,14 +45,15 @@ def index(
         ModelMismatchError: the table was made with another model.
         TableError: it was made with another metric or passage size or by another tool, or cannot be
             written.
-        UsageError: the table has a name that no table can have, or passages are to be longer than
-            the model reads.
+        UsageError: the table or a column has a name that none can have, or passages are to be
+            longer than the model reads.
         CorpusError: the corpus has no documents.
     """
     started = time.perf_counter()
     identity = table_identity(identify(settings.model), settings)
     refuse_long_passages(identity)
     check_name(settings.table)
+    check_columns(settings.columns)
     result = IndexResult(
         database=settings.database,
         table=settings.table,
@@ -161,7 +163,7 @@ class _Job:
             result.added += len(batch)
             result.chunks += len(rows)
             self._report("chunks", result.chunks, None)
-            yield record_batch(rows, self._reader.encode(rows), layout)
+            yield record_batch(rows, self._reader.encode(rows), layout, self._settings.columns)
 
     def _state(self) -> TableState:
         return TableState(

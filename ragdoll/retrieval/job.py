@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ class IndexSettings:
     """Where a table is and what it is made with.
 
     ``metric`` None is the model's own; ``chunk_size`` is the tokens of a passage at most.
+    ``columns`` are fields of metadata that become columns, with their types.
     ``model_moves_to`` is where the model will be found once the table is whole (None: it stays).
     """
 
@@ -22,6 +24,7 @@ class IndexSettings:
     model: Path
     metric: Metric | None = None
     chunk_size: int = 256
+    columns: Mapping[str, str] = field(default_factory=dict)
     model_moves_to: Path | None = None
 
 

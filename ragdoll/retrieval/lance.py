@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,9 @@ import pyarrow as pa
 from ragdoll.errors import TableError, first_line
 
 Result = TypeVar("Result")
+
+# Where in LanceDB's source an error arose, as its messages end.
+_SOURCE_FILE = re.compile(r", /\S+\.rs:\d+:\d+$")
 
 # Lance warns on standard error of what callers cannot change; errors arrive as exceptions anyway.
 os.environ.setdefault("LANCEDB_LOG", "error")
@@ -37,7 +41,7 @@ def translated(call: Callable[[], Result], where: str) -> Result:
     try:
         return call()
     except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
-        message = first_line(error)
+        message = _SOURCE_FILE.sub("", first_line(error))
         hint = None
         if "INVERTED" in message:
             message, hint = "it has no full-text index", "Rebuild it: ragdoll index --overwrite"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow as pa
 from ragdoll.corpus.decoding import whole
 from ragdoll.corpus.documents import LINE
 from ragdoll.corpus.passages import Passage
+from ragdoll.retrieval.columns import COLUMNS, typed_columns
 from ragdoll.retrieval.table import Vectors, vector_array
 
 # Ids begin with the key of their root, so that the rows of a root are a range of ids.
@@ -69,10 +70,13 @@ def rows_of(passages: Iterator[Passage], key: str) -> list[Row]:
     return rows
 
 
-def record_batch(rows: Sequence[Row], vectors: Vectors, layout: pa.Schema) -> pa.RecordBatch:
-    """Rows with their vectors as the table stores them."""
+def record_batch(
+    rows: Sequence[Row], vectors: Vectors, layout: pa.Schema, declared: Mapping[str, str]
+) -> pa.RecordBatch:
+    """Rows with their vectors as the table stores them; ``declared`` are its typed columns."""
     columns = [
         pa.array([getattr(row, name) for row in rows], type=layout.field(name).type)
-        for name in layout.names[:-1]
+        for name in COLUMNS
     ]
+    columns += typed_columns([row.metadata for row in rows], declared)
     return pa.record_batch([*columns, vector_array(vectors)], schema=layout)

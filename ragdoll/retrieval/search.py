@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.retrieval.filters import conditions
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
 from ragdoll.retrieval.model_of_table import model_of
 from ragdoll.retrieval.table import Table
@@ -49,15 +50,26 @@ class Hit:
 class Searcher:
     """Answers queries over one table with the table's own model."""
 
-    def __init__(self, table: Table, model: Path | None = None, mode: Mode = "hybrid") -> None:
+    def __init__(
+        self,
+        table: Table,
+        model: Path | None = None,
+        mode: Mode = "hybrid",
+        where: str | None = None,
+        source: str | None = None,
+    ) -> None:
         """Load the model that the table names; it must be there even where ``text`` needs none.
+
+        ``where`` and ``source`` restrict what is found; see ``filters.conditions``.
 
         Raises:
             ModelMismatchError: the model is gone or another one.
+            UsageError: ``where`` is no condition that this table can check.
         """
         self.table = table
         self.identity = model_of(table, model)
         self.mode = mode
+        self._conditions = conditions(table, where, source)
         self._encoder = StaticEncoder(self.identity.path) if mode != "text" else None
 
     def search(self, text: str, top_k: int, alpha: float = DEFAULT_ALPHA) -> list[Hit]:
@@ -75,17 +87,17 @@ class Searcher:
         return self._by_both(text, vector, top_k, alpha)
 
     def _by_text(self, text: str, top_k: int) -> list[Hit]:
-        rows, scores, _ = self.table.matching(text, top_k)
+        rows, scores, _ = self.table.matching(text, top_k, self._conditions)
         return _hits(rows.to_pylist(), scores, None, scores)
 
     def _by_vector(self, vector: Vectors, top_k: int) -> list[Hit]:
-        rows, nearness = self.table.nearest(vector, top_k)
+        rows, nearness = self.table.nearest(vector, top_k, self._conditions)
         return _hits(rows.to_pylist(), nearness, nearness, None)
 
     def _by_both(self, text: str, vector: Vectors, top_k: int, alpha: float) -> list[Hit]:
         limit = max(CANDIDATES, top_k)
-        near, nearness = self.table.nearest(vector, limit)
-        matching, bm25, vectors = self.table.matching(text, limit)
+        near, nearness = self.table.nearest(vector, limit, self._conditions)
+        matching, bm25, vectors = self.table.matching(text, limit, self._conditions)
         by_words = {row["id"]: row for row in matching.to_pylist()}
         rows: dict[str, dict[str, Any]] = by_words | {row["id"]: row for row in near.to_pylist()}
         matched = dict(zip(by_words, bm25.tolist(), strict=True))

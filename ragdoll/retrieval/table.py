@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ragdoll.retrieval.columns import COLUMNS
 from ragdoll.retrieval.lance import is_local, place, translated
 from ragdoll.retrieval.table_metadata import KEY, TableState, read_metadata
 
 Vectors = npt.NDArray[np.float32]
-
-COLUMNS = ("id", "source", "title", "text", "start", "end", "metadata")
 
 # Versions younger than this stay for readers that are in the middle of a query.
 _KEEP_VERSIONS = timedelta(hours=1)
@@ -148,7 +147,23 @@ class Table:
             self.place,
         )
 
-    def nearest(self, vector: Vectors, limit: int) -> tuple[pa.Table, Vectors]:
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a condition can be about."""
+        return [*COLUMNS, *self.identity.columns]
+
+    def check_condition(self, condition: str) -> None:
+        """Plan a search with a condition in SQL, without searching.
+
+        Raises:
+            TableError: it is no condition, or is about what the table has not.
+        """
+        query = self._inner.search().where(condition).select(["id"]).limit(1)
+        translated(query.explain_plan, self.place)
+
+    def nearest(
+        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
+    ) -> tuple[pa.Table, Vectors]:
         """Rows by similarity to a vector, and those similarities (cosine, dot, or see below).
 
         For ``l2`` the similarity is ``1 / (1 + squared distance)``. Similarities are exact. Which
@@ -158,13 +173,16 @@ class Table:
         query = (
             self._inner.search(vector, vector_column_name="vector")
             .distance_type(self.identity.metric)
-            .maximum_nprobes(probes)
+            # Where few rows meet the conditions, it goes on until it has enough of them.
+            .maximum_nprobes(0 if conditions else probes)
             .minimum_nprobes(probes)
             # What an index finds has distances from compressed vectors; refined ones are exact.
             .refine_factor(max(_LEAST_REFINED, math.ceil(_REFINED / limit)))
             .limit(limit)
             .select([*COLUMNS, "_distance"])
         )
+        for condition in conditions:
+            query = query.where(condition)
         found = translated(query.to_arrow, self.place)
         distance = found["_distance"].to_numpy().astype(np.float32)
         if self.identity.metric == "l2":
@@ -172,13 +190,17 @@ class Table:
         # LanceDB's cosine and dot distances are both one minus the similarity.
         return found, 1 - distance
 
-    def matching(self, text: str, limit: int) -> tuple[pa.Table, Vectors, Vectors]:
+    def matching(
+        self, text: str, limit: int, conditions: Sequence[str] = ()
+    ) -> tuple[pa.Table, Vectors, Vectors]:
         """Rows by BM25, their scores, and their vectors."""
         query = (
             self._inner.search(text, query_type="fts", fts_columns="text")
             .limit(limit)
             .select([*COLUMNS, "vector", "_score"])
         )
+        for condition in conditions:
+            query = query.where(condition)
         found = translated(query.to_arrow, self.place)
         scores = found["_score"].to_numpy().astype(np.float32)
         return found, scores, _matrix(found["vector"])

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError
+from ragdoll.retrieval.columns import TYPES
 
 VERSION = 1
 KEY = "ragdoll"
@@ -26,6 +27,7 @@ _IDENTITY_TYPES: dict[str, type | tuple[type, ...]] = {
     "normalize": bool,
     "max_length": (int, type(None)),
     "chunk_size": int,
+    "columns": dict,
     "model": str,
 }
 _STATE_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -51,7 +53,8 @@ _ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
 class TableIdentity:
     """What a table was made with; another value of any of these needs another table.
 
-    ``model`` is the absolute path the model had then, ``chunk_size`` the tokens of a passage.
+    ``model`` is the absolute path the model had then, ``chunk_size`` the tokens of a passage,
+    ``columns`` the fields of metadata that are columns, with their types.
     """
 
     fingerprint: str
@@ -61,6 +64,7 @@ class TableIdentity:
     max_length: int | None
     chunk_size: int
     model: str
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,6 +102,7 @@ def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
             pa.field("start", pa.int64()),
             pa.field("end", pa.int64()),
             pa.field("metadata", pa.string()),
+            *(pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()),
             pa.field(
                 "vector",
                 pa.list_(pa.float32(), identity.dimension),
@@ -139,6 +144,8 @@ def _identity(record: Any, dimension: int) -> TableIdentity:
     identity = TableIdentity(**_checked(record, _IDENTITY_TYPES))
     if identity.metric not in get_args(Metric):
         raise ValueError(f"metric is {identity.metric!r}")
+    if not set(identity.columns.values()) <= TYPES.keys():
+        raise ValueError(f"columns are {identity.columns!r}")
     if dimension != identity.dimension:
         raise ValueError(f"dimension is {identity.dimension}, but its vectors have {dimension}")
     return identity

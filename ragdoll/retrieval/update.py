@@ -108,7 +108,9 @@ class Update:
         result.chunks_embedded += sum(row.id not in known for row in written)
         if sources and not self._dry_run:
             layout = schema(self._table.identity, self._table.state)
-            rows = record_batch(written, self._vectors(written, known), layout)
+            rows = record_batch(
+                written, self._vectors(written, known), layout, self._table.identity.columns
+            )
             self._table.replace_sources(pa.Table.from_batches([rows]), sources, key)
 
     def _rows_before(

@@ -56,7 +56,7 @@ def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Tabl
             rows = [row for _, found in batch for row in found]
             rows = list(islice(rows, limit - len(texts)))
             texts.extend(row.text for row in rows)
-            yield record_batch(rows, reader.encode(rows), layout)
+            yield record_batch(rows, reader.encode(rows), layout, {})
             if len(texts) >= limit:
                 return
 

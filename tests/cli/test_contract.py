@@ -23,7 +23,7 @@ OPTIONS = {
     "--patience --epochs --seed --device --save-dtype --trust-remote-code",
     "index": "--model --embedding-model-name --database --vector-data-dir --docs --docs-folder "
     "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
-    "query": "--database --table --top-k --mode --alpha --model",
+    "query": "--database --table --top-k --mode --alpha --where --source --model",
     "inspect-model": "--database --table",
     "evaluate": "--model --teacher --mode --k --seed",
     "run": "--retrain --restart --overwrite --dry-run --teacher --features --target --max-means "

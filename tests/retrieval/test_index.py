@@ -129,6 +129,7 @@ def test_vectors_are_of_fixed_size_and_the_table_names_its_model(indexed: Indexe
         "max_length": 512,
         "chunk_size": 256,
         "model": str(indexed.model),
+        "columns": {},
     }
     changing = json.loads(schema.field("vector").metadata[b"ragdoll"])
     assert changing["model"] == str(indexed.model)

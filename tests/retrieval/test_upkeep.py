@@ -84,7 +84,7 @@ def test_any_dimension_has_an_approximate_index(
     vectors = np.random.default_rng(0).standard_normal((300, dimension)).astype(np.float32)
     vectors[:2] = 0
     rows = [Row(f"{n:03}", "", "", "", 0, 0, "") for n in range(len(vectors))]
-    batch = record_batch(rows, vectors, schema(identity, state))
+    batch = record_batch(rows, vectors, schema(identity, state), {})
     table = Database(str(tmp_path), create=True).build("documents", identity, state, [batch])
     table.index_vectors(4)
     found, scores = table.nearest(vectors[7], 10)

@@ -1,0 +1,86 @@
+"""Which passages a search may find: conditions on a table's columns."""
+
+from __future__ import annotations
+
+import re
+
+from ragdoll.errors import TableError, UsageError
+from ragdoll.retrieval.table import Table
+
+_MAX_SHOWN = 200
+
+# In LanceDB's messages: what it was doing, before the reason.
+_DOING = re.compile(
+    r"^(?:lance error: |Invalid input, |Invalid user input: |Schema error: "
+    r"|Error during planning: |Error resolving filter expression .*?: (?=Invalid user input)"
+    r"|Error parsing statement: .* (?=\(sql parser error: )|\(sql parser error: )+"
+)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_WILDCARD = re.compile(r"\*\*/?|\*|\?")
+_AS_REGEX = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def conditions(table: Table, where: str | None, source: str | None) -> list[str]:
+    """Conditions in SQL, all of which a passage must meet.
+
+    ``where`` is a condition on the table's columns. ``source`` is a glob as in ignore files: ``*``
+    stays within a folder, ``**`` does not; without a slash it is the name of a file or folder
+    anywhere. It also matches the records in a file and the files in a folder.
+
+    Raises:
+        UsageError: ``where`` is no condition that this table can check.
+    """
+    found = []
+    if where is not None:
+        # In brackets, because what stands behind a whole condition is otherwise ignored.
+        found.append(f"({where})")
+        try:
+            reason = None if _closes_its_brackets(where) else "a bracket too many"
+            table.check_condition(found[0])
+        except TableError as error:
+            reason = _reason(error)
+        if reason:
+            raise UsageError(
+                f"The filter '{where}' cannot be used: {reason}.",
+                hint=f"Columns are {', '.join(table.columns)}.",
+            )
+    if source is not None:
+        found.append(f"regexp_like(source, {quoted(source_pattern(source))})")
+    return found
+
+
+def source_pattern(glob: str) -> str:
+    """The regular expression of a glob; see ``conditions``."""
+    glob = glob.removesuffix("/")
+    pattern = ""
+    end = 0
+    for match in _WILDCARD.finditer(glob):
+        pattern += re.escape(glob[end : match.start()]) + _AS_REGEX[match.group()]
+        end = match.end()
+    pattern += re.escape(glob[end:])
+    anywhere = "" if "/" in glob else "(?:.*/)?"
+    return f"(?s)^{anywhere}{pattern.removeprefix('/')}(?:[#/].*)?$"
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    from lancedb.expr import lit
+
+    return str(lit(text).to_sql())
+
+
+def _closes_its_brackets(where: str) -> bool:
+    """Whether no bracket closes what a condition did not open itself."""
+    depth = 0
+    for bracket in re.findall(r"[()]", _QUOTED.sub("", where)):
+        depth += 1 if bracket == "(" else -1
+        if depth < 0:
+            return False
+    return True
+
+
+def _reason(error: TableError) -> str:
+    """LanceDB's reason in few words: without what it was doing, and without its list of columns."""
+    message = error.message.partition(": ")[2]
+    reason = _DOING.sub("", message).partition(". Valid fields are")[0]
+    return reason.strip().removesuffix(")").rstrip(".")[:_MAX_SHOWN]
