@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import evaluation_view, options, records
 from ragdoll.cli.session import session
 from ragdoll.errors import UsageError
 
@@ -78,4 +78,4 @@ def evaluate(
                 wanted.alpha(settings),
                 report,
             )
-        console.result(records.evaluation(result), render.evaluation_table(result))
+        console.result(records.evaluation(result), evaluation_view.evaluation_table(result))

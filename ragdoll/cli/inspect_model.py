@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import model_view, options, records
 from ragdoll.cli.session import FAILED, session
 
 
@@ -37,10 +37,10 @@ def inspect_model(
         if database is not None or table is not None:
             found = inspect_table(wanted.database(settings), settings.index.table)
             agree = found.agrees
-            console.result(records.table(found), render.table_facts(found))
+            console.result(records.table(found), model_view.table_facts(found))
         if paths or (database is None and table is None):
             for path in paths or [settings.train.output]:
                 facts = inspect(wanted.static_model(path))
-                console.result(records.model(facts), render.model_facts(facts))
+                console.result(records.model(facts), model_view.model_facts(facts))
         if not agree:
             raise typer.Exit(FAILED)

@@ -1,4 +1,4 @@
-"""Results as a person reads them."""
+"""What the stages and a search did, as a person reads it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
-from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.console import one_line
+from ragdoll.cli.layout import counted, facts
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.documents import LINE, left_out
 
@@ -21,16 +21,10 @@ if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped
     from ragdoll.distillation.featurize import FeaturizeResult
     from ragdoll.distillation.train import TrainResult
-    from ragdoll.embedding.inspection import ModelFacts
-    from ragdoll.evaluation.evaluate import Evaluation
     from ragdoll.pipeline import Plan, RunResult
-    from ragdoll.retrieval.inspection import TableFacts
     from ragdoll.retrieval.job import IndexResult
     from ragdoll.retrieval.search import Hit
     from ragdoll.retrieval.table import Table
-
-# As wide as the longest label, so that the summaries of several stages stand in line.
-_LABEL_WIDTH = 20
 
 # Reasons for leaving something out, and files of each, that are named for a person.
 _SHOWN_REASONS = 8
@@ -44,15 +38,15 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
         done += ", all of them there already"
     elif result.rows_resumed:
         done += f", {result.rows_resumed:,} of them from before"
-    return _facts(
+    return facts(
         {
             "features": str(result.features),
             "teacher": f"{result.teacher} ({result.dimension} dimensions, {result.dtype})",
             "documents": f"{result.documents:,} read"
-            + _count(", {} files or records left out", left_out(result.skipped)),
-            "passages": done + _count(", {} duplicates left out", result.duplicates),
+            + counted(", {} files or records left out", left_out(result.skipped)),
+            "passages": done + counted(", {} duplicates left out", result.duplicates),
             "time": f"{result.seconds:.1f} s"
-            + _count(", {} tokens a second", round(result.tokens_per_second)),
+            + counted(", {} tokens a second", round(result.tokens_per_second)),
         }
     )
 
@@ -60,7 +54,7 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
 def train_summary(result: TrainResult) -> RenderableType:
     """What a person reads after ``train``."""
     agreement = result.agreement
-    return _facts(
+    return facts(
         {
             "model": f"{result.model} ({result.recommended})",
             "size": f"{result.vocabulary:,} tokens × {result.dimension} dimensions",
@@ -68,7 +62,7 @@ def train_summary(result: TrainResult) -> RenderableType:
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
             "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
-            + _count("; {} rows with NaN left out", result.skipped),
+            + counted("; {} rows with NaN left out", result.skipped),
         }
     )
 
@@ -85,15 +79,15 @@ def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
         )
         if count
     ]
-    facts = {
+    rows = {
         "table": f"{result.table} in {result.database}" + (" (nothing written)" * dry_run),
         "documents": (", ".join(changes) or "none")
-        + _count("; {} files or records left out", left_out(result.skipped)),
+        + counted("; {} files or records left out", left_out(result.skipped)),
         "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} embedded now",
         "model": f"{result.model} ({result.dimension} dimensions, {result.metric})",
         "time": f"{result.seconds:.1f} s",
     }
-    return _facts(facts)
+    return facts(rows)
 
 
 def run_summary(result: RunResult) -> RenderableType:
@@ -118,7 +112,7 @@ def run_summary(result: RunResult) -> RenderableType:
 
 def plan_summary(plan: Plan) -> RenderableType:
     """What a person reads after ``run --dry-run``."""
-    return _facts(
+    return facts(
         {
             "featurize": plan.featurize or "not needed",
             "train": plan.train
@@ -149,110 +143,10 @@ def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> Ren
     return Group(*parts[:-1])
 
 
-def model_facts(facts: ModelFacts) -> RenderableType:
-    """What a person reads after ``inspect-model``."""
-    rows = {
-        "model": str(facts.path),
-        "kind": facts.kind,
-        "dimension": str(facts.dimension or "unknown"),
-        "metric": f"{facts.metric} ({facts.metric_reason})",
-        "vocabulary": f"{facts.vocabulary or 0:,} tokens"
-        + (f", {facts.tokenizer}" if facts.tokenizer else ""),
-        "normalize": "yes" if facts.normalize else "no",
-        "max length": f"{facts.max_length} tokens" if facts.max_length else "no limit",
-        "size": f"{facts.parameters:,} parameters, {facts.dtype}, {_bytes(facts.bytes)}",
-        "fingerprint": facts.fingerprint,
-    }
-    if facts.provenance is not None:
-        rows |= _provenance(facts.provenance)
-    grid = _facts(rows)
-    remarks = [Text(printable(remark), style="yellow") for remark in facts.remarks]
-    return Group(grid, *remarks)
-
-
-def _provenance(made: dict[str, Any]) -> dict[str, str]:
-    """The lines on how a model was made; what its file says otherwise than ragdoll is left out."""
-
-    def at(*keys: str) -> Any:
-        value: Any = made
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
-
-    paths, agreement, versions = (
-        at("features", "corpus", "path"),
-        at("heldout_agreement"),
-        at("versions"),
-    )
-    rows = {"teacher": str(at("teacher", "name") or "unknown")}
-    if isinstance(paths, list):
-        rows["corpus"] = f"{', '.join(map(str, paths))} ({at('rows')} passages)"
-    rows["method"] = f"{at('method')}, {at('epochs')} passes"
-    if isinstance(agreement, dict):
-        rows["agreement"] = ", ".join(
-            f"{name} {value:.1%}" for name, value in agreement.items() if isinstance(value, float)
-        )
-    if isinstance(versions, dict):
-        rows["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return rows
-
-
-def table_facts(facts: TableFacts) -> RenderableType:
-    """What a person reads after ``inspect-model --database``."""
-    identity = facts.identity
-    grid = _facts(
-        {
-            "table": f"{facts.table} in {facts.database}",
-            "passages": f"{facts.chunks:,} of at most {identity.chunk_size} tokens",
-            "roots": ", ".join(root["path"] for root in facts.state.roots.values()) or "none",
-            "model": str(facts.model.path) if facts.model else facts.state.model,
-            "dimension": str(identity.dimension),
-            "metric": identity.metric,
-            "columns": ", ".join(f"{name} ({kind})" for name, kind in identity.columns.items())
-            or "none of metadata",
-            "fingerprint": identity.fingerprint,
-            "new": f"{facts.state.new_chunks:,} passages since the table was built",
-        }
-    )
-    if facts.problem is None:
-        return Group(grid, Text("Table and model agree.", style="green"))
-    verdict = Text.assemble(
-        ("Table and model do not agree. ", "bold red"), printable(facts.problem.message)
-    )
-    return Group(grid, verdict, Text(printable(facts.problem.hint or ""), style="dim"))
-
-
 def again(command: str, **options: object) -> str:
     """A command to type next, with the options that were given for the one before it."""
     given = [f"--{name} {value}" for name, value in options.items() if value is not None]
     return " ".join([f"Next: ragdoll {command}", *given])
-
-
-def evaluation_table(result: Evaluation) -> RenderableType:
-    """What a person reads after ``evaluate``."""
-    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    grid.add_column("system")
-    for name in (f"nDCG@{result.k}", f"recall@{result.k}", f"MRR@{result.k}", "p", "queries/s"):
-        grid.add_column(name, justify="right")
-    for system in result.systems:
-        # A teacher's owner is in the JSON; here the figures need the room.
-        name = system.name.rpartition("/")[2] if system.kind == "teacher" else system.name
-        grid.add_row(
-            one_line(name),
-            f"{system.ndcg:.4f}",
-            f"{system.recall:.4f}",
-            f"{system.mrr:.4f}",
-            "" if system.p_value is None else f"{system.p_value:.4f}",
-            f"{system.queries_per_second:,.0f}",
-        )
-    heading = Text(
-        f"{result.dataset}: {result.documents:,} documents, {result.queries:,} queries", style="dim"
-    )
-    if len(result.systems) < 2:
-        return Group(heading, grid)
-    first = one_line(result.systems[0].name)
-    test = f"p: two-sided randomization test of nDCG@{result.k} against {first}"
-    return Group(heading, grid, Text(test, style="dim"))
 
 
 def skipped(console: Console, items: Sequence[Skipped]) -> None:
@@ -277,7 +171,7 @@ def _examples(items: Sequence[Skipped]) -> str:
     shown = [item for item in items if item.path][:_SHOWN_OF_A_REASON]
     names = ", ".join(one_line(f"{item.path} {item.place}".rstrip()) for item in shown)
     more = left_out(items) - len(shown)
-    return (f": {names}" + _count(" and {} more", more)) if shown else ""
+    return (f": {names}" + counted(" and {} more", more)) if shown else ""
 
 
 def _place(hit: Hit) -> str:
@@ -299,19 +193,3 @@ def _link(hit: Hit, table: Table) -> str:
             file = next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113
             return f"green link {file.as_uri()}" if file else "green"
     return "green"
-
-
-def _facts(rows: dict[str, str]) -> RenderableType:
-    lines = [
-        Text.assemble((f"{name:<{_LABEL_WIDTH}}", "dim"), printable(value))
-        for name, value in rows.items()
-    ]
-    return Text("\n").join(lines)
-
-
-def _count(template: str, number: int) -> str:
-    return template.format(f"{number:,}") if number else ""
-
-
-def _bytes(number: int) -> str:
-    return f"{number / 1e6:,.1f} MB"

@@ -1,0 +1,32 @@
+"""What the views of several commands are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from ragdoll.cli.console import printable
+
+# As wide as the longest label, so that the summaries of several stages stand in line.
+_LABEL_WIDTH = 20
+
+
+def facts(rows: Mapping[str, str]) -> RenderableType:
+    """Labels and what they stand for, a line each."""
+    lines = [
+        Text.assemble((f"{name:<{_LABEL_WIDTH}}", "dim"), printable(value))
+        for name, value in rows.items()
+    ]
+    return Text("\n").join(lines)
+
+
+def counted(template: str, number: int) -> str:
+    """Fill a number into a text; nothing where it is 0."""
+    return template.format(f"{number:,}") if number else ""
+
+
+def megabytes(number: int) -> str:
+    """A number of bytes for the eye."""
+    return f"{number / 1e6:,.1f} MB"
