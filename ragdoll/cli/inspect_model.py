@@ -13,34 +13,48 @@ def inspect_model(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Model folders, or hub ids in the local cache. Default: \\[train.output]",
+            help="Model folders, or hub ids in the local cache; two are compared. "
+            "Default: \\[train.output]",
         ),
     ] = None,
     database: options.Database = None,
-    table: options.Table = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this table; default: every table of the database."),
+    ] = None,
+    neighbors: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="Show the nearest tokens of a word in the model."),
+    ] = None,
     config: options.Config = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what a model is, from its files alone; with --database, whether a table agrees with it.
+    """Say what a model is, from its files alone; with --database, whether its tables agree with it.
 
-    Exits with status 1 where a table and its model do not agree.
+    Two models are set side by side. Exits with status 1 where a table and its model do not agree.
     """
     given = {"index.database": database, "index.table": table}
     with session(config, as_json, quiet, verbose, given) as (settings, console):
         from ragdoll.cli import settings as wanted
+        from ragdoll.embedding.comparison import compare
         from ragdoll.embedding.inspection import inspect
-        from ragdoll.retrieval.inspection import inspect_table
+        from ragdoll.embedding.neighbors import neighbors as near
+        from ragdoll.retrieval.inspection import inspect_table, inspect_tables
 
-        agree = True
+        tables, names = None, paths or []
         if database is not None or table is not None:
-            found = inspect_table(wanted.database(settings), settings.index.table)
-            agree = found.agrees
-            console.result(records.table(found), model_view.table_facts(found))
-        if paths or (database is None and table is None):
-            for path in paths or [settings.train.output]:
-                facts = inspect(wanted.static_model(path))
-                console.result(records.model(facts), model_view.model_facts(facts))
-        if not agree:
+            place = wanted.database(settings)
+            tables = [inspect_table(place, table)] if table else inspect_tables(place)
+        if not names and (tables is None or neighbors is not None):
+            names = [settings.train.output]
+        models = [inspect(wanted.static_model(name)) for name in names]
+        words = [near(facts.path, neighbors) for facts in models] if neighbors is not None else []
+        compared = compare(models[0], models[1]) if len(models) == 2 else None
+        console.result(
+            records.inspection(tables, models, words, compared),
+            model_view.inspection(tables or [], models, words, compared),
+        )
+        if not all(facts.agrees for facts in tables or []):
             raise typer.Exit(FAILED)

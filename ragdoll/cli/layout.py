@@ -10,13 +10,13 @@ from rich.text import Text
 from ragdoll.cli.console import printable
 
 # As wide as the longest label, so that the summaries of several stages stand in line.
-_LABEL_WIDTH = 20
+LABEL_WIDTH = 20
 
 
 def facts(rows: Mapping[str, str]) -> RenderableType:
     """Labels and what they stand for, a line each."""
     lines = [
-        Text.assemble((f"{name:<{_LABEL_WIDTH}}", "dim"), printable(value))
+        Text.assemble((f"{name:<{LABEL_WIDTH}}", "dim"), printable(value))
         for name, value in rows.items()
     ]
     return Text("\n").join(lines)

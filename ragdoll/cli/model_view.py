@@ -2,38 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
+from rich.table import Table as Grid
 from rich.text import Text
 
-from ragdoll.cli.console import printable
-from ragdoll.cli.layout import facts, megabytes
+from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.layout import LABEL_WIDTH, counted, facts, megabytes
 
 if TYPE_CHECKING:
+    from ragdoll.embedding.comparison import Comparison, Movement
     from ragdoll.embedding.inspection import ModelFacts
+    from ragdoll.embedding.neighbors import Neighbors
     from ragdoll.retrieval.inspection import TableFacts
 
+_CHECKED = {True: "yes", False: "no", None: "not known"}
 
-def model_facts(found: ModelFacts) -> RenderableType:
-    """What a person reads after ``inspect-model``."""
+# A value of a fact that differs is cut here, for the eye: JSON has it whole.
+_MAX_VALUE = 60
+
+
+def inspection(
+    tables: Sequence[TableFacts],
+    models: Sequence[ModelFacts],
+    words: Sequence[Neighbors],
+    compared: Comparison | None,
+) -> RenderableType:
+    """What a person reads after ``inspect-model``: tables, models, and what sets two apart."""
+    parts = [_table(found) for found in tables]
+    rows = [_rows(found) for found in models]
+    for row, near in zip(rows, words, strict=False):
+        row.update(_neighbors(near))
+    if compared is None:
+        remarks = [_remarks(found) for found in models]
+        parts += [Group(facts(row), *said) for row, said in zip(rows, remarks, strict=True)]
+    else:
+        parts.append(_side_by_side(models, rows, compared))
+    if compared is not None and compared.movement is not None:
+        parts.append(_movement(compared.movement))
+    spaced = [part for each in parts for part in (Text(""), each)]
+    return Group(*spaced[1:])
+
+
+def _rows(found: ModelFacts) -> dict[str, str]:
     rows = {
         "model": str(found.path),
         "kind": found.kind,
         "dimension": str(found.dimension or "unknown"),
         "metric": f"{found.metric} ({found.metric_reason})",
         "vocabulary": f"{found.vocabulary or 0:,} tokens"
-        + (f", {found.tokenizer}" if found.tokenizer else ""),
+        + (f", {found.tokenizer}" if found.tokenizer else "")
+        + counted(", {} of them from the corpus", found.corpus_tokens or 0),
         "normalize": "yes" if found.normalize else "no",
         "max length": f"{found.max_length} tokens" if found.max_length else "no limit",
         "size": f"{found.parameters:,} parameters, {found.dtype}, {megabytes(found.bytes)}",
         "fingerprint": found.fingerprint,
     }
-    if found.provenance is not None:
-        rows |= _provenance(found.provenance)
-    grid = facts(rows)
-    remarks = [Text(printable(remark), style="yellow") for remark in found.remarks]
-    return Group(grid, *remarks)
+    return rows if found.provenance is None else rows | _provenance(found.provenance)
+
+
+def _remarks(found: ModelFacts) -> list[RenderableType]:
+    return [Text(printable(remark), style="yellow") for remark in found.remarks]
+
+
+def _neighbors(near: Neighbors) -> dict[str, str]:
+    pieces = " + ".join(near.tokens)
+    listed = ", ".join(f"{token} {cosine:.2f}" for token, cosine in near.nearest)
+    return {"word": f"{near.word} ({pieces})", "nearest": listed or "none"}
 
 
 def _provenance(made: dict[str, Any]) -> dict[str, str]:
@@ -45,15 +82,20 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
-    paths, agreement, versions = (
-        at("features", "corpus", "path"),
-        at("heldout_agreement"),
-        at("versions"),
-    )
+    paths, settings = at("features", "corpus", "path"), at("settings")
+    agreement, versions = at("heldout_agreement"), at("versions")
+    variance = at("explained_variance")
     rows = {"teacher": str(at("teacher", "name") or "unknown")}
     if isinstance(paths, list):
         rows["corpus"] = f"{', '.join(map(str, paths))} ({at('rows')} passages)"
     rows["method"] = f"{at('method')}, {at('epochs')} passes"
+    if isinstance(settings, dict):
+        shown = {name: value for name, value in settings.items() if value is not None}
+        rows["settings"] = ", ".join(
+            f"{name} {value}" for name, value in shown.items() if name != "method"
+        )
+    if isinstance(variance, float):
+        rows["explained variance"] = f"{variance:.1%} of the targets kept by the PCA"
     if isinstance(agreement, dict):
         rows["agreement"] = ", ".join(
             f"{name} {value:.1%}" for name, value in agreement.items() if isinstance(value, float)
@@ -63,26 +105,87 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
     return rows
 
 
-def table_facts(found: TableFacts) -> RenderableType:
-    """What a person reads after ``inspect-model --database``."""
-    identity = found.identity
-    grid = facts(
-        {
-            "table": f"{found.table} in {found.database}",
+def _table(found: TableFacts) -> RenderableType:
+    rows = {"table": f"{found.table} in {found.database}"}
+    if found.identity is not None and found.state is not None:
+        identity, state = found.identity, found.state
+        rows |= {
             "passages": f"{found.chunks:,} of at most {identity.chunk_size} tokens",
-            "roots": ", ".join(root["path"] for root in found.state.roots.values()) or "none",
-            "model": str(found.model.path) if found.model else found.state.model,
+            "roots": ", ".join(root["path"] for root in state.roots.values()) or "none",
+            "model": str(found.model.path) if found.model else state.model,
             "dimension": str(identity.dimension),
             "metric": identity.metric,
             "columns": ", ".join(f"{name} ({kind})" for name, kind in identity.columns.items())
             or "none of metadata",
             "fingerprint": identity.fingerprint,
-            "new": f"{found.state.new_chunks:,} passages since the table was built",
+            "new": f"{state.new_chunks:,} passages since the table was built",
+            "checked": ", ".join(
+                f"{name.replace('_', ' ')}: {_CHECKED[holds]}"
+                for name, holds in found.checks.items()
+            ),
         }
-    )
+    grid = facts(rows)
     if found.problem is None:
         return Group(grid, Text("Table and model agree.", style="green"))
     verdict = Text.assemble(
         ("Table and model do not agree. ", "bold red"), printable(found.problem.message)
     )
     return Group(grid, verdict, Text(printable(found.problem.hint or ""), style="dim"))
+
+
+def _side_by_side(
+    models: Sequence[ModelFacts], rows: Sequence[dict[str, str]], compared: Comparison
+) -> RenderableType:
+    """What two models share, a line a fact; what they do not, the first's above the second's."""
+    first, second = rows
+    shared = {name: value for name, value in first.items() if second.get(name) == value}
+    others = {
+        name: f"{first.get(name, '–')}\n{' ' * LABEL_WIDTH}{second.get(name, '–')}"
+        for name in dict.fromkeys([*first, *second])
+        if name not in shared
+    }
+    # What has no line of its own above: single settings, versions and the like.
+    finer = [
+        f"{one_line(item.fact)}: {_value(item.first)} → {_value(item.second)}"
+        for item in compared.differences
+        if item.fact.startswith("provenance.")
+    ]
+    return Group(
+        facts(shared),
+        Text("differ, the first above the second:" if others else "no difference", style="bold"),
+        facts(others),
+        *(Text(line) for line in finer),
+        *(remark for found in models for remark in _remarks(found)),
+    )
+
+
+def _movement(found: Movement) -> RenderableType:
+    heading = Text(
+        printable(
+            f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
+            "moved (cosine below 0.99, the turn of the whole space taken out)."
+        )
+    )
+    if not found.moved:
+        return heading
+    grid = _grid("moved most", "cosine", "weight", "nearest before", "nearest after")
+    for move in found.most:
+        grid.add_row(
+            one_line(move.token),
+            f"{move.cosine:.2f}",
+            f"× {move.weight:.2f}",
+            *(one_line(", ".join(names)) for names in (move.before, move.after)),
+        )
+    return Group(heading, grid)
+
+
+def _grid(*columns: str) -> Grid:
+    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in columns:
+        grid.add_column(one_line(name))
+    return grid
+
+
+def _value(value: object) -> str:
+    text = "–" if value is None else one_line(str(value))
+    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped
     from ragdoll.distillation.featurize import FeaturizeResult
     from ragdoll.distillation.train import TrainResult
+    from ragdoll.embedding.comparison import Comparison
     from ragdoll.embedding.inspection import ModelFacts
+    from ragdoll.embedding.neighbors import Neighbors
     from ragdoll.evaluation.evaluate import Evaluation
     from ragdoll.pipeline import Plan, RunResult
     from ragdoll.retrieval.inspection import TableFacts
@@ -106,19 +108,57 @@ def query(text: str, mode: str, found: Sequence[Hit]) -> Record:
     return {"query": text, "mode": mode, "hits": [_hit(hit) for hit in found]}
 
 
-def model(facts: ModelFacts) -> Record:
-    """``inspect-model --json``."""
+def inspection(
+    tables: Sequence[TableFacts] | None,
+    models: Sequence[ModelFacts],
+    words: Sequence[Neighbors],
+    compared: Comparison | None,
+) -> Record:
+    """``inspect-model --json``: of one model its facts, else what was asked for under its name."""
+    described = [_model(facts) for facts in models]
+    for record, found in zip(described, words, strict=False):
+        record["neighbors"] = {
+            "word": found.word,
+            "tokens": list(found.tokens),
+            "nearest": [{"token": t, "cosine": _rounded(c, 4)} for t, c in found.nearest],
+        }
+    if tables is None and len(described) == 1:
+        return described[0]
+    record = {} if tables is None else _tables(tables)
+    if described:
+        record["models"] = described
+    if compared is not None:
+        record["differences"] = [asdict(difference) for difference in compared.differences]
+        record["movement"] = asdict(compared.movement) if compared.movement else None
+        for move in record["movement"]["most"] if compared.movement else []:
+            move.update(cosine=_rounded(move["cosine"], 4), weight=_rounded(move["weight"]))
+    return record
+
+
+def _model(facts: ModelFacts) -> Record:
     return {**asdict(facts), "path": str(facts.path)}
 
 
-def table(facts: TableFacts) -> Record:
-    """``inspect-model --database --json``."""
+def _tables(tables: Sequence[TableFacts]) -> Record:
     return {
-        "database": facts.database,
+        "database": tables[0].database,
+        "agrees": all(facts.agrees for facts in tables),
+        "tables": [_table(facts) for facts in tables],
+    }
+
+
+def _table(facts: TableFacts) -> Record:
+    record: Record = {
         "table": facts.table,
-        "chunks": facts.chunks,
         "agrees": facts.agrees,
         "problem": facts.problem.message if facts.problem else None,
+        "checks": facts.checks,
+    }
+    if facts.identity is None or facts.state is None:
+        return record
+    return {
+        **record,
+        "chunks": facts.chunks,
         "model": str(facts.model.path) if facts.model else facts.state.model,
         **{k: v for k, v in asdict(facts.identity).items() if k != "model"},
         "roots": [root["path"] for root in facts.state.roots.values()],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ragdoll.embedding import bounded_json
 from ragdoll.embedding.safetensors_header import TensorInfo, read_header
 from ragdoll.errors import ModelError
 
@@ -71,10 +71,11 @@ def open_folder(path: Path) -> ModelFolder:
             continue
         if not tokenizer.is_file():
             raise ModelError(f"{path} is no whole model: it has no tokenizer.json.")
-        if len(tensors[tensor].shape) != 2:
+        shape = tensors[tensor].shape
+        if len(shape) != 2 or 0 in shape:
             raise ModelError(
-                f"{weights}: the tensor '{tensor}' has the shape {tensors[tensor].shape}; "
-                "a table of token vectors has two dimensions."
+                f"{weights}: the tensor '{tensor}' has the shape {shape}; "
+                "a table of token vectors has two dimensions, and neither is 0."
             )
         return ModelFolder(
             path, kind, (weights,), tokenizer, tensors, tensors[tensor], config, provenance
@@ -113,17 +114,17 @@ def _json(path: Path) -> Any:
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise ModelError(f"{path} is too large for a model's JSON file.")
-        return json.loads(path.read_bytes())
+        return bounded_json.parse(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not valid JSON.") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON: {error}.") from error
 
 
 def _transformer(
     path: Path, config: dict[str, Any], provenance: dict[str, Any] | None
 ) -> ModelFolder:
-    weights = tuple(sorted(path.glob("*.safetensors")) or sorted(path.glob("0_*/*.safetensors")))
+    weights = tuple(_files(path, "*.safetensors") or _files(path, "0_*/*.safetensors"))
     if not weights:
         pickled = [name for name in ("pytorch_model.bin", "model.bin") if (path / name).is_file()]
         if pickled:
@@ -139,8 +140,14 @@ def _transformer(
         raise ModelError(
             f"{path} is no model: it has weights, but neither config.json nor modules.json."
         )
-    tokenizer = next(iter([*path.glob("tokenizer.json"), *path.glob("0_*/tokenizer.json")]), None)
+    tokenizers = [*_files(path, "tokenizer.json"), *_files(path, "0_*/tokenizer.json")]
+    tokenizer = next(iter(tokenizers), None)
     tensors = {name: info for file in weights for name, info in read_header(file).items()}
     return ModelFolder(
         path, "sentence-transformer", weights, tokenizer, tensors, None, config, provenance
     )
+
+
+def _files(path: Path, pattern: str) -> list[Path]:
+    """Regular files only: to open a pipe would be to wait for its other end."""
+    return sorted(file for file in path.glob(pattern) if file.is_file())

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.embedding.fingerprint import fingerprint, weights_fingerprint
-from ragdoll.embedding.folder import Kind, ModelFolder, open_folder, read_json
+from ragdoll.embedding.folder import Kind, ModelFolder, open_folder, read_json, read_modules
 from ragdoll.embedding.identity import Metric, metric_of, normalizes, truncates_at
+from ragdoll.embedding.safetensors_header import read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,9 @@ class ModelFacts:
     """Facts about a model folder.
 
     ``vocabulary`` counts tokens, ``parameters`` numbers, ``bytes`` the weights' files.
-    ``tokenizer`` is the family (WordPiece, BPE, Unigram …). ``max_length`` None: never truncated.
-    ``provenance`` None: not made by ragdoll. ``remarks`` say what does not fit together.
+    ``tokenizer`` is the family (WordPiece, BPE, Unigram …). ``corpus_tokens`` counts those added
+    from the words of the corpus; None where that is not recorded. ``max_length`` None: never
+    truncated. ``provenance`` None: not made by ragdoll. ``remarks`` say what does not fit together.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class ModelFacts:
     metric_reason: str
     vocabulary: int | None
     tokenizer: str | None
+    corpus_tokens: int | None
     dtype: str
     normalize: bool
     max_length: int | None
@@ -57,6 +60,7 @@ def inspect(path: Path) -> ModelFacts:
         metric_reason=reason,
         vocabulary=size,
         tokenizer=family,
+        corpus_tokens=_corpus_tokens(folder),
         dtype=_dtype(folder),
         normalize=normalize,
         max_length=max_length,
@@ -68,7 +72,7 @@ def inspect(path: Path) -> ModelFacts:
             else weights_fingerprint(folder)
         ),
         provenance=folder.provenance,
-        remarks=_remarks(folder, dimension, size),
+        remarks=[*_remarks_on_dimension(folder, dimension), *_remarks(folder, normalize, size)],
     )
 
 
@@ -120,13 +124,42 @@ def _dtype(folder: ModelFolder) -> str:
     return max(sizes, key=lambda dtype: sizes[dtype]) if sizes else "unknown"
 
 
-def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None) -> list[str]:
-    remarks = []
+def _corpus_tokens(folder: ModelFolder) -> int | None:
+    recorded = (folder.provenance or {}).get("distillate")
+    count = recorded.get("extra_words") if isinstance(recorded, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def _remarks_on_dimension(folder: ModelFolder, dimension: int | None) -> list[str]:
+    """What the configuration says of the dimension and the tensors do not."""
     if folder.embedding is not None:
         stated = folder.config.get("hidden_dim")
         if stated not in (None, dimension):
-            remarks.append(f"config.json says hidden_dim {stated}; the vectors have {dimension}.")
+            return [f"config.json says hidden_dim {stated}; the vectors have {dimension}."]
+        return []
+    shapes = [tensor.shape for tensor in folder.tensors.values()]
+    for file in folder.path.glob("*_Dense/model.safetensors"):
+        if file.is_file():
+            shapes += [tensor.shape for tensor in read_header(file).values()]
+    if dimension is not None and not any(dimension in shape for shape in shapes):
+        return [f"The configuration says {dimension} dimensions; no tensor has an axis like that."]
+    return []
+
+
+def _remarks(folder: ModelFolder, normalize: bool, vocabulary: int | None) -> list[str]:
+    remarks = []
+    if vocabulary is None and folder.tokenizer is not None:
+        remarks.append(f"{folder.tokenizer.name} has no vocabulary.")
+    if folder.embedding is not None:
         rows = folder.embedding.shape[0]
         if "mapping" not in folder.tensors and vocabulary not in (None, rows):
             remarks.append(f"The tokenizer has {vocabulary} tokens, the table {rows} rows.")
+    modules = read_modules(folder.path)
+    if folder.kind == "model2vec" and modules:
+        elsewhere = any("Normalize" in module for module in modules)
+        if elsewhere != normalize:
+            remarks.append(
+                f"config.json says normalize {str(normalize).lower()}, modules.json the contrary: "
+                "model2vec and sentence-transformers make different vectors of it."
+            )
     return remarks

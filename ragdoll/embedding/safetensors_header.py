@@ -5,12 +5,13 @@ Format: https://huggingface.co/docs/safetensors (8 bytes of header length, a JSO
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ragdoll.embedding import bounded_json
 from ragdoll.errors import ModelError
 
 # The limit of the reference implementation.
@@ -53,16 +54,22 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
                     f"{path} is not a whole safetensors file: "
                     f"a header of {length} bytes in a file of {total}."
                 )
-            header = json.loads(file.read(length))
-        return {
+            header = bounded_json.parse(file.read(length))
+        tensors = {
             name: _tensor(path, name, entry, 8 + length, total)
             for name, entry in header.items()
             if name != "__metadata__"
         }
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ModelError(f"{path} has a damaged safetensors header.") from error
+    # Tensors that share bytes could make a small file endless to hash.
+    places = sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end))
+    for before, tensor in pairwise(places):
+        if tensor.begin < before.end:
+            raise ModelError(f"{path} is damaged: '{tensor.name}' lies over '{before.name}'.")
+    return tensors
 
 
 def _tensor(path: Path, name: str, entry: dict[str, Any], base: int, total: int) -> TensorInfo:

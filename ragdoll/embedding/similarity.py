@@ -17,7 +17,7 @@ def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:
     ``1 / (1 + squared distance)``.
     """
     if metric == "cosine":
-        queries, documents = _unit(queries), _unit(documents)
+        queries, documents = unit(queries), unit(documents)
     values = queries @ documents.T
     if metric == "l2":
         squares = (queries**2).sum(axis=1)[:, None] + (documents**2).sum(axis=1) - 2 * values
@@ -26,7 +26,10 @@ def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:
     return alike
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return unit
+def unit(vectors: Vectors) -> Vectors:
+    """The same directions with the length 1; a vector without a direction becomes 0."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scaled = vectors / np.maximum(lengths, 1e-12)
+    directions: Vectors = np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
+    return directions

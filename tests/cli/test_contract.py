@@ -24,7 +24,7 @@ OPTIONS = {
     "index": "--model --embedding-model-name --database --vector-data-dir --docs --docs-folder "
     "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
     "query": "--database --table --top-k --mode --alpha --where --source --model",
-    "inspect-model": "--database --table",
+    "inspect-model": "--database --table --neighbors",
     "evaluate": "--model --teacher --mode --k --seed",
     "run": "--retrain --restart --overwrite --dry-run --teacher --features --target --max-means "
     "--model --method --pca-dims --vocab-size --lr --patience --epochs --seed --save-dtype "

@@ -180,12 +180,14 @@ def test_without_a_path_the_model_is_the_one_that_train_writes(
     assert ragdoll("inspect-model", "--json").json["path"] == str(Path(".ragdoll/model"))
 
 
-def test_several_models_have_a_line_of_json_each(
-    ragdoll: Ragdoll, model: Path, small_teacher: Path
-) -> None:
-    result = ragdoll("inspect-model", model, small_teacher, "--json")
-    records = [json.loads(line) for line in result.out.splitlines()]
-    assert [record["path"] for record in records] == [str(model), str(small_teacher)]
+def test_several_models_are_one_record(ragdoll: Ragdoll, model: Path, small_teacher: Path) -> None:
+    record = ragdoll("inspect-model", model, small_teacher, model, "--json").json
+    assert [each["path"] for each in record["models"]] == [
+        str(p) for p in (model, small_teacher, model)
+    ]
+    assert "differences" not in record
+    out = ragdoll("inspect-model", model, small_teacher, model).out
+    assert out.count("fingerprint  ") == 3
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])

@@ -253,7 +253,8 @@ def test_a_model_that_moved_together_with_the_database_is_found(
     Indexed(tmp_path / "before/database", docs, tmp_path / "before/model").index()
     (tmp_path / "before").rename(tmp_path / "after")
     record = ragdoll("inspect-model", "--database", tmp_path / "after/database", "--json").json
-    assert (record["agrees"], record["model"]) == (True, str(tmp_path / "after/model"))
+    (table,) = record["tables"]
+    assert (record["agrees"], table["model"]) == (True, str(tmp_path / "after/model"))
     assert ragdoll("query", "loop", "--database", tmp_path / "after/database").status == 0
 
 
@@ -273,8 +274,10 @@ def test_a_relative_model_is_found_from_another_folder(
 def test_a_table_and_its_model_agree(ragdoll: Ragdoll, movable: Indexed) -> None:
     result = ragdoll("inspect-model", "--database", movable.database, "--json")
     assert (result.status, result.err) == (0, "")
-    record = result.json
+    assert (result.json["database"], result.json["agrees"]) == (str(movable.database), True)
+    (record,) = result.json["tables"]
     assert (record["agrees"], record["problem"], record["chunks"]) == (True, None, 4)
+    assert set(record["checks"].values()) == {True}
     assert record["model"] == str(movable.model)
     assert record["fingerprint"] == identify(movable.model).fingerprint
     assert record["roots"] == [str(movable.docs)]
@@ -284,34 +287,78 @@ def test_a_table_and_its_model_agree(ragdoll: Ragdoll, movable: Indexed) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "checks"),
     [
-        pytest.param(lambda model: model.rename(model.with_name("away")), "is gone", id="gone"),
+        pytest.param(
+            lambda model: model.rename(model.with_name("away")),
+            "is gone",
+            [False, None, None, None],
+            id="gone",
+        ),
         pytest.param(
             lambda model: shutil.copy(model / "distillate/model.safetensors", model),
             "has the fingerprint",
+            [True, False, True, True],
             id="replaced",
+        ),
+        pytest.param(
+            lambda model: (model / "config.json").write_text("{"),
+            "not valid JSON",
+            [True, None, None, None],
+            id="damaged",
+        ),
+        pytest.param(
+            lambda model: (model / "ragdoll.json").write_text('{"metric": "dot"}'),
+            "was made for dot",
+            [True, True, True, False],
+            id="another metric",
         ),
     ],
 )
 def test_a_table_and_its_model_do_not_agree(
-    ragdoll: Ragdoll, movable: Indexed, change: Callable[[Path], object], words: str
+    ragdoll: Ragdoll,
+    movable: Indexed,
+    change: Callable[[Path], object],
+    words: str,
+    checks: list[bool | None],
 ) -> None:
     change(movable.model)
     result = ragdoll("inspect-model", "--database", movable.database, "--json")
     assert (result.status, result.json["agrees"]) == (1, False)
-    assert words in result.json["problem"]
+    (record,) = result.json["tables"]
+    assert words in record["problem"]
+    assert list(record["checks"].values()) == checks
     human = ragdoll("inspect-model", "--database", movable.database)
     assert human.status == 1
     assert "do not agree" in human.out
     assert words in human.out
-    assert "--model" in human.out
+
+
+def test_every_table_is_inspected(ragdoll: Ragdoll, movable: Indexed) -> None:
+    ragdoll("index", movable.docs, *movable.options, "--table", "others")
+    result = ragdoll("inspect-model", "--database", movable.database, "--json")
+    assert [table["table"] for table in result.json["tables"]] == ["documents", "others"]
+    assert (result.status, result.json["agrees"]) == (0, True)
+    movable.connect().create_table("foreign", pa.table({"text": ["a"]}))
+    result = ragdoll("inspect-model", "--database", movable.database, "--json")
+    assert [table["agrees"] for table in result.json["tables"]] == [True, False, True]
+    assert (result.status, result.json["agrees"]) == (1, False)
+    human = ragdoll("inspect-model", "--database", movable.database)
+    assert (human.status, human.err) == (1, "")
+    assert human.out.count("Table and model agree.") == 2
+    assert "was not made by ragdoll" in human.out
+    only = ragdoll("inspect-model", "--database", movable.database, "--table", "others", "--json")
+    assert [table["table"] for table in only.json["tables"]] == ["others"]
+
+
+def test_a_database_without_tables_cannot_be_inspected(ragdoll: Ragdoll, tmp_path: Path) -> None:
+    is_refused(ragdoll("inspect-model", "--database", tmp_path), "has no tables")
 
 
 def test_a_table_and_models_are_inspected_together(ragdoll: Ragdoll, movable: Indexed) -> None:
     named = ["--database", movable.database, "--table", "documents"]
-    result = ragdoll("inspect-model", movable.model, *named, "--json")
-    table, model = (json.loads(line) for line in result.out.splitlines())
+    record = ragdoll("inspect-model", movable.model, *named, "--json").json
+    (table,), (model,) = record["tables"], record["models"]
     assert table["fingerprint"] == model["fingerprint"]
     assert table["table"] == "documents"
 

@@ -1,0 +1,167 @@
+"""The token vectors of a static model, read from its file block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.embedding.folder import ModelFolder, read_json
+from ragdoll.embedding.safetensors_header import TensorInfo
+from ragdoll.embedding.similarity import unit
+from ragdoll.errors import ModelError, first_line
+
+Vectors = npt.NDArray[np.float32]
+Nearest = list[tuple[int, float]]
+
+_BLOCK = 4096
+
+# How the types of a file are read. numpy has no bfloat16: its bits are the upper half of a float32.
+_DTYPES = {
+    "float64": "<f8",
+    "float32": "<f4",
+    "float16": "<f2",
+    "bfloat16": "<u2",
+    "int8": "<i1",
+    "i64": "<i8",
+    "i32": "<i4",
+}
+
+
+class TokenTable:
+    """The tokens of a static model and their vectors; the file is mapped, never loaded whole.
+
+    ``size`` counts the ids that have a vector, ``tokens`` maps an id to its token, ``special`` has
+    the ids of those that stand for no text (padding, unknown …).
+    """
+
+    def __init__(self, folder: ModelFolder) -> None:
+        """Read the tokenizer and map the table.
+
+        Raises:
+            ModelError: the model has no table, or tokenizer and table do not fit together.
+        """
+        if folder.embedding is None or folder.tokenizer is None:
+            raise ModelError(
+                f"{folder.path} is a full sentence-transformer: it has no table of token vectors.",
+                hint="Name a static model, such as one that ragdoll train writes.",
+            )
+        self.path = folder.path
+        self.dimension = folder.embedding.shape[1]
+        file = folder.weights[0]
+        self._vectors, self._is_bfloat16 = _mapped(file, folder.embedding)
+        self._rows = self._aside(file, folder.tensors.get("mapping"))
+        self._weights = self._aside(file, folder.tensors.get("weights"))
+        self._tokenizer, settings = _tokenizer(folder.tokenizer)
+        self.tokens: dict[int, str] = {
+            number: token for token, number in self._tokenizer.get_vocab().items()
+        }
+        self.size = len(self._vectors) if self._rows is None else len(self._rows)
+        self._check()
+        self.special = _special(settings)
+        unknown = settings["model"].get("unk_token")
+        self._unknown = self._tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None
+
+    def ids_of(self, word: str) -> list[int]:
+        """The tokens that a word has for this model; empty where it knows none of them."""
+        ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        return [number for number in ids if number != self._unknown]
+
+    def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
+        """The vectors of some tokens: float32, shape ``(len(ids), dimension)``."""
+        places = np.asarray(ids, dtype=np.int64)
+        found = self._float(self._vectors[places if self._rows is None else self._rows[places]])
+        if self._weights is not None:
+            found = found * self._weights[places].astype(np.float32)[:, None]
+        return found
+
+    def blocks(self) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
+        """Every token's id and vector, some thousand at a time."""
+        for start in range(0, self.size, _BLOCK):
+            ids = np.arange(start, min(start + _BLOCK, self.size))
+            yield ids, self.vectors(ids)
+
+    def nearest(
+        self, wanted: Vectors, k: int, leave_out: Sequence[Collection[int]]
+    ) -> list[Nearest]:
+        """For each vector the ``k`` tokens of the highest cosine, the best first.
+
+        ``leave_out`` has for each the ids that do not count; special tokens never do.
+        """
+        wanted = unit(wanted)
+        best: list[Nearest] = [[] for _ in wanted]
+        for ids, vectors in self.blocks():
+            cosines = wanted @ unit(vectors).T
+            for number, row in enumerate(cosines):
+                keep = k + len(leave_out[number]) + len(self.special)
+                top = np.argpartition(-row, keep)[:keep] if keep < len(row) else np.arange(len(row))
+                found = [
+                    (int(ids[place]), float(row[place]))
+                    for place in top
+                    if int(ids[place]) not in leave_out[number]
+                    and int(ids[place]) not in self.special
+                    and int(ids[place]) in self.tokens
+                ]
+                best[number] = sorted([*best[number], *found], key=lambda hit: -hit[1])[:k]
+        return best
+
+    def _check(self) -> None:
+        highest = max(self.tokens, default=-1)
+        if highest >= self.size:
+            raise ModelError(
+                f"{self.path}: the tokenizer has tokens up to {highest}, the table {self.size}."
+            )
+        if self._rows is not None and len(self._rows):
+            lowest, last = int(self._rows.min()), int(self._rows.max())
+            if lowest < 0 or last >= len(self._vectors):
+                raise ModelError(f"{self.path}: its mapping names rows that the table lacks.")
+        if self._weights is not None and len(self._weights) < self.size:
+            raise ModelError(
+                f"{self.path} has {len(self._weights)} weights for {self.size} tokens."
+            )
+
+    def _aside(self, file: Path, tensor: TensorInfo | None) -> npt.NDArray[Any] | None:
+        """One of the small tensors beside the table: a number a token."""
+        if tensor is None:
+            return None
+        if len(tensor.shape) != 1:
+            raise ModelError(f"{file}: the tensor '{tensor.name}' has the shape {tensor.shape}.")
+        return _mapped(file, tensor)[0]
+
+    def _float(self, block: npt.NDArray[Any]) -> Vectors:
+        if self._is_bfloat16:
+            return cast(Vectors, (block.astype(np.uint32) << 16).view(np.float32))
+        return block.astype(np.float32)
+
+
+def _mapped(file: Path, tensor: TensorInfo) -> tuple[npt.NDArray[Any], bool]:
+    if tensor.dtype not in _DTYPES:
+        raise ModelError(f"{file}: the tensor '{tensor.name}' has the type {tensor.dtype}.")
+    if not tensor.size:
+        raise ModelError(f"{file}: the tensor '{tensor.name}' is empty.")
+    dtype = np.dtype(_DTYPES[tensor.dtype])
+    content = np.memmap(file, dtype, mode="r", offset=tensor.begin, shape=tensor.shape)
+    return content, tensor.dtype == "bfloat16"
+
+
+def _tokenizer(file: Path) -> tuple[Any, dict[str, Any]]:
+    """The tokenizer without truncation, and its settings."""
+    from tokenizers import Tokenizer
+
+    settings = read_json(file)
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # it raises bare exceptions
+        raise ModelError(f"{file} is no tokenizer: {first_line(error)}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer, settings
+
+
+def _special(settings: dict[str, Any]) -> frozenset[int]:
+    """The ids of the special tokens; the settings were read by the tokenizer: their types fit."""
+    added = settings.get("added_tokens") or []
+    return frozenset(token["id"] for token in added if token.get("special"))
