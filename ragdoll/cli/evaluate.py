@@ -1,7 +1,10 @@
 """``ragdoll evaluate``."""
 
+from __future__ import annotations
+
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,14 +12,23 @@ from ragdoll.cli import evaluation_view, options, records
 from ragdoll.cli.session import session
 from ragdoll.errors import UsageError
 
+if TYPE_CHECKING:
+    from ragdoll.config import Config
+    from ragdoll.evaluation.collection import TestCollection
+
+# A folder with any of these is meant as a test collection, if it is not a whole one.
+_BEIR_PARTS = ("corpus.jsonl", "queries.jsonl", "qrels")
+
 
 def evaluate(
     data: Annotated[
-        Path,
+        str | None,
         typer.Argument(
-            metavar="DATA", help="BEIR folder: corpus.jsonl, queries.jsonl and qrels/test.tsv."
+            metavar="DATA",
+            help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents, of "
+            "which a test is made. \\[index.docs, corpus.path]",
         ),
-    ],
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="DIR", help="Model folder; repeatable. \\[train.output]"),
@@ -33,27 +45,51 @@ def evaluate(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Seed of the significance test. \\[evaluate.seed]"),
+        typer.Option(
+            metavar="N",
+            help="Seed of the significance test, and of a test made of documents. "
+            "\\[evaluate.seed]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a report too: FILE.csv, FILE.md or FILE.html."),
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUERY",
+            help="Only one question, by its id or its words: where each system ranks its answers, "
+            "and what they disagree on.",
+        ),
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    text_key: options.TextKey = None,
+    no_ignore: options.NoIgnore = False,
     config: options.Config = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Score distillate, model, BM25, hybrid and teacher on questions with known answers."""
+    """Score distillate, model, BM25, hybrid and teacher on questions with known answers.
+
+    DATA without questions is documents: then pieces of them become the questions.
+    """
     given = {
         "evaluate.mode": mode,
         "evaluate.k": k,
         "evaluate.seed": seed,
         "teacher.device": device,
         "teacher.dtype": dtype,
+        **options.corpus_settings(text_key, None, None, None, no_ignore),
     }
     with session(config, as_json, quiet, verbose, given) as (settings, console):
         from ragdoll.cli import settings as wanted
         from ragdoll.evaluation import evaluate as library
+        from ragdoll.evaluation.explain import explain as explained
+        from ragdoll.evaluation.report import check_output, write
         from ragdoll.evaluation.systems import TeacherChoice
 
         chosen = settings.evaluate
@@ -61,21 +97,48 @@ def evaluate(
             raise UsageError("--device, --dtype and --trust-remote-code are for --teacher.")
         if model and chosen.mode == "text":
             raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
+        if output is not None and explain is not None:
+            raise UsageError("--explain prints one question; there is no report of it to --output.")
+        if output is not None:
+            check_output(output)
         default = Path(settings.train.output)
         names = model or ([str(default)] if default.is_dir() else [])
+        models = [wanted.static_model(name) for name in names]
         choice = None
         if teacher is not None:
             how = settings.teacher
             choice = TeacherChoice(teacher, how.device, how.dtype, trust_remote_code)
+        library.check_systems(models, choice, chosen.mode)
+        alpha = wanted.alpha(settings)
         with console.progress() as report:
-            result = library.evaluate(
-                data,
-                [wanted.static_model(name) for name in names],
-                choice,
-                chosen.mode,
-                chosen.k,
-                chosen.seed,
-                wanted.alpha(settings),
-                report,
-            )
+            collection = _collection(data, settings, text_key is not None or no_ignore)
+            systems = (models, choice, chosen.mode, chosen.k)
+            if explain is not None:
+                found = explained(collection, explain, *systems, alpha, report)
+            else:
+                result = library.evaluate(collection, *systems, chosen.seed, alpha, report)
+        if explain is not None:
+            view = evaluation_view.explanation(found, chosen.k)
+            console.result(records.explanation(found), view)
+            return
         console.result(records.evaluation(result), evaluation_view.evaluation_table(result))
+        if output is not None:
+            write(output, result, datetime.now(tz=timezone.utc).date())
+            console.note(f"Report: {output}")
+
+
+def _collection(data: str | None, settings: Config, has_corpus_options: bool) -> TestCollection:
+    """The test collection that is named, or one made of the documents that are."""
+    from ragdoll.cli import settings as wanted
+    from ragdoll.evaluation.beir import load_beir
+    from ragdoll.evaluation.known_items import known_items
+
+    if data is not None and any((Path(data) / part).exists() for part in _BEIR_PARTS):
+        if has_corpus_options:
+            raise UsageError("--text-key and --no-ignore are for documents, not for a BEIR folder.")
+        return load_beir(Path(data))
+    if data is not None:
+        settings.index.docs = [data]
+    corpus = wanted.documents(settings)
+    name = ", ".join(Path(root).name or root for root in corpus.roots)
+    return known_items(corpus, name, settings.evaluate.seed)

@@ -2,40 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ragdoll.cli.console import one_line
+from ragdoll.cli.console import one_line, printable
 
 if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation
+    from ragdoll.evaluation.explain import Explanation, Place
+
+# Of a document that is ranked, so much of its text is shown.
+_SHOWN_TEXT = 60
+
+# Columns that a narrow terminal makes narrower still have room for this.
+_MIN_NAME = 10
 
 
 def evaluation_table(result: Evaluation) -> RenderableType:
     """What a person reads after ``evaluate``."""
-    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    grid.add_column("system")
-    for name in (f"nDCG@{result.k}", f"recall@{result.k}", f"MRR@{result.k}", "p", "queries/s"):
-        grid.add_column(name, justify="right")
+    from ragdoll.evaluation.report import cells, columns, notes, title
+
+    grid = _grid()
+    for column in columns(result.k):
+        grid.add_column(column.heading, justify="right" if column.is_figure else "left")
     for system in result.systems:
-        # A teacher's owner is in the JSON; here the figures need the room.
-        name = system.name.rpartition("/")[2] if system.kind == "teacher" else system.name
-        grid.add_row(
-            one_line(name),
-            f"{system.ndcg:.4f}",
-            f"{system.recall:.4f}",
-            f"{system.mrr:.4f}",
-            "" if system.p_value is None else f"{system.p_value:.4f}",
-            f"{system.queries_per_second:,.0f}",
-        )
-    heading = Text(
-        f"{result.dataset}: {result.documents:,} documents, {result.queries:,} queries", style="dim"
+        name, *figures = cells(system)
+        grid.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)
+    below = [Text(printable(note), style="dim") for note in notes(result)]
+    return Group(Text(printable(title(result)), style="dim"), grid, *below)
+
+
+def explanation(result: Explanation, k: int) -> RenderableType:
+    """What a person reads after ``evaluate --explain``."""
+    which = (
+        f"{result.dataset}, query {result.query_id}"
+        if result.query_id
+        else (f"{result.dataset}, a question of your own: nobody judged its answers")
     )
-    if len(result.systems) < 2:
-        return Group(heading, grid)
-    first = one_line(result.systems[0].name)
-    test = f"p: two-sided randomization test of nDCG@{result.k} against {first}"
-    return Group(heading, grid, Text(test, style="dim"))
+    parts: list[RenderableType] = [
+        Text(printable(which), style="dim"),
+        Text(printable(result.query), style="bold"),
+    ]
+    if result.query_id is not None:
+        parts += [Text(""), Text("Where each system ranks the answers:")]
+        parts.append(_places(result.systems, result.answers))
+    if len(result.systems) > 1:
+        parts.append(Text(""))
+        if result.disputed:
+            parts.append(Text(f"Other documents among the first {k} that they disagree on most:"))
+            parts.append(_places(result.systems, result.disputed))
+        else:
+            parts.append(Text(f"They agree on the other documents among the first {k}."))
+    parts.append(Text("–: not among the first 100", style="dim"))
+    return Group(*parts)
+
+
+def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
+    grid = _grid()
+    grid.add_column("document", min_width=_MIN_NAME)
+    for name in systems:
+        shown = _system(name)
+        grid.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))
+    grid.add_column("text", no_wrap=True)
+    for place in places:
+        ranks = ["–" if rank is None else str(rank) for rank in place.ranks.values()]
+        text = " ".join(place.text.split())[:_SHOWN_TEXT]
+        grid.add_row(one_line(place.document), *ranks, one_line(text))
+    return grid
+
+
+def _grid() -> Grid:
+    return Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+
+
+def _system(name: str, is_teacher: bool = True) -> str:
+    """A teacher's owner is in the JSON; here the figures need the room."""
+    return one_line(name.rpartition("/")[2] if is_teacher else name)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ragdoll.embedding.inspection import ModelFacts
     from ragdoll.embedding.neighbors import Neighbors
     from ragdoll.evaluation.evaluate import Evaluation
+    from ragdoll.evaluation.explain import Explanation
     from ragdoll.pipeline import Plan, RunResult
     from ragdoll.retrieval.inspection import TableFacts
     from ragdoll.retrieval.job import IndexResult
@@ -171,9 +172,11 @@ def evaluation(result: Evaluation) -> Record:
     return {
         "dataset": result.dataset,
         "documents": result.documents,
+        "passages": result.passages,
         "queries": result.queries,
         "k": result.k,
         "seed": result.seed,
+        "notes": list(result.notes),
         "systems": [
             {
                 "name": system.name,
@@ -183,10 +186,22 @@ def evaluation(result: Evaluation) -> Record:
                 f"mrr@{result.k}": _rounded(system.mrr, 6),
                 "p_value": None if system.p_value is None else _rounded(system.p_value, 6),
                 "queries_per_second": _rounded(system.queries_per_second),
+                "milliseconds_per_query": _rounded(1000 * system.latency),
+                "documents_per_second": (
+                    None
+                    if system.documents_per_second is None
+                    else _rounded(system.documents_per_second)
+                ),
+                "bytes": system.bytes or None,
             }
             for system in result.systems
         ],
     }
+
+
+def explanation(result: Explanation) -> Record:
+    """``evaluate --explain --json``."""
+    return asdict(result)
 
 
 def _hit(hit: Hit) -> Record:

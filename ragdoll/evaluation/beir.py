@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.decoding import whole
 from ragdoll.errors import CorpusError
+from ragdoll.evaluation.collection import TestCollection
 
 # The split that is scored, the first of these that is there.
 _SPLITS = ("test", "dev", "train")
-
-
-@dataclass(frozen=True, slots=True)
-class TestCollection:
-    """Documents, queries and judgements.
-
-    ``documents`` maps an id to title and text in one; ``queries`` an id to its text and holds the
-    judged ones only; ``qrels`` a query's id to the relevance of documents, as judged (0 is judged
-    and not relevant).
-    """
-
-    __test__ = False  # not a test case, whatever its name makes a test runner think
-
-    name: str
-    documents: dict[str, str]
-    queries: dict[str, str]
-    qrels: dict[str, dict[str, int]]
 
 
 def load_beir(path: Path) -> TestCollection:
@@ -59,6 +42,8 @@ def load_beir(path: Path) -> TestCollection:
     unknown = next((query for query in qrels if query not in queries), None)
     if unknown is not None:
         raise CorpusError(f"{path}: the judged query '{unknown}' is not in queries.jsonl.")
+    if documents and qrels and not any(documents.keys() & judged for judged in qrels.values()):
+        raise CorpusError(f"{path}: none of the judged documents is in corpus.jsonl.")
     judged = {query: text for query, text in queries.items() if query in qrels}
     if not documents or not judged:
         raise CorpusError(
@@ -112,14 +97,20 @@ def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
+        with file.open("rb") as lines:
+            for number, content in enumerate(lines, start=1):
+                line = _decoded(content, f"{file}, line {number}")
                 if line.strip():
-                    yield number, line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{file} is not UTF-8 text.") from error
+                    yield number, line
     except OSError as error:
         raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _decoded(content: bytes, place: str) -> str:
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{place}: not UTF-8 text.") from error
 
 
 def _identifier(fields: dict[str, Any], place: str, taken: dict[str, str]) -> str:

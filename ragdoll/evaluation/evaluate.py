@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ragdoll.errors import UsageError
-from ragdoll.evaluation.beir import TestCollection, load_beir
+from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import measure
 from ragdoll.evaluation.significance import paired_randomization
 from ragdoll.evaluation.systems import (
@@ -33,7 +33,8 @@ class SystemScore:
     """One line of the comparison; means over the queries.
 
     ``p_value`` compares nDCG with the first line's by a paired randomization test; it is None for
-    the first line itself.
+    the first line itself. ``queries_per_second`` is of all queries at once, ``latency`` the seconds
+    that one takes alone. ``documents_per_second`` is None for a hybrid, ``bytes`` 0 for BM25.
     """
 
     name: str
@@ -43,39 +44,29 @@ class SystemScore:
     mrr: float
     p_value: float | None
     queries_per_second: float
+    latency: float
+    documents_per_second: float | None
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A comparison. ``k`` is the cut-off of all measures."""
+    """A comparison. ``k`` is the cut-off of all measures, ``notes`` are the collection's."""
 
     dataset: str
     documents: int
+    passages: int
     queries: int
     k: int
     seed: int
     systems: list[SystemScore]
+    notes: tuple[str, ...] = ()
 
 
-def evaluate(
-    data: Path,
-    models: Sequence[Path],
-    teacher: TeacherChoice | None = None,
-    mode: Mode = "all",
-    k: int = 10,
-    seed: int = 0,
-    alpha: float = DEFAULT_ALPHA,
-    report: Report = silent,
-) -> Evaluation:
-    """Score the systems that ``mode`` names on a BEIR folder.
-
-    ``vector``: each model, its distillate where the model folder has one, and the teacher if given;
-    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector;
-    ``all``: all of these.
+def check_systems(models: Sequence[Path], teacher: TeacherChoice | None, mode: Mode) -> None:
+    """Check that ``mode`` has what it needs, before anything is read.
 
     Raises:
-        CorpusError: the folder is not a BEIR collection.
-        ModelError: a model cannot be read.
         MissingExtraError: a teacher is given and the training extra is not installed.
         UsageError: the mode needs a model and none is given, or has no use for the teacher.
     """
@@ -91,7 +82,59 @@ def evaluate(
         raise UsageError(
             "No model to evaluate.", hint="Name one by --model, or train one: ragdoll train"
         )
-    collection = load_beir(data)
+
+
+def evaluate(
+    collection: TestCollection,
+    models: Sequence[Path],
+    teacher: TeacherChoice | None = None,
+    mode: Mode = "all",
+    k: int = 10,
+    seed: int = 0,
+    alpha: float = DEFAULT_ALPHA,
+    report: Report = silent,
+) -> Evaluation:
+    """Score the systems that ``mode`` names on a collection; see ``run_systems``.
+
+    Raises:
+        ModelError: a model cannot be read.
+        MissingExtraError: a teacher is given and the training extra is not installed.
+        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+    """
+    runs = run_systems(collection, models, teacher, mode, k, alpha, report)
+    return Evaluation(
+        dataset=collection.name,
+        documents=collection.size,
+        passages=len(collection.documents),
+        queries=len(collection.queries),
+        k=k,
+        seed=seed,
+        systems=_scores(runs, collection, k, seed),
+        notes=collection.notes,
+    )
+
+
+def run_systems(
+    collection: TestCollection,
+    models: Sequence[Path],
+    teacher: TeacherChoice | None,
+    mode: Mode,
+    k: int,
+    alpha: float,
+    report: Report,
+) -> list[SystemRun]:
+    """Let the systems that ``mode`` names find at least ``k`` texts for every query.
+
+    ``vector``: each model, its distillate where the model folder has one, and the teacher if given;
+    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector;
+    ``all``: all of these.
+
+    Raises:
+        ModelError: a model cannot be read.
+        MissingExtraError: a teacher is given and the training extra is not installed.
+        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+    """
+    check_systems(models, teacher, mode)
     bm25 = None
     if mode != "vector":
         report("BM25", 0, None)
@@ -113,14 +156,7 @@ def evaluate(
     if teacher:
         similar = teacher_similarities(teacher, collection, report)
         runs.append(vector_run(teacher.name, "teacher", similar, collection, k))
-    return Evaluation(
-        dataset=collection.name,
-        documents=len(collection.documents),
-        queries=len(collection.queries),
-        k=k,
-        seed=seed,
-        systems=_scores(runs, collection.qrels, k, seed),
-    )
+    return runs
 
 
 def _vector_runs(
@@ -140,9 +176,13 @@ def _vector_runs(
 
 
 def _scores(
-    runs: list[SystemRun], qrels: dict[str, dict[str, int]], k: int, seed: int
+    runs: list[SystemRun], collection: TestCollection, k: int, seed: int
 ) -> list[SystemScore]:
-    values = [measure(run.run, qrels, k) for run in runs]
+    qrels = collection.qrels
+    values = [
+        measure({q: collection.by_document(found) for q, found in run.run.items()}, qrels, k)
+        for run in runs
+    ]
     return [
         SystemScore(
             name=run.name,
@@ -154,6 +194,9 @@ def _scores(
                 paired_randomization(value["ndcg"], values[0]["ndcg"], seed) if number else None
             ),
             queries_per_second=run.queries_per_second,
+            latency=run.cost.latency,
+            documents_per_second=run.cost.documents_per_second,
+            bytes=run.cost.bytes,
         )
         for number, (run, value) in enumerate(zip(runs, values, strict=True))
     ]

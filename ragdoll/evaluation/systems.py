@@ -9,19 +9,21 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.similarity import similarity
+from ragdoll.embedding.similarity import similarity, unit
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.evaluation.beir import TestCollection
+from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
 from ragdoll.retrieval.database import Database
@@ -36,15 +38,38 @@ Encode = Callable[[Sequence[str]], Vectors]
 # Each leg of a hybrid yields this many documents, as in a search.
 _CANDIDATES = 100
 
+# Queries that are also asked alone, to time them.
+_TIMED_ALONE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a system costs beside its answers.
+
+    ``seconds`` is for all queries at once, ``latency`` for one asked alone (the median of some, in
+    seconds). ``documents_per_second`` is the rate of embedding the documents, or for BM25 of
+    indexing them; ``bytes`` the size of the model's weights, 0 for BM25.
+    """
+
+    seconds: float
+    latency: float = 0.0
+    documents_per_second: float | None = None
+    bytes: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """What a system found: its run, and how many queries a second it answered."""
+    """What a system found, and at what cost."""
 
     name: str
     kind: Kind
     run: Run
-    queries_per_second: float
+    cost: Cost
+
+    @property
+    def queries_per_second(self) -> float:
+        """How many queries it answered a second, all asked at once."""
+        return len(self.run) / self.cost.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +77,7 @@ class Similarities:
     """A vector system over a whole collection: similarities of shape (queries, documents)."""
 
     values: Vectors
-    seconds: float
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +95,19 @@ class TextCandidates:
     """What BM25 finds: for each query the best documents and their scores."""
 
     found: list[dict[str, float]]
-    seconds: float
+    cost: Cost
 
     def run(self, collection: TestCollection) -> SystemRun:
         """Rank by BM25 alone."""
         run = dict(zip(collection.queries, self.found, strict=True))
-        return SystemRun("BM25", "bm25", run, len(run) / self.seconds)
+        return SystemRun("BM25", "bm25", run, self.cost)
 
 
 def static_similarities(path: Path, collection: TestCollection) -> Similarities:
     """Compare every query with every document by a static model."""
     encoder = StaticEncoder(path)
-    return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection)
+    size = sum(file.stat().st_size for file in open_folder(path).weights)
+    return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection, size)
 
 
 def teacher_similarities(
@@ -108,6 +134,7 @@ def teacher_similarities(
         partial(encode, side="query"),
         teacher.files.metric,
         collection,
+        sum(file.stat().st_size for file in open_folder(teacher.files.path).weights),
     )
 
 
@@ -121,8 +148,8 @@ def vector_run(
         query: {ids[i]: float(row[i]) for i in _best(row, k)}
         for query, row in zip(collection.queries, similarities.values, strict=True)
     }
-    seconds = similarities.seconds + time.perf_counter() - started
-    return SystemRun(name, kind, run, len(run) / seconds)
+    own = time.perf_counter() - started
+    return SystemRun(name, kind, run, _with(similarities.cost, own, len(run)))
 
 
 def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandidates:
@@ -140,14 +167,17 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
         state = TableState(model="", database=folder)
         rows = [Row(name, name, "", text, 0, 0, "") for name, text in collection.documents.items()]
         batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state), {})
+        started = time.perf_counter()
         table = Database(folder, create=True).build("documents", identity, state, [batch])
         table.index_text()
-        started = time.perf_counter()
-        found = []
+        rate = len(rows) / (time.perf_counter() - started)
+        found, seconds = [], []
         for query in collection.queries.values():
+            started = time.perf_counter()
             hits, scores, _ = table.matching(query, max(_CANDIDATES, k))
             found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
-        return TextCandidates(found, time.perf_counter() - started)
+            seconds.append(time.perf_counter() - started)
+        return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
 
 
 def hybrid_run(
@@ -172,18 +202,46 @@ def hybrid_run(
         text = np.array([matched.get(ids[i], 0.0) for i in candidates], dtype=np.float32)
         scores = fuse(row[candidates], text, alpha)
         run[query] = {ids[i]: float(s) for i, s in zip(candidates, scores, strict=True)}
-    seconds = similarities.seconds + bm25.seconds + time.perf_counter() - started
-    return SystemRun(name, "hybrid", run, len(run) / seconds)
+    own = time.perf_counter() - started
+    both = Cost(
+        seconds=similarities.cost.seconds + bm25.cost.seconds,
+        latency=similarities.cost.latency + bm25.cost.latency,
+        bytes=similarities.cost.bytes,
+    )
+    return SystemRun(name, "hybrid", run, _with(both, own, len(run)))
+
+
+def _with(cost: Cost, seconds: float, queries: int) -> Cost:
+    """Add the time that ranking took."""
+    latency = cost.latency + seconds / queries
+    return replace(cost, seconds=cost.seconds + seconds, latency=latency)
 
 
 def _compare(
-    encode_documents: Encode, encode_queries: Encode, metric: Metric, collection: TestCollection
+    encode_documents: Encode,
+    encode_queries: Encode,
+    metric: Metric,
+    collection: TestCollection,
+    size: int,
 ) -> Similarities:
-    documents = encode_documents(list(collection.documents.values()))
+    texts = list(collection.queries.values())
     started = time.perf_counter()
-    queries = encode_queries(list(collection.queries.values()))
-    values = similarity(queries, documents, metric)
-    return Similarities(values, time.perf_counter() - started)
+    documents = encode_documents(list(collection.documents.values()))
+    rate = len(documents) / (time.perf_counter() - started)
+    if metric == "cosine":  # once, as an index has it, and not for every query
+        documents = unit(documents)
+
+    def compared(asked: list[str]) -> tuple[Vectors, float]:
+        started = time.perf_counter()
+        queries = encode_queries(asked)
+        if metric == "cosine":
+            queries = unit(queries)
+        values = similarity(queries, documents, "l2" if metric == "l2" else "dot")
+        return values, time.perf_counter() - started
+
+    values, seconds = compared(texts)
+    alone = median(compared([text])[1] for text in texts[:_TIMED_ALONE])
+    return Similarities(values, Cost(seconds, alone, rate, size))
 
 
 def _best(row: Vectors, k: int) -> npt.NDArray[Any]:

@@ -25,7 +25,7 @@ OPTIONS = {
     "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
     "query": "--database --table --top-k --mode --alpha --where --source --model",
     "inspect-model": "--database --table --neighbors",
-    "evaluate": "--model --teacher --mode --k --seed",
+    "evaluate": "--model --teacher --mode --k --seed --output --explain --text-key --no-ignore",
     "run": "--retrain --restart --overwrite --dry-run --teacher --features --target --max-means "
     "--model --method --pca-dims --vocab-size --lr --patience --epochs --seed --save-dtype "
     "--database --table --metric --chunk-size --docs --text-key --dataset-name --dataset-split "

@@ -215,10 +215,23 @@ def test_a_malformed_judgement_is_an_error_with_file_line_and_reason(
     assert caught.value.message == f"{file}, line 5: {reason}."
 
 
+def test_a_line_that_is_no_text_is_named(beir: Path) -> None:
+    with (beir / "corpus.jsonl").open("ab") as file:
+        file.write(b'{"_id": "x", "text": "caf\xe9"}\n')
+    with pytest.raises(CorpusError, match=r"corpus\.jsonl, line 4: not UTF-8 text"):
+        load_beir(beir)
+
+
+def test_judgements_of_another_collection_are_an_error(beir: Path) -> None:
+    (beir / "qrels" / "test.tsv").write_text("q1\tx1\t1\nq2\tx2\t1\n")
+    with pytest.raises(CorpusError, match="none of the judged documents"):
+        load_beir(beir)
+
+
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
 def test_a_file_that_is_no_text_is_an_error_that_names_it(name: str, beir: Path) -> None:
     (beir / name).write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(CorpusError, match=f"{beir / name} is not UTF-8 text"):
+    with pytest.raises(CorpusError, match=f"{beir / name}, line 1: not UTF-8 text"):
         load_beir(beir)
 
 

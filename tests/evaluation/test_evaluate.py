@@ -14,9 +14,11 @@ from model2vec import StaticModel
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError, ModelError, UsageError
-from ragdoll.evaluation.beir import TestCollection, load_beir
+from ragdoll.evaluation.beir import load_beir
+from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate
 from ragdoll.evaluation.systems import (
+    Cost,
     Similarities,
     TeacherChoice,
     TextCandidates,
@@ -73,7 +75,7 @@ def kinds(result: Evaluation) -> list[str]:
 
 @pytest.mark.parametrize("mode", list(KINDS))
 def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained) -> None:
-    result = evaluate(docstrings, [trained.model], mode=mode)
+    result = evaluate(load_beir(docstrings), [trained.model], mode=mode)
     assert kinds(result) == KINDS[mode]
     collection = load_beir(docstrings)
     assert (result.dataset, result.documents, result.queries) == (
@@ -91,21 +93,21 @@ def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained
 def test_only_the_first_system_has_no_p_value(
     mode: Mode, docstrings: Path, trained: Trained
 ) -> None:
-    first, *others = evaluate(docstrings, [trained.model], mode=mode).systems
+    first, *others = evaluate(load_beir(docstrings), [trained.model], mode=mode).systems
     assert first.p_value is None
     assert all(system.p_value is not None and 0 < system.p_value <= 1 for system in others)
 
 
 def test_a_model_without_a_distillate_is_one_system(docstrings: Path, trained: Trained) -> None:
-    result = evaluate(docstrings, [trained.model / "distillate"], mode="vector")
+    result = evaluate(load_beir(docstrings), [trained.model / "distillate"], mode="vector")
     assert kinds(result) == ["model"]
-    both = evaluate(docstrings, [trained.model], mode="vector")
+    both = evaluate(load_beir(docstrings), [trained.model], mode="vector")
     assert result.systems[0].ndcg == both.systems[0].ndcg
 
 
 def test_several_models_are_told_apart_by_their_paths(tiny: Path, trained: Trained) -> None:
     models = [trained.model, trained.model / "variants" / "unweighted"]
-    result = evaluate(tiny, models, mode="all")
+    result = evaluate(load_beir(tiny), models, mode="all")
     assert [(system.kind, system.name) for system in result.systems] == [
         ("distillate", f"{models[0]}, distillate"),
         ("model", str(models[0])),
@@ -122,7 +124,7 @@ def test_several_models_are_told_apart_in_the_current_folder_too(
     models = [Path("first"), Path("second")]
     for model in models:
         model.symlink_to(trained.model)
-    names = [system.name for system in evaluate(tiny, models).systems]
+    names = [system.name for system in evaluate(load_beir(tiny), models).systems]
     assert len(set(names)) == len(names), names
 
 
@@ -131,20 +133,20 @@ def test_the_teacher_is_a_system_where_it_is_named(
     mode: Mode, tiny: Path, trained: Trained, small_teacher: Path
 ) -> None:
     teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
-    result = evaluate(tiny, [trained.model], teacher, mode)
+    result = evaluate(load_beir(tiny), [trained.model], teacher, mode)
     assert kinds(result) == [*KINDS[mode], "teacher"]
     assert result.systems[-1].name == str(small_teacher)
 
 
 def test_the_teacher_alone_needs_no_model(tiny: Path, small_teacher: Path) -> None:
     teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
-    assert kinds(evaluate(tiny, [], teacher, "vector")) == ["teacher"]
+    assert kinds(evaluate(load_beir(tiny), [], teacher, "vector")) == ["teacher"]
     with pytest.raises(UsageError, match="no place in the mode 'hybrid'"):
-        evaluate(tiny, [], teacher, "hybrid")
+        evaluate(load_beir(tiny), [], teacher, "hybrid")
 
 
 def test_text_search_alone_needs_no_model(tiny: Path) -> None:
-    result = evaluate(tiny, [], mode="text")
+    result = evaluate(load_beir(tiny), [], mode="text")
     assert kinds(result) == ["bm25"]
     assert result.systems[0].mrr == 1
 
@@ -152,7 +154,7 @@ def test_text_search_alone_needs_no_model(tiny: Path) -> None:
 @pytest.mark.parametrize("mode", ["all", "vector", "hybrid"])
 def test_the_other_modes_need_a_model(mode: Mode, tiny: Path) -> None:
     with pytest.raises(UsageError, match="No model to evaluate") as caught:
-        evaluate(tiny, [], mode=mode)
+        evaluate(load_beir(tiny), [], mode=mode)
     assert "--model" in str(caught.value.hint)
 
 
@@ -160,9 +162,9 @@ def test_a_folder_that_is_no_collection_or_no_model_is_an_error(
     tiny: Path, docs: Path, trained: Trained
 ) -> None:
     with pytest.raises(CorpusError):
-        evaluate(docs, [trained.model])
+        evaluate(load_beir(docs), [trained.model])
     with pytest.raises(ModelError):
-        evaluate(tiny, [docs])
+        evaluate(load_beir(tiny), [docs])
 
 
 # What they find
@@ -181,7 +183,7 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
     }
     wanted = {"ndcg_cut.10", "recall.10"}
     judged = pytrec_eval.RelevanceEvaluator(collection.qrels, wanted).evaluate(run)
-    system = evaluate(docstrings, [trained.model], mode="vector").systems[1]
+    system = evaluate(load_beir(docstrings), [trained.model], mode="vector").systems[1]
     for value, name in ((system.ndcg, "ndcg_cut_10"), (system.recall, "recall_10")):
         expected = np.mean([measures[name] for measures in judged.values()])
         assert value == pytest.approx(expected, abs=1e-3)
@@ -190,8 +192,8 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
 def test_the_hybrid_finds_what_only_one_leg_finds(tmp_path: Path) -> None:
     documents = dict.fromkeys(("vector", "both", "text", "neither"), "text")
     collection = TestCollection("c", documents, {"q": "x"}, {"q": {"both": 1}})
-    similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), seconds=0.5)
-    matched = TextCandidates([{"text": 9.0, "both": 8.0}], seconds=0.5)
+    similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), Cost(0.5))
+    matched = TextCandidates([{"text": 9.0, "both": 8.0}], Cost(0.5))
     result = hybrid_run("h", similar, matched, collection)
     scores = result.run["q"]
     assert max(scores, key=scores.__getitem__) == "both"
@@ -204,14 +206,14 @@ def test_the_hybrid_finds_what_only_one_leg_finds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("alpha", "best"), [(0.0, "text"), (1.0, "vector")])
 def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: str) -> None:
     collection = TestCollection("c", {"vector": "", "text": ""}, {"q": "x"}, {"q": {"text": 1}})
-    similar = Similarities(np.array([[0.9, 0.1]], np.float32), seconds=0.1)
-    matched = TextCandidates([{"text": 9.0}], seconds=0.1)
+    similar = Similarities(np.array([[0.9, 0.1]], np.float32), Cost(0.1))
+    matched = TextCandidates([{"text": 9.0}], Cost(0.1))
     run = hybrid_run("h", similar, matched, collection, alpha=alpha).run["q"]
     assert max(run, key=run.__getitem__) == best
 
 
 def test_the_hybrid_is_neither_of_its_legs(docstrings: Path, trained: Trained) -> None:
-    result = evaluate(docstrings, [trained.model])
+    result = evaluate(load_beir(docstrings), [trained.model])
     by_kind = {system.kind: system.ndcg for system in result.systems}
     assert len({by_kind["model"], by_kind["bm25"], by_kind["hybrid"]}) == 3
 
@@ -219,7 +221,7 @@ def test_the_hybrid_is_neither_of_its_legs(docstrings: Path, trained: Trained) -
 def test_ties_at_the_cut_are_broken_as_in_trec_eval() -> None:
     documents = {f"d{number}": "" for number in range(6)}
     collection = TestCollection("c", documents, {"q": "x"}, {"q": {"d4": 1}})
-    similar = Similarities(np.array([[1, 1, 1, 1, 1, 0]], np.float32), seconds=0.1)
+    similar = Similarities(np.array([[1, 1, 1, 1, 1, 0]], np.float32), Cost(0.1))
     run = vector_run("v", "model", similar, collection, k=1).run["q"]
     assert set(run) == {"d0", "d1", "d2", "d3", "d4"}
 
@@ -230,7 +232,7 @@ def test_text_search_ranks_by_words(tiny: Path) -> None:
     assert [max(scores, key=scores.__getitem__) for scores in candidates.found] == ["a", "b"]
     system = candidates.run(collection)
     assert (system.kind, list(system.run)) == ("bm25", ["q1", "q2"])
-    assert system.queries_per_second == pytest.approx(2 / candidates.seconds)
+    assert system.queries_per_second == pytest.approx(2 / candidates.cost.seconds)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_text_search_ranks_by_words(tiny: Path) -> None:
 def test_any_question_may_be_asked(query: str, tmp_path: Path, trained: Trained) -> None:
     documents = {"a": "a lock guards", "b": "the loop runs"}
     folder = written(tmp_path / "odd", documents, {"q": query}, "q\ta\t1\n")
-    result = evaluate(folder, [trained.model])
+    result = evaluate(load_beir(folder), [trained.model])
     assert kinds(result) == KINDS["all"]
     assert all(0 <= system.ndcg <= 1 for system in result.systems)
 
@@ -248,7 +250,7 @@ def test_any_question_may_be_asked(query: str, tmp_path: Path, trained: Trained)
 def test_documents_without_words_are_no_obstacle(tmp_path: Path, trained: Trained) -> None:
     documents = {"a": "a lock guards", "b": "", "c": "文"}
     folder = written(tmp_path / "odd", documents, {"q": "lock"}, "q\ta\t1\n")
-    result = evaluate(folder, [trained.model])
+    result = evaluate(load_beir(folder), [trained.model])
     assert [system.mrr for system in result.systems] == [1.0] * 4
 
 
@@ -259,13 +261,13 @@ def test_a_deep_cut_is_not_cut_short_by_the_text_search(
     documents = {f"d{number}": f"the loop runs {number}" for number in range(150)}
     qrels = "".join(f"q\t{name}\t1\n" for name in documents)
     folder = written(tmp_path / "deep", documents, {"q": "loop"}, qrels)
-    (system,) = evaluate(folder, [trained.model], mode=mode, k=150).systems
+    (system,) = evaluate(load_beir(folder), [trained.model], mode=mode, k=150).systems
     assert system.recall == 1
 
 
 def test_the_same_seed_gives_the_same_result(docstrings: Path, trained: Trained) -> None:
     def numbers(seed: int) -> list[tuple[object, ...]]:
-        result = evaluate(docstrings, [trained.model], seed=seed)
+        result = evaluate(load_beir(docstrings), [trained.model], seed=seed)
         return [(s.kind, s.ndcg, s.recall, s.mrr, s.p_value) for s in result.systems]
 
     first = numbers(1)
@@ -276,8 +278,8 @@ def test_the_same_seed_gives_the_same_result(docstrings: Path, trained: Trained)
 
 
 def test_a_smaller_cut_finds_less(docstrings: Path, trained: Trained) -> None:
-    at_1 = evaluate(docstrings, [trained.model], k=1).systems
-    at_20 = evaluate(docstrings, [trained.model], k=20).systems
+    at_1 = evaluate(load_beir(docstrings), [trained.model], k=1).systems
+    at_20 = evaluate(load_beir(docstrings), [trained.model], k=20).systems
     assert all(one.recall < twenty.recall for one, twenty in zip(at_1, at_20, strict=True))
 
 
@@ -295,10 +297,15 @@ def test_the_command_prints_the_contract_as_json(
     for system in record["systems"]:
         assert set(system) >= {
             *("name", "kind", "ndcg@10", "recall@10", "mrr@10", "p_value"),
-            "queries_per_second",
+            *("queries_per_second", "milliseconds_per_query", "documents_per_second", "bytes"),
         }
+        assert system["milliseconds_per_query"] > 0
+    size = (trained.model / "model.safetensors").stat().st_size
+    assert [system["bytes"] for system in record["systems"]] == [size, size, None, size]
+    rates = [system["documents_per_second"] for system in record["systems"]]
+    assert [rate is None for rate in rates] == [False, False, False, True]
     assert record["systems"][0]["p_value"] is None
-    expected = evaluate(docstrings, [trained.model]).systems
+    expected = evaluate(load_beir(docstrings), [trained.model]).systems
     for system, library in zip(record["systems"], expected, strict=True):
         assert system["ndcg@10"] == pytest.approx(library.ndcg, abs=1e-5)
         assert system["recall@10"] == pytest.approx(library.recall, abs=1e-5)
@@ -334,13 +341,15 @@ def test_without_a_model_the_command_is_wrong_usage(tiny: Path, ragdoll: Ragdoll
     assert len(result.err.splitlines()) == 2
 
 
-def test_a_folder_that_is_no_collection_fails_with_one_error(
-    docs: Path, trained: Trained, ragdoll: Ragdoll
+@pytest.mark.parametrize("part", ["corpus.jsonl", "queries.jsonl", "qrels"])
+def test_a_part_of_a_collection_is_not_taken_for_documents(
+    part: str, tiny: Path, trained: Trained, ragdoll: Ragdoll
 ) -> None:
-    result = ragdoll("evaluate", docs, "--model", trained.model, "--json")
+    for other in {"corpus.jsonl", "queries.jsonl", "qrels"} - {part}:
+        (tiny / other).rename(tiny.with_name(other))
+    result = ragdoll("evaluate", tiny, "--model", trained.model, "--json")
     assert (result.status, result.out) == (1, "")
-    errors = [line for line in result.err.splitlines() if line.startswith("Error: ")]
-    assert errors == [f"Error: {docs} is not a BEIR folder: it has no corpus.jsonl."]
+    assert f"Error: {tiny} is not a BEIR folder: it has no " in result.err
     assert len(result.err.splitlines()) <= 2
 
 

@@ -1,0 +1,160 @@
+"""A comparison as a file to keep: CSV, Markdown, or one page of HTML with a chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import ragdoll
+from ragdoll.errors import UsageError
+from ragdoll.evaluation.evaluate import Evaluation, SystemScore
+from ragdoll.evaluation.report_html import page
+
+SUFFIXES = (".csv", ".md", ".html")
+
+# What the figures depend on, beside ragdoll itself.
+_LIBRARIES = ("model2vec", "lancedb", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table: its heading, and whether its values are figures."""
+
+    heading: str
+    is_figure: bool = True
+
+
+def columns(k: int) -> list[Column]:
+    """The columns that ``cells`` fills."""
+    figures = (f"nDCG@{k}", f"recall@{k}", f"MRR@{k}", "p", "queries/s", "ms/query")
+    rates = ("docs/s", "MB")
+    return [Column("system", is_figure=False), *(Column(name) for name in (*figures, *rates))]
+
+
+def cells(system: SystemScore) -> list[str]:
+    """One line of the table, for the eye; empty where a system has no such figure."""
+    return [
+        system.name,
+        f"{system.ndcg:.4f}",
+        f"{system.recall:.4f}",
+        f"{system.mrr:.4f}",
+        "" if system.p_value is None else f"{system.p_value:.4f}",
+        f"{system.queries_per_second:,.0f}",
+        f"{1000 * system.latency:,.1f}",
+        "" if system.documents_per_second is None else f"{system.documents_per_second:,.0f}",
+        f"{system.bytes / 1e6:,.0f}" if system.bytes else "",
+    ]
+
+
+def test_note(result: Evaluation) -> str:
+    """What p says; empty where there is nothing to compare."""
+    if len(result.systems) < 2:
+        return ""
+    return (
+        f"p: two-sided paired randomization test of nDCG@{result.k} against "
+        f"{result.systems[0].name}; above 0.05 a difference may well be chance"
+    )
+
+
+def check_output(path: Path) -> None:
+    """Check, before any work, that a report can be written.
+
+    Raises:
+        UsageError: the suffix is none of a report's, or the place is no place for a file.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path} has none of the suffixes of a report: {', '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; a report is a file.")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}.")
+
+
+def write(path: Path, result: Evaluation, made_on: date) -> None:
+    """Write a report in the format that the suffix names, whole or not at all.
+
+    Raises:
+        UsageError: as ``check_output``.
+        OSError: the file cannot be written.
+    """
+    check_output(path)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        content = _csv(result)
+    elif suffix == ".md":
+        content = _markdown(result, made_on)
+    else:
+        headings = [column.heading for column in columns(result.k)]
+        rows = [cells(system) for system in result.systems]
+        content = page(result, headings, rows, [*notes(result), origin(result, made_on)])
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content.encode("utf-8", "replace"))
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def title(result: Evaluation) -> str:
+    """What was compared on: the collection and its size."""
+    passages = "" if result.passages == result.documents else f" ({result.passages:,} passages)"
+    return f"{result.dataset}: {result.documents:,} documents{passages}, {result.queries:,} queries"
+
+
+def notes(result: Evaluation) -> list[str]:
+    """What stands below the table."""
+    return [note for note in (test_note(result), *result.notes) if note]
+
+
+def origin(result: Evaluation, made_on: date) -> str:
+    """When and by what the figures were made."""
+    versions = {"ragdoll": ragdoll.__version__, **{name: version(name) for name in _LIBRARIES}}
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"{made_on.isoformat()}, seed {result.seed}; {listed}"
+
+
+def _csv(result: Evaluation) -> str:
+    """The figures as they are, for a program; the names are those of ``--json``."""
+    k = result.k
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *("dataset", "documents", "queries", "seed", "name", "kind"),
+            *(f"ndcg@{k}", f"recall@{k}", f"mrr@{k}", "p_value", "queries_per_second"),
+            *("milliseconds_per_query", "documents_per_second", "bytes"),
+        ]
+    )
+    for system in result.systems:
+        writer.writerow(
+            [
+                *(result.dataset, result.documents, result.queries, result.seed),
+                *(system.name, system.kind, system.ndcg, system.recall, system.mrr),
+                *(system.p_value, system.queries_per_second, 1000 * system.latency),
+                *(system.documents_per_second, system.bytes or None),
+            ]
+        )
+    return out.getvalue()
+
+
+def _markdown(result: Evaluation, made_on: date) -> str:
+    shown = columns(result.k)
+    rows = [
+        [column.heading for column in shown],
+        ["---:" if column.is_figure else "---" for column in shown],
+        *([_plain(cell) for cell in cells(system)] for system in result.systems),
+    ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    below = [*notes(result), origin(result, made_on)]
+    return "\n\n".join([f"## {_plain(title(result))}", table, *map(_plain, below)]) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    shown = "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in text)
+    return " ".join(shown.split())

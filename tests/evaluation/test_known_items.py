@@ -1,0 +1,255 @@
+"""A test made of documents: what becomes a question, and that its answer cannot be read off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.errors import CorpusError
+from ragdoll.evaluation import known_items as module
+from ragdoll.evaluation.collection import TestCollection
+from ragdoll.evaluation.known_items import known_items
+from tests.conftest import CORPUS, Ragdoll, Trained
+
+
+def document(number: int, text: str, title: str = "") -> Document:
+    return Document("root", f"d{number}", title, text)
+
+
+def words(seed: int, count: int) -> str:
+    """So many words that no other seed has."""
+    return " ".join(f"w{seed}x{number}" for number in range(count))
+
+
+LONG = [
+    document(n, f"Title of {n}\n\n{words(n, 12)}. {words(100 + n, 12)}.", f"Title of {n}")
+    for n in range(20)
+]
+
+
+def made(documents: list[Document], **options: int) -> TestCollection:
+    return known_items(documents, "name", **options)
+
+
+def answers(collection: TestCollection) -> Iterator[tuple[str, str]]:
+    """Each question with all that is searched of the document that answers it."""
+    for query, text in collection.queries.items():
+        (answer,) = collection.qrels[query]
+        searched = [
+            passage
+            for part, passage in collection.documents.items()
+            if collection.parts.get(part, part) == answer
+        ]
+        yield text, "\n".join(searched)
+
+
+def test_a_question_is_a_piece_of_its_answer_and_is_taken_out_of_what_is_searched() -> None:
+    collection = made(LONG)
+    assert len(collection.queries) == collection.size == len(LONG)
+    whole = {document.source: document.text for document in LONG}
+    for query, text in collection.queries.items():
+        (answer,) = collection.qrels[query]
+        assert text in whole[answer]
+    for text, searched in answers(collection):
+        assert searched
+        assert text not in searched
+
+
+@pytest.mark.parametrize(
+    ("document", "question"),
+    [
+        (document(1, f"A fine title\n\n{words(1, 60)}", "A fine title"), "A fine title"),
+        (document(1, f"# One two three\n\n{words(1, 60)}"), "One two three"),
+        (document(1, f"{words(1, 60)}\n\n## One two three ##\n\nEnd"), "One two three"),
+        (document(1, f"{words(1, 50)}. One two three! {words(2, 50)}"), "One two three!"),
+        (document(1, f"{words(1, 50)}。今日は雨。{words(2, 50)}"), "今日は雨。"),
+    ],
+    ids=["title", "heading", "heading below", "sentence", "sentence in Japanese"],
+)
+def test_titles_headings_and_sentences_are_questions(document: Document, question: str) -> None:
+    collection = made([document])
+    assert list(collection.queries.values()) == [question]
+
+
+def test_a_text_without_sentences_is_asked_for_by_some_words_in_a_row() -> None:
+    collection = made([document(1, words(1, 60))])
+    ((question, searched),) = answers(collection)
+    assert 5 <= len(question.split()) <= 10
+    assert question in words(1, 60)
+    assert question not in searched
+    assert len(searched.split()) == 60 - len(question.split())
+
+
+def test_a_title_that_comes_again_is_taken_out_everywhere() -> None:
+    text = f"A fine title\n\n# A fine title\n\n{words(1, 60)} A fine title {words(2, 9)}"
+    ((question, searched),) = answers(made([document(1, text, "A fine title")]))
+    assert question == "A fine title"
+    assert question not in searched
+
+
+def test_what_two_documents_have_is_no_question() -> None:
+    documents = [
+        document(
+            n, f"# See the licence text\n\n{words(n, 30)}. See the licence TEXT. {words(90 + n, 9)}"
+        )
+        for n in range(5)
+    ]
+    assert not any("licence" in text.lower() for text in made(documents).queries.values())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "One. Two.", "a b c d e", "!!! ??? ...", words(1, 12)], ids=repr
+)
+def test_documents_too_short_to_ask_for_are_an_error(text: str) -> None:
+    with pytest.raises(CorpusError, match="name has no document") as caught:
+        made([document(1, text)])
+    assert caught.value.hint
+
+
+def test_a_qualified_name_is_no_question() -> None:
+    collection = made([document(1, f"a.b.c.d\n\n{words(1, 60)}", "a.b.c.d")])
+    assert list(collection.queries.values()) != ["a.b.c.d"]
+
+
+def test_texts_without_spaces_are_cut_into_passages_too() -> None:
+    text = "".join(f"{chr(0x4E00 + number) * 20}。" for number in range(30))
+    collection = made([document(1, text)], passage_words=100)
+    assert len(collection.documents) > 4
+    ((question, searched),) = answers(collection)
+    assert len(question) == 21
+    assert question not in searched
+
+
+def test_a_title_that_the_text_does_not_hold_is_no_question() -> None:
+    collection = made([document(1, f"{words(1, 50)}. {words(2, 10)}.", "name of file.txt")])
+    assert "name of file.txt" not in collection.queries.values()
+
+
+def test_long_documents_are_searched_by_passages_and_found_as_documents() -> None:
+    documents = [document(n, f"{words(n, 100)}. {words(90 + n, 9)}.") for n in range(3)]
+    collection = made(documents, passage_words=20)
+    assert collection.size == 3 < len(collection.documents)
+    assert set(collection.parts.values()) == {"d0", "d1", "d2"}
+    assert all(len(text.split()) <= 20 for text in collection.documents.values())
+    best = collection.by_document({"d0 [1]": 0.2, "d1 [1]": 0.3, "d0 [3]": 0.9, "d1 [2]": 0.1})
+    assert best == {"d0": 0.9, "d1": 0.3}
+
+
+def test_the_same_seed_makes_the_same_test_and_another_another() -> None:
+    assert made(LONG, seed=1) == made(LONG, seed=1)
+    assert made(LONG, seed=1).queries != made(LONG, seed=2).queries
+
+
+def test_no_more_questions_than_asked_for() -> None:
+    assert len(made(LONG, questions=7).queries) == 7
+    assert made(LONG, questions=7).size == len(LONG)
+
+
+def test_of_too_much_a_random_part_is_searched_and_the_rest_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MAX_CHARACTERS", sum(len(d.text) for d in LONG) // 2)
+    collection = made(LONG, seed=3)
+    assert 8 <= collection.size <= 11
+    assert any(f"{20 - collection.size} other documents" in note for note in collection.notes)
+    assert list(collection.documents) == sorted(collection.documents, key=lambda d: int(d[1:]))
+    others = made(LONG, seed=4)
+    assert set(others.documents) != set(collection.documents)
+
+
+def test_documents_of_the_same_name_are_kept_apart() -> None:
+    twins = [document(1, f"{words(n, 20)}. {words(90 + n, 20)}.") for n in range(2)]
+    collection = made(twins)
+    assert list(collection.documents) == ["d1", "d1~2"]
+    assert [list(judged) for judged in collection.qrels.values()] == [["d1"], ["d1~2"]]
+
+
+def test_the_notes_say_how_it_was_made_and_what_it_cannot_show() -> None:
+    text = " ".join(made(LONG, seed=5).notes)
+    assert "seed 5" in text
+    counts = re.findall(r"(\d+) × (title|sentence)", text)
+    assert sum(int(count) for count, _ in counts) == len(LONG)
+    assert "cannot show" in text
+
+
+TEXTS = st.text(st.sampled_from("ab \n.#!?。é😀"), max_size=120)
+
+
+@given(texts=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), seed=st.integers(0, 9))
+def test_any_documents_make_a_fair_test_or_none(texts: list[tuple[str, str]], seed: int) -> None:
+    documents = [document(n, f"{title}\n{text}", title) for n, (title, text) in enumerate(texts)]
+    try:
+        collection = made(documents, seed=seed)
+    except CorpusError:
+        return
+    assert set(collection.queries) == set(collection.qrels)
+    for text, searched in answers(collection):
+        assert text.strip() == text != ""
+        assert text not in searched
+        assert searched.strip()
+
+
+# The command
+
+
+def test_documents_without_questions_are_scored(ragdoll: Ragdoll, trained: Trained) -> None:
+    result = ragdoll("evaluate", CORPUS, "--model", trained.model, "--json")
+    assert result.status == 0
+    record = result.json
+    collection = known_items(open_corpus([CORPUS]), "asyncio")
+    assert (record["documents"], record["queries"]) == (collection.size, len(collection.queries))
+    assert record["notes"] == list(collection.notes)
+    kinds = [system["kind"] for system in record["systems"]]
+    assert kinds == ["distillate", "model", "bm25", "hybrid"]
+    scores = {system["kind"]: system["ndcg@10"] for system in record["systems"]}
+    assert 0.1 < scores["distillate"] < scores["hybrid"]
+
+
+def test_what_is_searched_is_what_would_be_indexed(ragdoll: Ragdoll, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for number in range(12):
+        text = f"{words(number, 20)}. {words(50 + number, 20)}."
+        (tmp_path / f"docs/{number:02}.txt").write_text(text)
+    Path("ragdoll.toml").write_text(f"[corpus]\npath = '{tmp_path}/docs'\n")
+    record = ragdoll("evaluate", "--mode", "text", "--json").json
+    assert (record["dataset"], record["documents"]) == ("docs", 12)
+    named = ragdoll("evaluate", tmp_path / "docs", "--mode", "text", "--json").json
+    assert named["systems"][0]["ndcg@10"] == record["systems"][0]["ndcg@10"]
+
+
+def test_a_person_is_told_how_the_test_was_made(
+    ragdoll: Ragdoll, docs: Path, tmp_path: Path
+) -> None:
+    (docs / "more.txt").write_text(f"{words(1, 20)}. {words(2, 20)}.")
+    result = ragdoll("evaluate", docs, "--mode", "text")
+    assert result.status == 0
+    assert "A known-item test, made from the documents" in result.out
+    assert "It cannot show" in result.out
+
+
+def test_without_documents_anywhere_it_is_wrong_usage(ragdoll: Ragdoll) -> None:
+    result = ragdoll("evaluate", "--mode", "text")
+    assert (result.status, result.out) == (2, "")
+    assert "No corpus is given" in result.err
+
+
+def test_a_place_that_is_not_there_is_an_error(ragdoll: Ragdoll, tmp_path: Path) -> None:
+    result = ragdoll("evaluate", tmp_path / "gone.txt", "--mode", "text")
+    assert (result.status, result.out) == (1, "")
+    assert "gone.txt" in result.err
+
+
+def test_options_for_documents_are_refused_for_a_collection(
+    ragdoll: Ragdoll, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.jsonl").write_text("")
+    result = ragdoll("evaluate", tmp_path, "--mode", "text", "--text-key", "body")
+    assert result.status == 2
+    assert "not for a BEIR folder" in result.err
