@@ -85,7 +85,7 @@ def _facts(table: Table) -> TableFacts:
             hint="Rebuild the table by the model's own metric: ragdoll index --overwrite",
         )
     return TableFacts(
-        database=table.database.uri,
+        database=table.uri,
         table=table.name,
         chunks=table.count(),
         identity=table.identity,
