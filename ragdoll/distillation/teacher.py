@@ -206,12 +206,15 @@ class Teacher:
             raise ValueError("no texts to embed")
         return vectors
 
-    def settle_dtype(self, texts: Tokenized, target: Target) -> str:
+    def settle_dtype(
+        self, texts: Tokenized, target: Target, clock: Callable[[], float] = time.perf_counter
+    ) -> str:
         """Settle ``auto`` on a type and switch to it; return its name.
 
         Where the device has instructions for bfloat16, and the texts are not few, that is taken if
         it embeds the first of them clearly faster than float32 (on some processors it is slower)
-        and to vectors that agree with those of float32 at a cosine of at least 0.999.
+        and to vectors that agree with those of float32 at a cosine of at least 0.999. ``clock``
+        tells the time in seconds.
         """
         if self.dtype != "auto":
             self._cast(self.dtype)
@@ -219,9 +222,9 @@ class Teacher:
         self.dtype = "float32"
         if native_dtype(self.device) == "bfloat16" and len(texts.lengths) >= _MIN_TEXTS:
             few = Tokenized(texts.rows(range(_SAMPLE)), texts.prompt_tokens)
-            exact, exact_seconds = self._timed(few, target)
+            exact, exact_seconds = self._timed(few, target, clock)
             self._cast("bfloat16")
-            fast, fast_seconds = self._timed(few, target)
+            fast, fast_seconds = self._timed(few, target, clock)
             if fast_seconds * _GAIN <= exact_seconds:
                 cosine = _agreement(exact, fast)
                 if cosine >= _PARITY:
@@ -236,12 +239,14 @@ class Teacher:
                 self._model = self._load()
         return self.dtype
 
-    def _timed(self, sample: Tokenized, target: Target) -> tuple[Vectors, float]:
+    def _timed(
+        self, sample: Tokenized, target: Target, clock: Callable[[], float]
+    ) -> tuple[Vectors, float]:
         seconds = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = clock()
             vectors = self.embed(sample, target, self.max_length * 8)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(clock() - started)
         return vectors, min(seconds)
 
     def _tokenize(self, texts: list[str], **options: bool) -> dict[str, Any]:
