@@ -16,10 +16,12 @@ _CPU_BATCH_TOKENS = 2048
 
 
 def choose_device(device: str) -> str:
-    """Resolve ``auto`` to CUDA, MPS or the CPU, and check that a named device is there.
+    """Resolve ``auto`` to CUDA, MPS or the CPU, and check that a named device computes.
+
+    The CPU is ``cpu`` however it is numbered, for the rules that are its own.
 
     Raises:
-        TeacherError: torch does not know or cannot reach the device.
+        TeacherError: torch does not know or cannot reach the device, or nothing comes back from it.
     """
     import torch
 
@@ -28,13 +30,14 @@ def choose_device(device: str) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=torch.device(device))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = torch.device(device)
+        torch.zeros(1, device=found).item()  # the device meta has shapes and no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise TeacherError(
             f"The device {device} cannot be used: {first_line(error)}",
             hint="Give --device auto, cpu, cuda, cuda:0 or mps.",
         ) from error
-    return device
+    return "cpu" if found.type == "cpu" else device
 
 
 def native_dtype(device: str) -> Literal["float32", "bfloat16"]:

@@ -28,12 +28,17 @@ def test_auto_takes_the_fastest_device_there_is(
     assert choose_device("auto") == chosen
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "", "cpu0"])
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "", "cpu0", "meta", "hpu"])
 def test_a_device_that_cannot_be_used_is_one_clear_line(device: str) -> None:
     with pytest.raises(TeacherError, match="cannot be used") as error:
         choose_device(device)
     assert "\n" not in error.value.message
     assert "--device" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_the_processor_has_one_name(device: str) -> None:
+    assert choose_device(device) == "cpu"
 
 
 @pytest.mark.parametrize(
