@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ragdoll.corpus.documents import Document
 
-TokenCounter = Callable[[Sequence[str]], Sequence[int]]
+CountTokens = Callable[[Sequence[str]], Sequence[int]]
 """From words (no whitespace in them) to how many tokens each has for a model."""
 
 # Where a text may be cut, coarsest first; each ends where the next piece begins. Languages without
@@ -62,7 +62,7 @@ class Passage:
         return self.document.text[self.start : self.end]
 
 
-def cut(document: Document, size: int, count: TokenCounter) -> Iterator[Passage]:
+def cut(document: Document, size: int, count: CountTokens) -> Iterator[Passage]:
     """Yield the passages of a document, in order, each of at most ``size`` tokens by ``count``.
 
     Tokens are counted word by word, whitespace aside: where a tokenizer makes tokens of it (of the
@@ -121,7 +121,7 @@ class _Stretch:
     blob) is divided, at its boundaries first, so that no tokenizer sees a word of megabytes.
     """
 
-    def __init__(self, text: str, begin: int, stop: int, size: int, count: TokenCounter) -> None:
+    def __init__(self, text: str, begin: int, stop: int, size: int, count: CountTokens) -> None:
         self._size = size
         self._levels = [
             [match.end() for match in level.finditer(text, begin, stop + _HEADING_WIDTH)]

@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
+from typing import Protocol
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.passages import cut
+from ragdoll.corpus.passages import CountTokens, cut
 from ragdoll.corpus.seen import Seen
 from ragdoll.distillation.features import NO_HASH, rolling_hash
-from ragdoll.distillation.teacher import Teacher, Tokenized
+from ragdoll.distillation.teacher import Tokenized
 
 # Passages sorted, encoded and written together: enough for full batches of one length, few enough
 # that an interruption costs little.
 WINDOW = 1024
+
+
+class PassageTokenizer(Protocol):
+    """What windows need of a teacher: how long words are to it, and texts as it reads them."""
+
+    @property
+    def count_tokens(self) -> CountTokens:
+        """Counts the tokens of words."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> Tokenized:
+        """Tokenize passages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +49,20 @@ class Window:
 class Windows:
     """The passages of a corpus, each text once, in windows; counts what it reads.
 
-    Passages have at most ``size`` of the teacher's tokens. The first windows have the sizes of
+    Passages have at most ``size`` of the tokenizer's tokens. The first windows have the sizes of
     ``finished`` and are not tokenized.
     """
 
     def __init__(
         self,
         corpus: Corpus,
-        teacher: Teacher,
+        tokenizer: PassageTokenizer,
         size: int,
         limit: int,
         finished: Sequence[int] = (),
     ) -> None:
         self._corpus = corpus
-        self._teacher = teacher
+        self._tokenizer = tokenizer
         self._size = size
         self._limit = limit
         self._finished = finished
@@ -67,14 +81,14 @@ class Windows:
             yield Window(
                 texts=texts,
                 hash=content,
-                tokens=self._teacher.tokenize(texts) if new else None,
+                tokens=self._tokenizer.tokenize(texts) if new else None,
                 share=self._corpus.share_read(),
             )
 
     def _passages(self) -> Iterator[str]:
         seen = Seen()
         for document in self._corpus:
-            for passage in cut(document, self._size, self._teacher.count_tokens):
+            for passage in cut(document, self._size, self._tokenizer.count_tokens):
                 text = passage.text
                 if seen.add(text):
                     yield text
