@@ -1,84 +1,173 @@
-"""Kills a real featurize run again and again, at random moments while it embeds.
+"""Kills runs of featurize: in the place of each call that changes the disk, and at random moments.
 
-A program of its own: it imports everything once and forks, so that no kill hits an import.
-Prints how often it killed a run that was embedding, and how many runs came to their end.
+A program of its own: it imports everything and loads the teacher once, and forks a process for each
+run. What the runs that follow the kills come to is left in a folder for the test to look at:
+``call-00`` and so on, each killed in the place of one call; ``restart-00`` and so on, the same of
+runs with --restart over older features; ``random``, killed again and again. Prints how many of
+each were killed, as JSON.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import random
 import shutil
 import signal
 import sys
 import time
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import sentence_transformers  # noqa: F401  (imported before the fork)
+import torch
 
 from ragdoll.corpus.sources import open_corpus
+from ragdoll.distillation import featurize as module
 from ragdoll.distillation import windows
-from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.progress import Report
+from ragdoll.distillation.features import load_features
+from ragdoll.distillation.teacher import Teacher
+from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.errors import FeaturesError
+from ragdoll.progress import Report, silent
+
+WINDOW = 16
+# Rows of two windows, the last of which is not full, of one, and of many.
+FEW, FIRST, ALL = 24, 16, 120
+RANDOM_KILLS = 20
+
+_KILLED = 9
+_CHANGES = ((os, "fsync"), (Path, "replace"), (Path, "unlink"))
 
 
-def main(teacher: str, corpus: str, output: Path, kills: int) -> None:
-    """Kill ``kills`` runs, then let the last one end in ``output``."""
-    chance = random.Random(0)
-    killed = ended = 0
-    while killed < kills:
-        if output.exists() and ended:
-            shutil.rmtree(output)
-        ended = 0
-        while not ended:
-            batches, seconds = chance.randint(1, 12), chance.uniform(0, 0.02)
-            if killed_while_embedding(teacher, corpus, output, batches, seconds):
+def main(teacher: str, short: str, long: str, folder: Path) -> None:
+    """Kill runs in each way, and let those after them end.
+
+    At each call the corpus ``short`` is read, so that the many runs are quick, and else ``long``.
+    """
+    # Only a process that computes in one thread may be forked.
+    torch.set_num_threads(1)
+    windows.WINDOW = WINDOW
+    loaded = Teacher(find_teacher(teacher), device="cpu", dtype="float32")
+    module.Teacher = lambda *arguments: loaded  # type: ignore[assignment, misc]
+
+    def run(
+        output: Path,
+        corpus: str = short,
+        rows: int = FEW,
+        restart: bool = False,
+        report: Report = silent,
+    ) -> None:
+        settings = module.FeaturizeSettings(
+            teacher, output, {"path": [corpus]}, max_means=rows, batch_size=1, dtype="float32"
+        )
+        module.featurize(open_corpus([corpus]), settings, restart, report=report)
+
+    def go_on(output: Path, rows: int) -> None:
+        try:
+            run(output, rows=rows)
+        except FeaturesError:  # the older features are there, and have to be whole
+            assert len(load_features(output).texts) == FEW
+            run(output, rows=rows, restart=True)
+
+    def killed_at_each_call(name: str, rows: int, older: Path | None = None) -> int:
+        for call in itertools.count():
+            output = folder / f"{name}-{call:02}"
+            if older:
+                shutil.copytree(older, output)
+            dying = partial(run, rows=rows, restart=older is not None)
+            if not is_killed(lambda: dying(dying_at(call, output))):  # noqa: B023
+                return call
+            is_killed(partial(go_on, output, rows))
+        raise AssertionError
+
+    def killed_at_random(output: Path) -> int:
+        chance, killed = random.Random(0), 0
+        while killed < RANDOM_KILLS:
+            finished = len(list(output.glob("data/*.parquet")))
+            work = partial(run, output, long, ALL)
+            if killed_after(finished + chance.randint(1, 8), chance.uniform(0, 0.02), work):
                 killed += 1
             else:
-                ended = 1
-    print(killed)
+                shutil.rmtree(output)
+        is_killed(work)
+        return killed
+
+    is_killed(partial(run, folder / "old"))
+    counts = {
+        "call": killed_at_each_call("call", FEW),
+        "restart": killed_at_each_call("restart", FIRST, folder / "old"),
+        "random": killed_at_random(folder / "random"),
+    }
+    print(json.dumps(counts))
 
 
-def killed_while_embedding(
-    teacher: str, corpus: str, output: Path, batches: int, seconds: float
-) -> bool:
-    """Start a run and kill it so long after so many batches; False where it ended before."""
+def dying_at(call: int, output: Path) -> Path:
+    """Let this process end in the place of its call of that number, as SIGKILL would end it."""
+    calls = itertools.count()
+
+    def dying(function: Callable[..., object]) -> Callable[..., object]:
+        def called(*arguments: object, **options: object) -> object:
+            if next(calls) == call:
+                os._exit(_KILLED)
+            return function(*arguments, **options)
+
+        return called
+
+    for place, name in _CHANGES:
+        setattr(place, name, dying(getattr(place, name)))
+    return output
+
+
+def is_killed(work: Callable[[], object]) -> bool:
+    """Work in a process of its own; False where it comes to the end."""
+    return _ends_killed(_forked(work))
+
+
+def killed_after(batches: int, seconds: float, work: Callable[..., object]) -> bool:
+    """Kill a run so long after so many batches; False where it ends before."""
     begun, report_begun = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(begun)
-        status = 1
-        try:
-            run(teacher, corpus, output, lambda stage, done, total: tell(report_begun, stage))
-            status = 0
-        finally:
-            os._exit(status)
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        if stage == "passages":
+            os.write(report_begun, b".")
+
+    child = _forked(partial(work, report=report), closes=begun)
     os.close(report_begun)
     while batches and os.read(begun, 1):  # nothing is read where the run has ended
         batches -= 1
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
     os.close(begun)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        sys.exit("a run failed")
-    return os.WIFSIGNALED(status)
+    return _ends_killed(child)
 
 
-def tell(pipe: int, stage: str) -> None:
-    """Say that a batch is done."""
-    if stage == "passages":
-        os.write(pipe, b".")
+def _forked(work: Callable[[], object], closes: int | None = None) -> int:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if closes is not None:
+                os.close(closes)
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(status)
+    return child
 
 
-def run(teacher: str, corpus: str, output: Path, report: Report) -> None:
-    """Run as the tests of this folder do, in small windows and small batches."""
-    windows.WINDOW = 16
-    settings = FeaturizeSettings(
-        teacher, output, {"path": [corpus]}, max_means=120, batch_size=1, dtype="float32"
-    )
-    featurize(open_corpus([corpus]), settings, report=report)
+def _ends_killed(child: int) -> bool:
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in {0, _KILLED, -signal.SIGKILL}:
+        sys.exit(f"a run failed: {code}")
+    return code != 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
+    main(*sys.argv[1:4], Path(sys.argv[4]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -60,6 +61,10 @@ def assert_same(first: Path, second: Path) -> None:
     one, two = load_features(first), load_features(second)
     assert one.texts == two.texts
     np.testing.assert_allclose(one.vectors, two.vectors, atol=1e-6)
+    parts = [
+        sorted(file.name for file in (folder / "data").iterdir()) for folder in (first, second)
+    ]
+    assert parts[0] == parts[1]
 
 
 def test_the_json_has_the_keys_of_the_contract(
@@ -125,20 +130,50 @@ def test_a_part_without_its_line_in_the_manifest_is_made_again(
     assert_same(tmp_path / "again", uninterrupted)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the killer forks")
-def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
-    small_teacher: Path, tmp_path: Path, uninterrupted: Path
-) -> None:
-    output = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.distillation.killed"]
-    arguments = [str(small_teacher), CORPUS, str(output), "20"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+@pytest.fixture(scope="module")
+def killed(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """What runs come to that go on after kills, and how many were killed."""
+    if not hasattr(os, "fork"):
+        pytest.skip("the killer forks")
+    folder = tmp_path_factory.mktemp("killed")
+    lines = folder / "lines.jsonl"
+    texts = (f'{{"text": "Task {number} waits for task {number + 1}."}}\n' for number in range(24))
+    lines.write_text("".join(texts))
+    program = [sys.executable, "-m", "tests.distillation.killed"]
+    command = [*program, small_teacher, lines, CORPUS, folder]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 20
-    assert_same(output, uninterrupted)
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "least"), [("call", 24, 15), ("restart", 16, 9)], ids=["new", "restart"]
+)
+def test_a_run_that_dies_in_the_place_of_any_write_goes_on_to_the_same_features(
+    killed: tuple[Path, dict], small_teacher: Path, tmp_path: Path, name: str, rows: int, least: int
+) -> None:
+    folder, counts = killed
+    lines = [str(folder / "lines.jsonl")]
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": lines}, max_means=rows)
+    featurize(open_corpus(lines), wanted)
+    outputs = sorted(folder.glob(f"{name}-*"))
+    # For each part, each manifest and the end: a file and its folder are synced, a name changes.
+    assert len(outputs) == counts[name] + 1 > least
+    for output in outputs:
+        assert_same(output, tmp_path / "f")
+
+
+def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
+    killed: tuple[Path, dict], whole: Path
+) -> None:
+    folder, counts = killed
+    assert counts["random"] >= 20
+    assert_same(folder / "random", whole)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as terminals send them")
