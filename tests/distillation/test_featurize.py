@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,27 +180,40 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     small_teacher: Path, tmp_path: Path, uninterrupted: Path
 ) -> None:
     output = tmp_path / "stopped"
-    code = (
-        "from ragdoll.distillation import windows; windows.WINDOW = 16\n"
-        "from ragdoll.cli import main; main()\n"
-    )
+    code = """
+import threading
+from ragdoll.cli import main
+from ragdoll.distillation import teacher, windows
+
+embed, begun = teacher.Teacher.embed, []
+
+def waiting(*arguments):
+    begun.append(arguments)
+    if len(begun) == 3:
+        print("in the third window", flush=True)
+        threading.Event().wait()
+    return embed(*arguments)
+
+windows.WINDOW, teacher.Teacher.embed = 16, waiting
+main()
+"""
     options = ["--max-means", "120", "--batch-size", "1", "--dtype", "float32"]
     arguments = ["featurize", CORPUS, "--teacher", small_teacher, "--output", output, *options]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not list(output.glob("data/*.parquet")):
-        time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in the third window\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
     assert process.returncode == 130
     assert "the same command (without --restart) goes on" in said
     assert "Traceback" not in said
-    done = FeaturesFolder(output).manifest()
-    assert done is not None
-    assert 16 <= done.rows < 120
     finished = featurize(open_corpus([CORPUS]), settings(small_teacher, output))
-    assert finished.rows_resumed == done.rows
+    assert finished.rows_resumed == 32
     assert_same(output, uninterrupted)
 
 
