@@ -1,6 +1,6 @@
 """How much memory ``featurize`` takes for a small and for a large corpus.
 
-    python -m tests.benchmarks.memory [--passages N]
+    python -m tests.benchmarks.memory [--passages N] [--in-memory N]
 
 Each run is a process of its own, with a teacher that computes nothing: what is left is the corpus,
 the passages, their duplicates and the features folder. The peak is of anonymous memory (RssAnon in
@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,18 +53,38 @@ class IdleTeacher:
         return np.zeros((len(texts.lengths), 384), np.float32)
 
 
-def peak_of_a_run(passages: int) -> int:
-    """Featurize so many passages in a new process; return its peak of anonymous memory in bytes."""
+class Peak(NamedTuple):
+    """The peak of anonymous memory in bytes, and whether a file took over what had come before."""
+
+    bytes: int
+    spilled: bool
+
+
+def peak_of_a_run(passages: int, in_memory: int | None = None) -> Peak:
+    """Featurize so many passages in a new process, which may remember ``in_memory`` in memory."""
     command = [sys.executable, "-m", "tests.benchmarks.memory", "--run", str(passages)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout)
+    if in_memory is not None:
+        command += ["--in-memory", str(in_memory)]
+    here = Path(__file__).parents[2]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=here)
+    return Peak(*json.loads(done.stdout))
 
 
-def run(passages: int) -> int:
-    """Featurize so many passages here; return the peak of anonymous memory in bytes."""
+def run(passages: int, in_memory: int | None) -> Peak:
+    """Featurize so many passages here."""
+    from ragdoll.corpus import seen
     from ragdoll.corpus.sources import open_corpus
     from ragdoll.distillation import featurize as module
 
+    if in_memory is not None:
+        seen._MOST_IN_MEMORY = in_memory
+    spills, spilled = list[bool](), seen.Seen._spilled
+
+    def noted(self: seen.Seen) -> sqlite3.Connection:
+        spills.append(True)
+        return spilled(self)
+
+    seen.Seen._spilled = noted  # type: ignore[method-assign]
     module.Teacher = IdleTeacher  # type: ignore[assignment, misc]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus.jsonl")
@@ -89,7 +110,7 @@ def run(passages: int) -> int:
         stop.set()
         watcher.join()
         assert result.rows == passages
-        return peak[0]
+        return Peak(peak[0], bool(spills))
 
 
 def _anonymous_memory() -> int:
@@ -101,12 +122,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--passages", type=int, default=1_000_000)
+    parser.add_argument(
+        "--in-memory", type=int, help="passages to remember in memory, before a file"
+    )
     parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        print(run(options.run))
+        print(json.dumps(run(options.run, options.in_memory)))
         return
-    small, large = peak_of_a_run(SMALL), peak_of_a_run(options.passages)
+    small = peak_of_a_run(SMALL, options.in_memory).bytes
+    large = peak_of_a_run(options.passages, options.in_memory).bytes
     for passages, peak in ((SMALL, small), (options.passages, large)):
         print(f"{passages:>12,} passages: {peak / 2**20:8,.0f} MiB")
     print(f"{'difference':>21}: {(large - small) / 2**20:8,.0f} MiB")
