@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,7 +146,11 @@ def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> Ren
 
 def again(command: str, **options: object) -> str:
     """A command to type next, with the options that were given for the one before it."""
-    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    given = [
+        f"--{name} {shlex.quote(str(value))}"
+        for name, value in options.items()
+        if value is not None
+    ]
     return " ".join([f"Next: ragdoll {command}", *given])
 
 

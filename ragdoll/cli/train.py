@@ -96,7 +96,7 @@ def train(
                 style="yellow",
             )
             raise typer.Exit(INTERRUPTED)
-        console.note(f"Next: ragdoll index DOCS --model {result.model}")
+        console.note(render.again("index DOCS", model=result.model))
 
 
 def _configured_teacher(settings: Config) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ragdoll as package
+from ragdoll.cli import render
 from ragdoll.cli import session as session_module
 from ragdoll.cli.console import one_line, printable
 from tests.conftest import Ragdoll
@@ -167,6 +169,12 @@ def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str])
     logger.warning("not said")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "Warning: 1 of 2\n")
+
+
+def test_the_next_command_can_be_pasted_into_a_shell() -> None:
+    said = render.again("train", features=Path("my docs/it's"), output=None)
+    assert said == """Next: ragdoll train --features 'my docs/it'"'"'s'"""
+    assert shlex.split(said)[-1] == "my docs/it's"
 
 
 def test_what_could_forge_the_terminal_is_made_visible() -> None:
