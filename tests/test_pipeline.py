@@ -100,6 +100,24 @@ def test_the_first_run_does_everything(run: Run) -> None:
     assert not list(Path(".ragdoll").glob(".model.*"))
 
 
+def test_every_stage_is_summed_up_and_what_is_left_out_is_named_once(
+    run: Run, ragdoll: Ragdoll, docs: Path
+) -> None:
+    for number in range(40):
+        (docs / f"{number}.txt").write_text(f"Task number {number} waits for task {number + 1}.")
+    (docs / "copy.txt").write_text("A lock guards a shared resource between tasks.")
+    (docs / "empty.txt").write_text("")
+    result = ragdoll("run", docs, "--pca-dims", 4)
+    assert result.status == 0
+    assert "(384 dimensions, float32)" in result.out
+    assert "43 read, 1 files or records left out" in result.out
+    assert "42 passages, 1 duplicates left out" in result.out
+    assert "explained variance" in result.out
+    assert "43 added" in result.out
+    assert result.err.count("empty: empty.txt") == 1
+    assert "Left out: 1\n" in result.err
+
+
 def test_a_second_run_does_nothing_and_says_so(finished: Run, ragdoll: Ragdoll) -> None:
     assert stages(finished()) == []
     result = ragdoll("run")

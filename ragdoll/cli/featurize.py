@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import left_out, options, records, render
 from ragdoll.cli.session import session
 
 
@@ -78,5 +78,5 @@ def featurize(
                 documents, wanted.featurize(settings), restart, trust_remote_code, report
             )
         console.result(records.featurize(result), render.featurize_summary(result))
-        render.skipped(console, result.skipped)
+        left_out.show(console, result.skipped, documents.roots)
         console.note(render.again("train", features=output))

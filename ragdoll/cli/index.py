@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import left_out, options, records, render
 from ragdoll.cli.session import session
 
 
@@ -73,6 +73,6 @@ def index(
             result = library.index(documents, wanted.index(settings), overwrite, dry_run, report)
         summary = render.index_summary(result, dry_run)
         console.result({**records.index(result), "dry_run": dry_run}, summary)
-        render.skipped(console, result.skipped)
+        left_out.show(console, result.skipped, documents.roots)
         if not dry_run:
             console.note(render.again('query "your question"', database=database, table=table))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -215,12 +216,15 @@ def _hit(hit: Hit) -> Record:
 
 def _skips(items: Sequence[Skipped]) -> Record:
     """What was left out, and how much: of very much, some is only counted, by the reasons."""
-    record: Record = {
-        "skipped": [{"path": item.path, "reason": item.reason} for item in items if item.path],
-        "skipped_count": left_out(items),
-    }
-    unnamed = {item.reason: item.count for item in items if not item.path}
-    return {**record, "skipped_unnamed": unnamed} if unnamed else record
+    named = [
+        {"path": item.path, "reason": item.reason, "root": item.root} for item in items if item.path
+    ]
+    record: Record = {"skipped": named, "skipped_count": left_out(items)}
+    unnamed: Counter[str] = Counter()
+    for item in items:
+        unnamed[item.reason] += 0 if item.path else item.count
+    unnamed = +unnamed
+    return {**record, "skipped_unnamed": dict(unnamed)} if unnamed else record
 
 
 def _rounded(value: float, digits: int = 3) -> float:

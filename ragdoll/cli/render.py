@@ -19,17 +19,12 @@ from ragdoll.corpus.documents import LINE, left_out
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.corpus.documents import Skipped
     from ragdoll.distillation.featurize import FeaturizeResult
     from ragdoll.distillation.train import TrainResult
     from ragdoll.pipeline import Plan, RunResult
     from ragdoll.retrieval.job import IndexResult
     from ragdoll.retrieval.search import Hit
     from ragdoll.retrieval.table import Table
-
-# Reasons for leaving something out, and files of each, that are named for a person.
-_SHOWN_REASONS = 8
-_SHOWN_OF_A_REASON = 2
 
 
 def featurize_summary(result: FeaturizeResult) -> RenderableType:
@@ -98,6 +93,8 @@ def run_summary(result: RunResult) -> RenderableType:
     if not result.train and not touched:
         return Text(f"Nothing to do: {index.chunks:,} passages are up to date.")
     parts: list[RenderableType] = []
+    if result.featurize:
+        parts.append(featurize_summary(result.featurize))
     if result.train:
         parts.append(train_summary(result.train))
     parts.append(index_summary(index))
@@ -152,31 +149,6 @@ def again(command: str, **options: object) -> str:
         if value is not None
     ]
     return " ".join([f"Next: ragdoll {command}", *given])
-
-
-def skipped(console: Console, items: Sequence[Skipped]) -> None:
-    """Say on standard error what was left out: by reasons, the most frequent first."""
-    if not items or console.as_json:
-        return
-    kinds: dict[str, list[Skipped]] = {}
-    for item in items:
-        kinds.setdefault(item.kind, []).append(item)
-    ordered = sorted(kinds.items(), key=lambda entry: -left_out(entry[1]))
-    counts = [f"{left_out(of_kind):,}" for _, of_kind in ordered]
-    console.note(f"Left out: {left_out(items):,}")
-    for count, (kind, of_kind) in list(zip(counts, ordered, strict=True))[:_SHOWN_REASONS]:
-        console.note(f"  {count:>{len(counts[0])}}  {one_line(kind)}{_examples(of_kind)}")
-    if len(ordered) > _SHOWN_REASONS:
-        others = len(ordered) - _SHOWN_REASONS
-        console.note(f"  and {others:,} other reasons (--json lists them all)")
-
-
-def _examples(items: Sequence[Skipped]) -> str:
-    """Some of what was left out for one reason, and the number of the others."""
-    shown = [item for item in items if item.path][:_SHOWN_OF_A_REASON]
-    names = ", ".join(one_line(f"{item.path} {item.place}".rstrip()) for item in shown)
-    more = left_out(items) - len(shown)
-    return (f": {names}" + counted(" and {} more", more)) if shown else ""
 
 
 def _place(hit: Hit) -> str:

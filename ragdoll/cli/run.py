@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import left_out, options, records, render
 from ragdoll.cli.session import session
 from ragdoll.config import Config
 from ragdoll.errors import UsageError
@@ -158,7 +158,9 @@ def run(
                 announce=lambda stage, why: console.note(_STAGE.format(stage, why)),
             )
         console.result(records.run(result), render.run_summary(result))
-        render.skipped(console, result.index.skipped)
+        featurized = result.featurize.skipped if result.featurize else []
+        missing = left_out.by_either(result.index.skipped, featurized)
+        left_out.show(console, missing, [*corpus.roots, *documents.roots])
         console.note(render.again('query "your question"', database=database, table=table))
 
 

@@ -44,12 +44,14 @@ _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
 class Skipped:
     """Something a corpus left out: the path, and the reason with its place in the file, if any.
 
-    One without a path stands for ``count`` of the same reason that are not named.
+    One without a path stands for ``count`` of the same reason that are not named. ``root`` is that
+    of the source, to which a path is relative; empty where it is not known.
     """
 
     path: str
     reason: str
     count: int = 1
+    root: str = ""
 
     @property
     def place(self) -> str:
@@ -65,13 +67,14 @@ class Skipped:
 
 @dataclass(slots=True)
 class Reading:
-    """The account of one reading of a source.
+    """The account of one reading of a source, which has this ``root``.
 
     ``done`` is how much of ``Source.size()`` has been read; ``documents`` counts what it yielded.
     ``unread`` has the paths of what could not be read this time, or not to its end: a disk that
     failed, a file that changed meanwhile. What they held may be there still.
     """
 
+    root: str = ""
     done: int = 0
     documents: int = 0
     unread: set[str] = field(default_factory=set)
@@ -80,7 +83,7 @@ class Reading:
 
     def skip(self, path: str, reason: str, unread: bool = False) -> None:
         """Note that a file or record is left out; ``unread`` where that may be for this time."""
-        item = Skipped(path, reason)
+        item = Skipped(path, reason, root=self.root)
         if unread:
             self.unread.add(path)
         if len(self._named) < _MAX_NAMED:
@@ -94,7 +97,7 @@ class Reading:
         """What was left out, in the order of the reading; after it what is only counted."""
         return [
             *self._named,
-            *(Skipped("", reason, number) for reason, number in self._unnamed.items()),
+            *(Skipped("", kind, count, self.root) for kind, count in self._unnamed.items()),
         ]
 
 
@@ -152,7 +155,7 @@ class Corpus:
         return [source.root for source in self.sources]
 
     def __iter__(self) -> Iterator[Document]:
-        self.readings = {source.root: Reading() for source in self.sources}
+        self.readings = {source.root: Reading(source.root) for source in self.sources}
         self._ended, self._sizes = False, []
         for source in self.sources:
             reading = self.readings[source.root]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
@@ -85,7 +86,7 @@ class TeacherPass:
         self._manifest.facts |= {
             "documents": self._corpus.documents,
             "duplicates": windows.duplicates,
-            "skipped": [[item.path, item.reason, item.count] for item in self._corpus.skipped],
+            "skipped": [astuple(item) for item in self._corpus.skipped],
         }
 
     def _budget(self, batch_size: int) -> int:

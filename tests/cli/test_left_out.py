@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ragdoll.cli import records, render
+from ragdoll.cli import left_out, records, render
 from ragdoll.cli.console import Console
 from ragdoll.corpus.documents import Skipped
 from ragdoll.retrieval.job import IndexResult
+from tests.conftest import Ragdoll, Trained
 
 
 def said(items: list[Skipped], capsys: pytest.CaptureFixture[str], **options: bool) -> str:
-    render.skipped(Console(**options), items)
+    left_out.show(Console(**options), items)
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -83,26 +86,63 @@ def test_it_is_said_only_where_a_person_reads_it(
     assert said([], capsys) == ""
 
 
+def test_of_several_roots_each_is_told_with_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    roots = [f"{tmp_path}/old", "/elsewhere/new", "python:json"]
+    items = [Skipped("a.txt", "empty", root=root) for root in roots[:2]]
+    items.append(Skipped("b.jsonl", "line 3: not JSON", root=roots[0]))
+    left_out.show(Console(), items, roots)
+    assert capsys.readouterr().err.splitlines() == [
+        "Left out: 3",
+        "  2  empty: a.txt in old, a.txt in /elsewhere/new",
+        "  1  not JSON: b.jsonl line 3 in old",
+    ]
+    left_out.show(Console(), items[:1], roots[:1])
+    assert "empty: a.txt\n" in capsys.readouterr().err
+
+
+def test_two_folders_with_a_file_of_the_same_name_are_told_apart(
+    ragdoll: Ragdoll, trained: Trained
+) -> None:
+    for name in ("old", "new"):
+        Path(name).mkdir()
+        Path(name, "a.txt").write_text("")
+        Path(name, "b.txt").write_text(f"A {name} text.")
+    command = ("index", "old", "new", "--model", trained.model, "--database", "base")
+    assert "empty: a.txt in old, a.txt in new\n" in ragdoll(*command).err
+    assert "empty: a.txt in old, a.txt in new\n" in ragdoll(*command).err
+    roots = [Path(item["root"]).name for item in ragdoll(*command, "--json").json["skipped"]]
+    assert roots == ["old", "new"]
+
+
+def test_what_two_stages_left_out_is_named_once() -> None:
+    items = of("empty", "a.txt", "b.txt", "b.txt")
+    more = of("empty", "b.txt", "c.txt")
+    assert left_out.by_either(items, more) == [*items, *of("empty", "c.txt")]
+
+
 def result(items: list[Skipped]) -> IndexResult:
     return IndexResult("base", "documents", "model", 8, "cosine", added=2, skipped=items)  # type: ignore[arg-type]
 
 
 def test_json_lists_all_that_is_named_and_counts_all() -> None:
-    record = records.index(result(of("empty", "a.txt", "b.txt")))
+    record = records.index(result([Skipped("a.txt", "empty", root="/x"), *of("empty", "b.txt")]))
     assert record["skipped"] == [
-        {"path": "a.txt", "reason": "empty"},
-        {"path": "b.txt", "reason": "empty"},
+        {"path": "a.txt", "reason": "empty", "root": "/x"},
+        {"path": "b.txt", "reason": "empty", "root": ""},
     ]
     assert record["skipped_count"] == 2
     assert "skipped_unnamed" not in record
 
 
 def test_json_says_where_its_list_is_not_all() -> None:
-    items = [*of("empty", "a.txt"), Skipped("", "not JSON", 5), Skipped("", "empty", 2)]
-    record = records.index(result(items))
-    assert record["skipped"] == [{"path": "a.txt", "reason": "empty"}]
-    assert record["skipped_count"] == 8
-    assert record["skipped_unnamed"] == {"not JSON": 5, "empty": 2}
+    counted = [Skipped("", "not JSON", 5), Skipped("", "empty", 2), Skipped("", "empty", 3, "/x")]
+    record = records.index(result([*of("empty", "a.txt"), *counted]))
+    assert record["skipped"] == [{"path": "a.txt", "reason": "empty", "root": ""}]
+    assert record["skipped_count"] == 11
+    assert record["skipped_unnamed"] == {"not JSON": 5, "empty": 5}
 
 
 def test_the_summary_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
