@@ -96,7 +96,7 @@ def cut(document: Document, size: int, count: CountTokens) -> Iterator[Passage]:
             length *= 2
 
 
-def _whole(document: Document, size: int, count: TokenCounter) -> Passage | None:
+def _whole(document: Document, size: int, count: CountTokens) -> Passage | None:
     """The only passage of a document; None where it has none or several."""
     text = document.text
     words = text.split()

@@ -48,7 +48,9 @@ class Update:
         ):
             for record in filter(None, known):
                 result.unchanged += record["documents"]
-                result.skipped += [Skipped(*item) for item in record["skipped"]]
+                result.skipped += [
+                    Skipped(path, reason, root=record["path"]) for path, reason in record["skipped"]
+                ]
         else:
             keys |= {root: root_key(root) for root in self._corpus.roots if root not in keys}
             kept = self._write_difference(keys)
