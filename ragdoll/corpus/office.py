@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 import zipfile
+from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,11 +52,14 @@ def read_office(path: Path) -> Record:
     """Read a file as Markdown; pictures and scanned pages have no text.
 
     Raises:
-        UnreadableError: the extra is missing, or the file is damaged, locked, or without text.
+        UnreadableError: the extra is missing, or the file is too large, damaged, locked, or
+            without text.
     """
     suffix = path.suffix.lower()
     if not is_installed(suffix):
         raise UnreadableError(MISSING)
+    if path.stat().st_size > decoding.MAX_BYTES:
+        raise UnreadableError(decoding.TOO_LARGE)
     with path.open("rb") as file:
         text = tidy(_NOISE.sub("", _convert(file, suffix)))
     if not text:
@@ -80,9 +84,21 @@ def _convert(file: BinaryIO, suffix: str) -> str:
 
 def _from_pdf(file: BinaryIO) -> str:
     # Not by markitdown, which runs words together wherever it takes a page for a form.
-    from pdfminer.high_level import extract_text
+    from pdfminer.high_level import extract_text_to_fp
+    from pdfminer.layout import LAParams
 
-    return str(extract_text(file)).replace("\f", "\n\n")
+    text = _LimitedText()
+    extract_text_to_fp(file, text, laparams=LAParams())
+    return text.getvalue().replace("\f", "\n\n")
+
+
+class _LimitedText(StringIO):
+    """The text of a file, page by page, that is given up when it is too large: pages are packed."""
+
+    def write(self, text: str) -> int:
+        if self.tell() + len(text) > decoding.MAX_BYTES:
+            raise UnreadableError(decoding.TOO_LARGE)
+        return super().write(text)
 
 
 def _from_office(file: BinaryIO, suffix: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", missing)
 
 
-def pdf(pages: Sequence[str], encrypted: bool = False) -> bytes:
+def pdf(pages: Sequence[str], encrypted: bool = False, packed: bool = False) -> bytes:
     """A PDF with a line of text on each page."""
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
@@ -40,17 +41,23 @@ def pdf(pages: Sequence[str], encrypted: bool = False) -> bytes:
     ]
     for number, text in enumerate(pages):
         content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
+        kind = ""
+        if packed:
+            content, kind = (
+                zlib.compress(content.encode()).decode("latin-1"),
+                "/Filter /FlateDecode",
+            )
         page = f"/MediaBox [0 0 612 792] /Contents {5 + 2 * number} 0 R"
         objects += [
             f"<< /Type /Page /Parent 2 0 R {page} /Resources << /Font << /F1 3 0 R >> >> >>",
-            f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+            f"<< /Length {len(content)} {kind} >>\nstream\n{content}\nendstream",
         ]
     lock = f"<< /Filter /Standard /V 1 /R 2 /O <{'00' * 32}> /U <{'00' * 32}> /P 0 >>"
     objects += [lock] if encrypted else []
     body, places = b"%PDF-1.4\n", []
     for number, item in enumerate(objects, start=1):
         places.append(len(body))
-        body += f"{number} 0 obj\n{item}\nendobj\n".encode()
+        body += f"{number} 0 obj\n{item}\nendobj\n".encode("latin-1")
     size = len(objects) + 1
     entries = "".join(f"{place:010} 00000 n \n" for place in places)
     locked = f"/Encrypt {len(objects)} 0 R /ID [<00> <00>]" if encrypted else ""
@@ -179,6 +186,25 @@ def test_a_packed_file_that_is_large_unpacked_is_refused(
     monkeypatch.setattr(decoding, "MAX_BYTES", 100_000)
     file = docx(tmp_path / "a.docx", paragraph("x" * 200_000))
     assert file.stat().st_size < 10_000
+    assert reason(file) == "larger than 64 MiB; split it"
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.pptx", "a.xlsx"])
+def test_a_file_that_is_too_large_is_not_opened(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100)
+    assert reason(written(tmp_path, name, b"x" * 101)) == "larger than 64 MiB; split it"
+    assert reason(written(tmp_path, name, b"x" * 100)).startswith("cannot be converted: ")
+
+
+def test_a_pdf_that_is_large_unpacked_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "a.pdf", pdf(["x" * 5_000] * 2, packed=True))
+    assert len(only(file).text) == 10_002
+    monkeypatch.setattr(decoding, "MAX_BYTES", 9_000)
+    assert file.stat().st_size < 9_000
     assert reason(file) == "larger than 64 MiB; split it"
 
 
