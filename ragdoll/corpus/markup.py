@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from markdownify import ATX, MarkdownConverter
 from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.markdown import tidy
+from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.records import Record
 
 # What is no part of the text: code for the browser, what surrounds the text, what one acts on.
@@ -56,6 +56,9 @@ _BLOCKS = """
 """
 _ENDS_PARAGRAPH = frozenset(_BLOCKS.split())
 _HOLDS_PARAGRAPHS = frozenset({"button", "caption", "object", "table", "td", "th"})
+
+# The modules that a warning of the parser is said to come from.
+_PARSER = r"(bs4|ragdoll\.corpus\.markup)(\.|$)"
 
 # Parsed, a page takes some thirty times its size.
 _MAX_BYTES = 16 * 2**20
@@ -144,10 +147,9 @@ class _Page(BeautifulSoup):
 
 
 def _page(html: str) -> BeautifulSoup:
-    with warnings.catch_warnings():
-        # It warns of XML, and of text that looks like a file's name.
-        warnings.simplefilter("ignore")
-        page = _Page(html, "html.parser")
+    # It warns of XML, and of text that looks like a file's name.
+    ignore_warnings(_PARSER)
+    page = _Page(html, "html.parser")
     changes = _Changes()
     # From the end, so that what an element holds is decided before the element is.
     for tag in reversed(page.find_all(True)):

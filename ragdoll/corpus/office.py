@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import BinaryIO
 from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.markdown import first_heading, tidy
+from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.records import Record
 from ragdoll.errors import first_line
 
@@ -25,8 +25,8 @@ _CONVERTERS = {".docx": "DocxConverter", ".pptx": "PptxConverter", ".xlsx": "Xls
 SUFFIXES = frozenset({".pdf", *_CONVERTERS})
 _WITH_HEADINGS = frozenset({".docx", ".pptx"})  # a workbook's are its sheets' names
 
-# These write to standard error what only a user of theirs can act on.
-_LOGGERS = ("mammoth", "openpyxl", "pdfminer", "pptx")
+# These write to standard error what only a user of theirs can act on: some log, some warn.
+_LIBRARIES = ("bs4", "mammoth", "markitdown", "openpyxl", "pandas", "pdfminer", "pptx")
 
 # For the text to stay as it is, as markup does for HTML.
 _OPTIONS = {
@@ -69,12 +69,11 @@ def read_office(path: Path) -> Record:
 
 
 def _convert(file: BinaryIO, suffix: str) -> str:
-    for name in _LOGGERS:
+    for name in _LIBRARIES:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    ignore_warnings(rf"({'|'.join(_LIBRARIES)})(\.|$)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            text = _from_office(file, suffix) if suffix in _CONVERTERS else _from_pdf(file)
+        text = _from_office(file, suffix) if suffix in _CONVERTERS else _from_pdf(file)
     except UnreadableError:
         raise
     except Exception as error:  # the libraries for these formats raise whatever they meet

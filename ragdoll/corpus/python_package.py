@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import os
 import sysconfig
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from ragdoll.corpus.decoding import shown, whole
 from ragdoll.corpus.documents import LINE, Document, Reading
 from ragdoll.corpus.files import size_of
+from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.seen import UniqueNames
 from ragdoll.errors import CorpusError
 
@@ -25,6 +25,9 @@ SCHEME = "python:"
 _LEFT_OUT = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
 )
+# What the parser calls the module that it warns of.
+_PARSED = "<a package that ragdoll reads>"
+
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = ast.ClassDef | _Function
 
@@ -100,9 +103,8 @@ def _walk(place: Path) -> Iterator[Path]:
 
 def _parse(file: Path) -> ast.Module:
     """Parse bytes, which may declare their encoding; the parser's warnings are not ours to give."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(file.read_bytes())
+    ignore_warnings(_PARSED)
+    return ast.parse(file.read_bytes(), filename=_PARSED)
 
 
 def _reason(error: Exception) -> str:
