@@ -37,11 +37,7 @@ def find_teacher(name: str) -> TeacherFiles:
     """
     path = find_model(name)
     if path is None:
-        if looks_like_path(name):
-            raise TeacherError(
-                f"No teacher at {name}: there is no such folder.",
-                hint="Give the folder of a sentence-transformer, or a hub id as OWNER/NAME.",
-            )
+        _refuse_path(name)
         path = _download(name)
     folder = open_folder(path)
     if folder.is_static:
@@ -50,6 +46,21 @@ def find_teacher(name: str) -> TeacherFiles:
             hint="For example sentence-transformers/all-MiniLM-L6-v2.",
         )
     return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
+
+
+def _refuse_path(name: str) -> None:
+    """Refuse what is no hub id, or more likely a misspelt folder beside others of this machine."""
+    owner, _, rest = name.rpartition("/")
+    if looks_like_path(name):
+        hint = "Give the folder of a sentence-transformer, or a hub id as OWNER/NAME."
+    elif rest and os.path.isdir(owner):  # noqa: PTH112 (takes any name)
+        hint = (
+            f"The folder {owner} has no {rest}; to mean the hub's model, "
+            f"call ragdoll from a folder that has no {owner}."
+        )
+    else:
+        return
+    raise TeacherError(f"No teacher at {name}: there is no such folder.", hint=hint)
 
 
 def _download(name: str) -> Path:

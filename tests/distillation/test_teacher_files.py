@@ -40,9 +40,38 @@ def test_without_the_package_the_default_teacher_names_the_extra(
     assert "pip install 'ragdoll-cli[local]'" in (error.value.hint or "")
 
 
-def test_a_missing_folder_is_not_taken_for_a_hub_id() -> None:
-    with pytest.raises(TeacherError, match="no such folder"):
-        find_teacher("./not-here")
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(name: str) -> Path:
+        raise AssertionError(f"the hub was asked for {name}")
+
+    monkeypatch.setattr(module, "_download", asked)
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    "name", ["./not-here", "../not-here", "/not/here", "~/not-here", "a/b/c", "models/smal"]
+)
+def test_a_missing_folder_is_not_looked_for_on_the_hub(name: str) -> None:
+    Path("models/small").mkdir(parents=True)
+    with pytest.raises(TeacherError, match=f"{name}: there is no such folder"):
+        find_teacher(name)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_folder_beside_others_is_said_to_be_missing_there() -> None:
+    Path("models").mkdir()
+    with pytest.raises(TeacherError) as error:
+        find_teacher("models/smal")
+    assert (error.value.hint or "").startswith("The folder models has no smal; ")
+    with pytest.raises(TeacherError) as error:
+        find_teacher("./smal")
+    assert (error.value.hint or "").startswith("Give the folder of a sentence-transformer")
+
+
+def test_a_folder_named_as_an_owner_hides_no_model_of_this_machine() -> None:
+    Path("sentence-transformers").mkdir()
+    assert find_teacher(NAME).name == NAME
 
 
 def test_a_static_model_is_no_teacher(small_teacher: Path, tmp_path: Path) -> None:
