@@ -85,8 +85,9 @@ def save(
         torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(folder)
     padding_side = options.pop("padding_side", "right")
+    limits = {} if options.pop("unlimited", False) else {"model_max_length": MAX_LENGTH}
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=MAX_LENGTH, padding_side=padding_side, **names
+        tokenizer_object=tokenizer, padding_side=padding_side, **limits, **names
     ).save_pretrained(folder)
     include_prompt = options.pop("include_prompt", True)
     (folder / "1_Pooling").mkdir()
@@ -115,7 +116,9 @@ def save(
             ]
         )
     )
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": MAX_LENGTH}))
+    if limits:
+        length = json.dumps({"max_seq_length": MAX_LENGTH})
+        (folder / "sentence_bert_config.json").write_text(length)
     (folder / "config_sentence_transformers.json").write_text(json.dumps(options))
 
 
@@ -196,12 +199,32 @@ def without_padding_token(folder: Path) -> None:
     save(folder, Qwen3Model(config), tokenizer, {"eos_token": "<|endoftext|>"}, "mean")
 
 
+def t5(folder: Path) -> None:
+    """Places are relative to each other, and nothing says how long a text may be."""
+    from transformers import T5Config, T5EncoderModel
+
+    tokenizer = unigram(["<pad>", "</s>", "<unk>"])
+    between(tokenizer, "", "</s>")
+    config = T5Config(
+        d_model=DIMENSION,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    names = {"unk_token": "<unk>", "pad_token": "<pad>", "eos_token": "</s>"}
+    save(folder, T5EncoderModel(config), tokenizer, names, "mean", unlimited=True)
+
+
 def loaded(folder: Path) -> Teacher:
     return Teacher(find_teacher(str(folder)), device="cpu", dtype="float32")
 
 
 @pytest.fixture(
-    params=[bert, mpnet, xlm_roberta, modernbert, qwen, without_padding_token],
+    params=[bert, mpnet, xlm_roberta, modernbert, qwen, t5, without_padding_token],
     ids=lambda make: make.__name__,
 )
 def tiny(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
@@ -222,19 +245,31 @@ def test_sentence_vectors_are_the_models_own(tiny: Path) -> None:
 
 def test_mean_vectors_are_those_of_the_texts_own_tokens(tiny: Path) -> None:
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
 
     tokenizer = AutoTokenizer.from_pretrained(tiny)
-    model = AutoModel.from_pretrained(tiny).eval()
+    # What is registered for T5 has a decoder too.
+    kind = T5EncoderModel if AutoConfig.from_pretrained(tiny).model_type == "t5" else AutoModel
+    model = kind.from_pretrained(tiny).eval()
     expected = []
     for text in TEXTS:
-        ids = tokenizer(text, truncation=True, max_length=MAX_LENGTH)["input_ids"]
+        limit = min(tokenizer.model_max_length, 512)
+        ids = tokenizer(text, truncation=True, max_length=limit)["input_ids"]
         with torch.inference_mode():
             tokens = model(torch.tensor([ids])).last_hidden_state[0].numpy()
         own = [number not in tokenizer.all_special_ids for number in ids]
         expected.append(tokens[own].mean(axis=0))
     found = loaded(tiny).encode(TEXTS, "mean", 64)
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-5)
+
+
+def test_a_model_that_says_no_length_reads_so_much_and_no_more(tmp_path: Path) -> None:
+    t5(tmp_path)
+    teacher = loaded(tmp_path)
+    assert (teacher.max_length, teacher.passage_tokens) == (512, 511)
+    long = teacher.tokenize(["task " * 2000])
+    assert long.lengths == [512]
+    assert np.isfinite(teacher.embed(long, "mean", 64)).all()
 
 
 @pytest.mark.parametrize("include_prompt", [True, False])
