@@ -173,5 +173,5 @@ def silence_libraries() -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    for name in ("model2vec", "sentence_transformers", "datasets", "transformers"):
+    for name in ("model2vec", "sentence_transformers", "datasets", "transformers", "skeletoken"):
         logging.getLogger(name).setLevel(logging.ERROR)

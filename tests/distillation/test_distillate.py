@@ -70,6 +70,15 @@ def test_any_architecture_gives_the_tokens_and_vectors_of_model2vec(
     assert cosines(tokens.vectors, expected.embedding).min() > 0.999
 
 
+def test_an_encoder_that_the_library_takes_for_half_a_model_is_distilled(tmp_path: Path) -> None:
+    architectures.t5(tmp_path)
+    tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
+    assert len(tokens.vectors) == tokens.tokenizer.get_vocab_size()
+    assert np.isfinite(tokens.vectors).all()
+    # Each token has a vector of its own, but for those that the teacher does not know.
+    assert len(np.unique(tokens.vectors.round(5), axis=0)) > len(tokens.vectors) - 3
+
+
 def test_the_small_teacher_gives_the_model_of_model2vec(
     files: TeacherFiles, tokens: TokenVectors
 ) -> None:
