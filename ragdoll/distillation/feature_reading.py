@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 Batch = tuple[list[str], Vectors]
 
+# A part may hold any number; what is made of each text in between takes far more memory than it.
+_ROWS_AT_ONCE = 4096
+
 _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
@@ -54,23 +57,26 @@ class Features:
     source: _Source
 
     def batches(self) -> Iterator[Batch]:
-        """Yield ``(texts, vectors)``; vectors are of shape (texts, dimension).
+        """Yield ``(texts, vectors)``, however they lie on disk; vectors are (texts, dimension).
 
         Raises:
             FeaturesError: a file is missing or damaged.
         """
-        for texts, vectors in self.source.batches():
-            if vectors.shape[1] != self.dimension:
-                raise FeaturesError(
-                    f"The features have vectors of {self.dimension} and of {vectors.shape[1]} "
-                    "dimensions: they were made by two teachers."
-                )
-            whole = np.asarray(np.isfinite(vectors).all(axis=1))
-            if whole.all():
-                yield texts, vectors
-            else:
-                kept = [text for text, good in zip(texts, whole, strict=True) if good]
-                yield kept, vectors[whole]
+        for part, all_vectors in self.source.batches():
+            for start in range(0, len(part), _ROWS_AT_ONCE):
+                stop = start + _ROWS_AT_ONCE
+                yield self._whole_rows(part[start:stop], all_vectors[start:stop])
+
+    def _whole_rows(self, texts: list[str], vectors: Vectors) -> Batch:
+        if vectors.shape[1] != self.dimension:
+            raise FeaturesError(
+                f"The features have vectors of {self.dimension} and of {vectors.shape[1]} "
+                "dimensions: they were made by two teachers."
+            )
+        whole = np.asarray(np.isfinite(vectors).all(axis=1))
+        if whole.all():
+            return texts, vectors
+        return [text for text, good in zip(texts, whole, strict=True) if good], vectors[whole]
 
     def texts(self) -> Iterator[str]:
         """Yield the texts, in order."""

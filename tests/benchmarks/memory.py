@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,19 +98,30 @@ def run(passages: int, in_memory: int | None) -> Peak:
             corpus={"path": [str(corpus)]},
             max_means=passages,
         )
-        peak, stop = [0], threading.Event()
+        results = []
+        peak = peak_while(
+            lambda: results.append(module.featurize(open_corpus([str(corpus)]), settings))
+        )
+        assert results[0].rows == passages
+        return Peak(peak, bool(spills))
 
-        def watch() -> None:
-            while not stop.wait(0.02):
-                peak[0] = max(peak[0], _anonymous_memory())
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        result = module.featurize(open_corpus([str(corpus)]), settings)
+def peak_while(work: Callable[[], object]) -> int:
+    """Return the peak of this process's anonymous memory, in bytes, while it does some work."""
+    peak, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.02):
+            peak[0] = max(peak[0], _anonymous_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
         stop.set()
         watcher.join()
-        assert result.rows == passages
-        return Peak(peak[0], bool(spills))
+    return peak[0]
 
 
 def _anonymous_memory() -> int:

@@ -185,9 +185,12 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
 ) -> None:
     output = tmp_path / "stopped"
     code = """
-import threading
+import signal, threading
 from ragdoll.cli import main
 from ragdoll.distillation import teacher, windows
+
+# A shell lets what it starts in the background ignore the keyboard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 embed, begun = teacher.Teacher.embed, []
 
