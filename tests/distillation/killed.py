@@ -27,11 +27,11 @@ import torch
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import featurize as module
 from ragdoll.distillation import windows
-from ragdoll.distillation.features import load_features
 from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.errors import FeaturesError
 from ragdoll.progress import Report, silent
+from tests.distillation.reading import load_features
 
 WINDOW = 16
 # Rows of two windows, the last of which is not full, of one, and of many.
