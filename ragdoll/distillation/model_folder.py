@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,17 @@ Vectors = npt.NDArray[np.float32]
 
 FORMAT = "ragdoll-model"
 VERSION = 1
+
+# The models in a model folder, by their place in it, and what each consists of.
+PARTS = ("", "variants/weighted", "variants/unweighted", "distillate")
+FILES = (
+    "README.md",
+    "config.json",
+    "model.safetensors",
+    "modules.json",
+    PROVENANCE_FILE,
+    "tokenizer.json",
+)
 
 
 def refuse_foreign(output: Path) -> None:
@@ -99,14 +110,31 @@ def replace(output: Path, by: Path) -> None:
 
 def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> None:
     model.save_pretrained(folder)
-    (folder / "README.md").write_text(_card(model, record), encoding="utf-8")
-    content = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / PROVENANCE_FILE).write_text(content + "\n", encoding="utf-8")
+    text = card(model.embedding.shape, record, record["teacher"]["name"])
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / PROVENANCE_FILE).write_text(as_json(record), encoding="utf-8")
 
 
-def _card(model: StaticModel, record: Mapping[str, Any]) -> str:
-    """Write the model card: what it is, what it was made of, how to load it."""
-    rows, dimension = model.embedding.shape
+def as_json(record: Mapping[str, Any]) -> str:
+    """The content of a JSON file, for people to read too."""
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def card(
+    shape: Sequence[int],
+    record: Mapping[str, Any],
+    base_model: str | None,
+    place: str | None = None,
+) -> str:
+    """Write the model card: what it is, what it was made of, how to load it.
+
+    ``shape`` is tokens × dimensions, ``record`` the provenance. ``base_model`` is the teacher for
+    the hub's index of models, None where the hub has no such model; ``place`` is what to load the
+    model by, None where the reader has to put the path of the folder.
+    """
+    rows, dimension = shape
+    place = place or "path/of/this/folder"
+    base = f"base_model: {json.dumps(base_model)}\n" if base_model else ""
     agreement = record["heldout_agreement"]
     variant = record.get("variant", record["recommended"])
     settings = "\n".join(f"| {key} | {value} |" for key, value in record["settings"].items())
@@ -117,8 +145,7 @@ def _card(model: StaticModel, record: Mapping[str, Any]) -> str:
         else f"trained with the method `{record['method']}` ({variant})"
     )
     return f"""---
-base_model: {json.dumps(record["teacher"]["name"])}
-library_name: model2vec
+{base}library_name: model2vec
 tags:
 - embeddings
 - static-embeddings
@@ -137,11 +164,11 @@ compared by {record["metric"]}. The licence of the teacher applies to what is de
 ```python
 from model2vec import StaticModel
 
-model = StaticModel.from_pretrained("path/of/this/folder")
+model = StaticModel.from_pretrained("{place}")
 vectors = model.encode(["a text"])
 ```
 
-or `SentenceTransformer("path/of/this/folder")` with sentence-transformers.
+or `SentenceTransformer("{place}")` with sentence-transformers.
 
 ## Provenance
 
