@@ -8,6 +8,7 @@
         * ``CorpusChangedError``: a features folder was made from another corpus
     * ``ModelError``: a static model cannot be read
     * ``TrainingError``: training cannot start or cannot go on
+    * ``HubError``: a model cannot be uploaded
     * ``TableError``: a database or table cannot be used
         * ``ModelMismatchError``: a table and a model do not belong together
     * ``MissingExtraError``: an optional part of ragdoll is not installed
@@ -58,6 +59,10 @@ class ModelError(RagdollError):
 
 class TrainingError(RagdollError):
     """Training cannot start or cannot go on."""
+
+
+class HubError(RagdollError):
+    """A model cannot be uploaded to the hub."""
 
 
 class TableError(RagdollError):

@@ -171,6 +171,7 @@ def _is_control(character: str) -> bool:
 def silence_libraries() -> None:
     """Keep the progress bars and notices of libraries off the terminal; must come before them."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     for name in ("model2vec", "sentence_transformers", "datasets", "transformers", "skeletoken"):

@@ -13,6 +13,7 @@ from ragdoll.corpus.documents import left_out
 if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped
     from ragdoll.distillation.featurize import FeaturizeResult
+    from ragdoll.distillation.hub import Pushed
     from ragdoll.distillation.train import TrainResult
     from ragdoll.embedding.comparison import Comparison
     from ragdoll.embedding.inspection import ModelFacts
@@ -47,8 +48,8 @@ def featurize(result: FeaturizeResult) -> Record:
     }
 
 
-def train(result: TrainResult) -> Record:
-    """``train --json``."""
+def train(result: TrainResult, pushed: Pushed | None = None) -> Record:
+    """``train --json``; ``pushed`` is None where nothing was uploaded."""
     return {
         "model": str(result.model),
         "distillate": str(result.distillate),
@@ -65,6 +66,7 @@ def train(result: TrainResult) -> Record:
         "rows": result.rows,
         "rows_skipped": result.skipped,
         "interrupted": result.interrupted,
+        "pushed_to": pushed.url if pushed else None,
         "seconds": _rounded(result.seconds),
     }
 

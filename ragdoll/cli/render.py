@@ -20,6 +20,7 @@ from ragdoll.corpus.documents import LINE, left_out
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
     from ragdoll.distillation.featurize import FeaturizeResult
+    from ragdoll.distillation.hub import Pushed
     from ragdoll.distillation.train import TrainResult
     from ragdoll.pipeline import Plan, RunResult
     from ragdoll.retrieval.job import IndexResult
@@ -47,9 +48,10 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
     )
 
 
-def train_summary(result: TrainResult) -> RenderableType:
+def train_summary(result: TrainResult, pushed: Pushed | None = None) -> RenderableType:
     """What a person reads after ``train``."""
     agreement = result.agreement
+    uploaded = f"{pushed.url} ({'private' if pushed.private else 'public'})" if pushed else None
     return facts(
         {
             "model": f"{result.model} ({result.recommended})",
@@ -59,6 +61,7 @@ def train_summary(result: TrainResult) -> RenderableType:
             f"(distillate {agreement['distillate']:.1%})",
             "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
             + counted("; {} rows with NaN left out", result.skipped),
+            **({"uploaded to": uploaded} if uploaded else {}),
         }
     )
 

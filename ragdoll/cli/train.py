@@ -1,13 +1,19 @@
 """``ragdoll train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragdoll.cli import options, records, render
+from ragdoll.cli.console import Console
 from ragdoll.cli.session import INTERRUPTED, session
 from ragdoll.config import Config
+from ragdoll.errors import UsageError
+
+if TYPE_CHECKING:
+    from ragdoll.distillation.hub import Pushed
+    from ragdoll.distillation.train import TrainResult
 
 
 def train(
@@ -42,6 +48,18 @@ def train(
     save_dtype: options.SaveDtype = None,
     device: options.TrainDevice = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to-hub",
+            metavar="REPO",
+            help="Upload the model to this repository of the Hugging Face hub, OWNER/NAME; a new "
+            "one is private.",
+        ),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new repository of --push-to-hub public.")
+    ] = False,
     config: options.Config = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -80,6 +98,7 @@ def train(
         from ragdoll.cli import settings as wanted
         from ragdoll.distillation import train as library
 
+        _check_push(push_to_hub, public)
         with console.progress() as report:
             result = library.train(
                 wanted.train(settings),
@@ -88,15 +107,48 @@ def train(
                 report,
                 otherwise=_configured_teacher(settings),
             )
-        console.result(records.train(result), render.train_summary(result))
+        pushed = None
+        try:
+            if push_to_hub is not None and not result.interrupted:
+                pushed = _push(result, push_to_hub, public, console)
+        finally:  # the model is there, whatever became of the upload
+            console.result(records.train(result, pushed), render.train_summary(result, pushed))
         if result.interrupted:
             console.note(
-                "Interrupted: the model is what it was after the best pass so far. The same "
-                "command goes on from there.",
+                "Interrupted: the model is what it was after the best pass so far"
+                + (", and it was not uploaded" if push_to_hub is not None else "")
+                + ". The same command goes on from there.",
                 style="yellow",
             )
             raise typer.Exit(INTERRUPTED)
         console.note(render.again("index DOCS", model=result.model))
+
+
+def _check_push(repo: str | None, public: bool) -> None:
+    """Refuse an upload that cannot succeed before the training that it would follow."""
+    if repo is not None:
+        from ragdoll.distillation import hub
+
+        hub.check(repo)
+    elif public:
+        raise UsageError(
+            "--public says how to make a repository, and none is named.",
+            hint="Name it by --push-to-hub OWNER/NAME.",
+        )
+
+
+def _push(result: "TrainResult", repo: str, public: bool, console: Console) -> "Pushed":
+    from ragdoll.distillation import hub
+
+    try:
+        with console.progress() as report:
+            report("uploading", 0, None)
+            return hub.push(result.model, repo, public)
+    except KeyboardInterrupt:
+        console.note(
+            f"\nInterrupted while uploading. The model is saved in {result.model}.", style="yellow"
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _configured_teacher(settings: Config) -> str | None:

@@ -22,7 +22,7 @@ OPTIONS = {
     "--dataset-split --streaming --no-streaming --target --device --dtype --restart --no-ignore "
     "--trust-remote-code",
     "train": "--features --teacher --output --method --pca-dims --vocab-size --batch-size --lr "
-    "--patience --epochs --seed --device --save-dtype --trust-remote-code",
+    "--patience --epochs --seed --device --save-dtype --trust-remote-code --push-to-hub --public",
     "index": "--model --embedding-model-name --database --vector-data-dir --docs --docs-folder "
     "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
     "query": "--database --table --top-k --mode --alpha --where --source --model",
