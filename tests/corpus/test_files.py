@@ -894,8 +894,8 @@ def test_the_summary_of_an_index_names_what_was_left_out(
     folder_of(docs, {"scan.png": b"\x89PNG", "void.txt": ""})
     result = ragdoll("index", docs, "--model", trained.model, "--database", "base", "--json")
     assert result.json["skipped"] == [
-        {"path": "scan.png", "reason": "format .png"},
-        {"path": "void.txt", "reason": "empty"},
+        {"path": "scan.png", "reason": "format .png", "root": str(docs)},
+        {"path": "void.txt", "reason": "empty", "root": str(docs)},
     ]
     assert result.json["skipped_count"] == 2
 

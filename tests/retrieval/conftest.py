@@ -68,9 +68,11 @@ class Indexed:
         for row in rows:
             assert row["text"] == texts[row["source"]][row["start"] : row["end"]]
         assert len({row["id"] for row in rows}) == len(rows)
-        np.testing.assert_array_equal(
+        # As many texts are embedded by another way than few: the last bits may differ.
+        np.testing.assert_allclose(
             [row["vector"] for row in rows],
             StaticEncoder(self.model).encode([row["text"] for row in rows]),
+            atol=2e-6,
         )
 
 

@@ -106,7 +106,7 @@ def test_other_fields_need_another_table(ragdoll: Ragdoll, table: Indexed) -> No
 def test_inspecting_a_table_names_its_columns(ragdoll: Ragdoll, table: Indexed) -> None:
     command = ("inspect-model", "--database", table.database)
     assert "year (integer), price (number)" in ragdoll(*command).out
-    assert ragdoll(*command, "--json").json["columns"]["day"] == "date"
+    assert ragdoll(*command, "--json").json["tables"][0]["columns"]["day"] == "date"
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,8 @@ def test_what_is_left_out_is_named_where_nothing_else_has_changed(
 ) -> None:
     (indexed.docs / "image.png").write_bytes(b"\x89PNG")
     record = ragdoll("index", indexed.docs, *indexed.options, "--json").json
-    assert record["skipped"] == [{"path": "image.png", "reason": "format .png"}]
+    (skipped,) = record["skipped"]
+    assert skipped == {"path": "image.png", "reason": "format .png", "root": str(indexed.docs)}
 
 
 def test_a_file_name_that_is_no_text_does_not_stop_the_rest(
