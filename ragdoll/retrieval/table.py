@@ -194,8 +194,12 @@ class Table:
         self, text: str, limit: int, conditions: Sequence[str] = ()
     ) -> tuple[pa.Table, Vectors, Vectors]:
         """Rows by BM25, their scores, and their vectors."""
+        from lancedb.query import MatchQuery
+
+        # A bare string in quotation marks would be taken for a phrase, which needs another index.
+        words = MatchQuery(text, "text")
         query = (
-            self._inner.search(text, query_type="fts", fts_columns="text")
+            self._inner.search(words, query_type="fts", fts_columns="text")
             .limit(limit)
             .select([*COLUMNS, "vector", "_score"])
         )

@@ -206,6 +206,7 @@ def test_more_answers_than_there_are_can_be_asked_for(indexed: Indexed, mode: Mo
         pytest.param("the of and to", id="stop words"),
         pytest.param("?!... -- ()", id="punctuation"),
         pytest.param("\"it's\" 'quoted' \\ `", id="quotes"),
+        pytest.param('"event loop"', id="in quotation marks"),
         pytest.param("event AND loop OR -task +lock loop* title:x (a", id="operators"),
         pytest.param("event loop " * 500, id="5000 characters"),
         pytest.param("x" * 5000, id="a word of 5000 characters"),
@@ -232,6 +233,12 @@ def test_a_query_that_is_no_text_is_no_unforeseen_error(
         result = ask("event loop \udcff", "--mode", mode, *options)
         assert result.status in (0, 1, 2)
         assert "Unexpected" not in result.err
+
+
+def test_words_in_quotation_marks_are_searched_for_as_words(
+    search: Callable[..., list[Hit]],
+) -> None:
+    assert search('"event loop"', 5, "text") == search("event loop", 5, "text") != []
 
 
 def test_stop_words_match_no_text(search: Callable[..., list[Hit]]) -> None:
