@@ -1,0 +1,123 @@
+"""Pieces of a text that somebody might ask for: its title, a heading, a sentence.
+
+Taken out of its text, a piece is a question whose answer is that text. After Azzopardi, de Rijke
+and Balog, "Building Simulated Queries for Known-Item Topics" (2007), with whole pieces of text in
+the place of sampled words.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+# A piece is a question if it has so many words, and if it leaves as many of its text and no fewer
+# than _MIN_LEFT: of less, nobody could tell what the text is about.
+_MIN_WORDS, _MAX_WORDS = 3, 40
+_MIN_LEFT = 10
+
+# Where a text has no sentences, so many words in a row are a question.
+_RUN = (5, 10)
+
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)\s*|[。！？．｡]+[”’」』）]*|\n\s*\n\s*|\n(?=#{1,6} )")
+_WORD = re.compile(r"\w+")
+
+# In languages without spaces a character counts as a word.
+_UNIT = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a text that can be a question; ``kind`` is what a person calls it."""
+
+    kind: str
+    text: str
+
+
+def choose(text: str, title: str, shared: set[str], draw: random.Random) -> Piece | None:
+    """Draw a question: of the kinds that a text has one, and of that kind a piece.
+
+    ``shared`` are pieces that other texts have as well; see ``shared_pieces``. None where the text
+    is too short.
+    """
+    kinds: dict[str, list[Piece]] = {}
+    for piece in _pieces(text, title):
+        words = _length(piece.text)
+        left = _length(text.replace(piece.text, " "))
+        is_long_enough = _MIN_WORDS <= words <= _MAX_WORDS and left >= max(words, _MIN_LEFT)
+        if is_long_enough and _normal(piece.text) not in shared:
+            kinds.setdefault(piece.kind, []).append(piece)
+    if kinds:
+        return draw.choice(kinds[draw.choice(sorted(kinds))])
+    return _run_of_words(text, draw)
+
+
+def shared_pieces(texts: Iterable[tuple[str, str]]) -> set[str]:
+    """The pieces that more than one text has: no question, since it would have two answers.
+
+    ``texts`` are pairs of a text and its title.
+    """
+    counts: Counter[str] = Counter()
+    for text, title in texts:
+        counts.update({_normal(piece.text) for piece in _pieces(text, title)})
+    return {piece for piece, count in counts.items() if count > 1}
+
+
+def unit_lengths(words: Iterable[str]) -> list[int]:
+    """How many words each of these counts for, in any language; at least one."""
+    return [max(1, len(_UNIT.findall(word))) for word in words]
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything in a text to search for."""
+    return _WORD.search(text) is not None
+
+
+def _pieces(text: str, title: str) -> Iterator[Piece]:
+    """The pieces of a text that may be a question, each once."""
+    title = title.strip()
+    seen = set()
+    if title and title in text:
+        seen.add(title)
+        yield Piece("title", title)
+    for heading in _HEADING.findall(text):
+        if heading not in seen:
+            seen.add(heading)
+            yield Piece("heading", heading)
+    for sentence in islice(_sentences(text), 1000):
+        if sentence not in seen and not sentence.startswith("#"):
+            seen.add(sentence)
+            yield Piece("sentence", sentence)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    begin = 0
+    for end in _END.finditer(text):
+        if piece := text[begin : end.end()].strip():
+            yield piece
+        begin = end.end()
+    if piece := text[begin:].strip():
+        yield piece
+
+
+def _run_of_words(text: str, draw: random.Random) -> Piece | None:
+    """Some words in a row of a text that has no sentences; None where it is too short."""
+    words = list(_WORD.finditer(text))
+    count = min(draw.randint(*_RUN), len(words) // 3)
+    if count < _MIN_WORDS or len(words) - count < _MIN_LEFT:
+        return None
+    first = draw.randrange(len(words) - count + 1)
+    return Piece("run of words", text[words[first].start() : words[first + count - 1].end()])
+
+
+def _length(text: str) -> int:
+    """The number of words; a qualified name is one, a sign of punctuation none."""
+    return sum(1 for unit in _UNIT.findall(text) if _WORD.search(unit))
+
+
+def _normal(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))
