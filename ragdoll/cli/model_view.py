@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ragdoll.embedding.inspection import ModelFacts
     from ragdoll.embedding.neighbors import Neighbors
     from ragdoll.retrieval.inspection import TableFacts
+    from ragdoll.retrieval.table_metadata import TableState
 
 _CHECKED = {True: "yes", False: "no", None: "not known"}
 
@@ -119,6 +120,7 @@ def _table(found: TableFacts) -> RenderableType:
             or "none of metadata",
             "fingerprint": identity.fingerprint,
             "new": f"{state.new_chunks:,} passages since the table was built",
+            "hybrid": _weight(state),
             "checked": ", ".join(
                 f"{name.replace('_', ' ')}: {_CHECKED[holds]}"
                 for name, holds in found.checks.items()
@@ -131,6 +133,21 @@ def _table(found: TableFacts) -> RenderableType:
         ("Table and model do not agree. ", "bold red"), printable(found.problem.message)
     )
     return Group(grid, verdict, Text(printable(found.problem.hint or ""), style="dim"))
+
+
+def _weight(state: TableState) -> str:
+    """How hybrid searches weigh the vector, and why."""
+    weight = state.weight
+    if weight is None:
+        reason = "the default; the next ragdoll index chooses"
+    elif not weight.vector and not weight.text:
+        reason = "the default; the table is too small to choose by"
+    else:
+        reason = (
+            f"of {weight.questions:,} known items; MRR: vector {weight.vector:.2f}, "
+            f"text {weight.text:.2f}"
+        )
+    return f"the vector weighs {state.alpha:.2f} ({reason})"
 
 
 def _side_by_side(

@@ -40,7 +40,7 @@ def query(
         typer.Option(
             metavar="0..1|auto",
             parser=options.auto_or(float),
-            help="Weight of the vector in the hybrid mode. \\[query.alpha]",
+            help="Weight of the vector in the hybrid mode; auto: the table's own. \\[query.alpha]",
         ),
     ] = None,
     where: Annotated[
@@ -146,7 +146,9 @@ def _ask(console: "Console") -> str:
     return input()
 
 
-def _answer(searcher: "Searcher", console: "Console", text: str, top_k: int, alpha: float) -> None:
+def _answer(
+    searcher: "Searcher", console: "Console", text: str, top_k: int, alpha: float | None
+) -> None:
     hits = searcher.search(text, top_k, alpha)
     console.result(
         records.query(text, searcher.mode, hits),

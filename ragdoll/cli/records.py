@@ -167,6 +167,8 @@ def _table(facts: TableFacts) -> Record:
         **{k: v for k, v in asdict(facts.identity).items() if k != "model"},
         "roots": [root["path"] for root in facts.state.roots.values()],
         "new_chunks": facts.state.new_chunks,
+        "alpha": facts.state.alpha,
+        "weight": asdict(facts.state.weight) if facts.state.weight else None,
     }
 
 
@@ -196,6 +198,7 @@ def evaluation(result: Evaluation) -> Record:
                     else _rounded(system.documents_per_second)
                 ),
                 "bytes": system.bytes or None,
+                "alpha": system.alpha,
             }
             for system in result.systems
         ],

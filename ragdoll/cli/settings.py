@@ -97,11 +97,9 @@ def database(config: Config) -> str:
     return config.index.database.removeprefix("file://")
 
 
-def alpha(config: Config) -> float:
-    """The weight of the vector in a hybrid search."""
-    from ragdoll.retrieval.fusion import DEFAULT_ALPHA
-
-    return DEFAULT_ALPHA if config.query.alpha == "auto" else config.query.alpha
+def alpha(config: Config) -> float | None:
+    """The weight of the vector in a hybrid search; None where the table says."""
+    return None if config.query.alpha == "auto" else config.query.alpha
 
 
 def static_model(name: str) -> Path:

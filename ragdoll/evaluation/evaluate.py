@@ -21,9 +21,9 @@ from ragdoll.evaluation.systems import (
     static_similarities,
     teacher_similarities,
     vector_run,
+    weight_of_table,
 )
 from ragdoll.progress import Report, silent
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 
 Mode = Literal["all", "vector", "text", "hybrid"]
 
@@ -35,6 +35,7 @@ class SystemScore:
     ``p_value`` compares nDCG with the first line's by a paired randomization test; it is None for
     the first line itself. ``queries_per_second`` is of all queries at once, ``latency`` the seconds
     that one takes alone. ``documents_per_second`` is None for a hybrid, ``bytes`` 0 for BM25.
+    ``alpha`` is the weight of the vector in a hybrid, None for the others.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SystemScore:
     latency: float
     documents_per_second: float | None
     bytes: int
+    alpha: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def evaluate(
     mode: Mode = "all",
     k: int = 10,
     seed: int = 0,
-    alpha: float = DEFAULT_ALPHA,
+    alpha: float | None = None,
     report: Report = silent,
 ) -> Evaluation:
     """Score the systems that ``mode`` names on a collection; see ``run_systems``.
@@ -120,14 +122,14 @@ def run_systems(
     teacher: TeacherChoice | None,
     mode: Mode,
     k: int,
-    alpha: float,
+    alpha: float | None,
     report: Report,
 ) -> list[SystemRun]:
     """Let the systems that ``mode`` names find at least ``k`` texts for every query.
 
     ``vector``: each model, its distillate where the model folder has one, and the teacher if given;
-    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector;
-    ``all``: all of these.
+    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector, None
+    the one that a table of these documents would have; ``all``: all of these.
 
     Raises:
         ModelError: a model cannot be read.
@@ -149,7 +151,8 @@ def run_systems(
             runs.extend(_vector_runs(path, name, similar, collection, k))
         if bm25:
             title = f"{name or path.name} + BM25"
-            hybrids.append(hybrid_run(title, similar, bm25, collection, k, alpha))
+            weight = weight_of_table(path, collection) if alpha is None else alpha
+            hybrids.append(hybrid_run(title, similar, bm25, collection, k, weight))
     if bm25 and mode in {"all", "text"}:
         runs.append(bm25.run(collection))
     runs.extend(hybrids)
@@ -197,6 +200,7 @@ def _scores(
             latency=run.cost.latency,
             documents_per_second=run.cost.documents_per_second,
             bytes=run.cost.bytes,
+            alpha=run.alpha,
         )
         for number, (run, value) in enumerate(zip(runs, values, strict=True))
     ]

@@ -11,7 +11,6 @@ from ragdoll.evaluation.evaluate import Mode, run_systems
 from ragdoll.evaluation.metrics import ranking
 from ragdoll.evaluation.systems import TeacherChoice
 from ragdoll.progress import Report, silent
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 
 # As deep as each leg of a hybrid search looks.
 DEPTH = 100
@@ -54,7 +53,7 @@ def explain(
     teacher: TeacherChoice | None = None,
     mode: Mode = "all",
     k: int = 10,
-    alpha: float = DEFAULT_ALPHA,
+    alpha: float | None = None,
     report: Report = silent,
 ) -> Explanation:
     """Ask one question, given by its id, its words, or any other words.

@@ -108,7 +108,16 @@ def title(result: Evaluation) -> str:
 
 def notes(result: Evaluation) -> list[str]:
     """What stands below the table."""
-    return [note for note in (test_note(result), *result.notes) if note]
+    return [note for note in (test_note(result), *_weights(result), *result.notes) if note]
+
+
+def _weights(result: Evaluation) -> list[str]:
+    """How each hybrid mixes its scores."""
+    return [
+        f"{system.name}: the vector weighs {system.alpha:.2f}, BM25 {1 - system.alpha:.2f}"
+        for system in result.systems
+        if system.alpha is not None
+    ]
 
 
 def origin(result: Evaluation, made_on: date) -> str:
@@ -127,7 +136,7 @@ def _csv(result: Evaluation) -> str:
         [
             *("dataset", "documents", "queries", "seed", "name", "kind"),
             *(f"ndcg@{k}", f"recall@{k}", f"mrr@{k}", "p_value", "queries_per_second"),
-            *("milliseconds_per_query", "documents_per_second", "bytes"),
+            *("milliseconds_per_query", "documents_per_second", "bytes", "alpha"),
         ]
     )
     for system in result.systems:
@@ -136,7 +145,7 @@ def _csv(result: Evaluation) -> str:
                 *(result.dataset, result.documents, result.queries, result.seed),
                 *(system.name, system.kind, system.ndcg, system.recall, system.mrr),
                 *(system.p_value, system.queries_per_second, 1000 * system.latency),
-                *(system.documents_per_second, system.bytes or None),
+                *(system.documents_per_second, system.bytes or None, system.alpha),
             ]
         )
     return out.getvalue()

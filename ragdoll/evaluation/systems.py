@@ -6,7 +6,6 @@ model reads is cut off there.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +25,9 @@ from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
-from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
-from ragdoll.retrieval.rows import Row, record_batch
-from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
+from ragdoll.retrieval.text_search import text_table
+from ragdoll.retrieval.weight import choose_weight, sample_places
 
 Vectors = npt.NDArray[np.float32]
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
@@ -59,12 +57,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """What a system found, and at what cost."""
+    """What a system found, and at what cost; ``alpha`` is the weight of the vector in a hybrid."""
 
     name: str
     kind: Kind
     run: Run
     cost: Cost
+    alpha: float | None = None
 
     @property
     def queries_per_second(self) -> float:
@@ -154,23 +153,9 @@ def vector_run(
 
 def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandidates:
     """Search the documents by BM25, as ragdoll's tables have it, in a table made for that."""
-    identity = TableIdentity(
-        fingerprint="",
-        dimension=1,
-        metric="cosine",
-        normalize=False,
-        max_length=None,
-        chunk_size=0,
-        model="",
-    )
-    with tempfile.TemporaryDirectory(prefix="ragdoll-") as folder:
-        state = TableState(model="", database=folder)
-        rows = [Row(name, name, "", text, 0, 0, "") for name, text in collection.documents.items()]
-        batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state), {})
-        started = time.perf_counter()
-        table = Database(folder, create=True).build("documents", identity, state, [batch])
-        table.index_text()
-        rate = len(rows) / (time.perf_counter() - started)
+    started = time.perf_counter()
+    with text_table(collection.documents) as table:
+        rate = len(collection.documents) / (time.perf_counter() - started)
         found, seconds = [], []
         for query in collection.queries.values():
             started = time.perf_counter()
@@ -178,6 +163,14 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
             found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
             seconds.append(time.perf_counter() - started)
         return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
+
+
+def weight_of_table(path: Path, collection: TestCollection) -> float:
+    """The weight of the vector that a table of these documents with this model would have."""
+    encoder = StaticEncoder(path)
+    texts = list(collection.documents.values())
+    sample = [texts[place] for place in sample_places(len(texts))]
+    return choose_weight(sample, encoder.encode, encoder.identity.metric).alpha
 
 
 def hybrid_run(
@@ -208,7 +201,7 @@ def hybrid_run(
         latency=similarities.cost.latency + bm25.cost.latency,
         bytes=similarities.cost.bytes,
     )
-    return SystemRun(name, "hybrid", run, _with(both, own, len(run)))
+    return SystemRun(name, "hybrid", run, _with(both, own, len(run)), alpha)
 
 
 def _with(cost: Cost, seconds: float, queries: int) -> Cost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -41,7 +41,11 @@ class BatchReader:
 
     def encode(self, rows: Iterable[Row]) -> Vectors:
         """Embed the texts of rows."""
-        return self._encoder.encode([row.text for row in rows])
+        return self.embed([row.text for row in rows])
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts."""
+        return self._encoder.encode(texts)
 
     def read(self, key_of: Callable[[str], str]) -> Iterator[Batch]:
         """Yield the batches; ``key_of`` maps a root to its key in the table.

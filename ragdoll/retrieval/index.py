@@ -26,6 +26,7 @@ from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 from ragdoll.retrieval.update import Update
 from ragdoll.retrieval.upkeep import build_indexes, is_due, remove_leftovers
+from ragdoll.retrieval.weight import weigh
 
 
 def index(
@@ -118,6 +119,7 @@ class _Job:
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
         state = build_indexes(table, self._state(), self._report)
+        state = weigh(table, state, self._reader.embed, self._report)
         roots = {
             root_key(root): record_of(
                 root, signatures[root], self._reader.documents[root], self._corpus.readings[root]
@@ -146,6 +148,7 @@ class _Job:
             previous=None,
         )
         state = build_indexes(table, state, self._report)
+        state = weigh(table, state, self._reader.embed, self._report)
         due = is_due(table)
         if due:
             state = replace(state, tidied=table.version)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.retrieval.filters import conditions
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.fusion import fuse
 from ragdoll.retrieval.model_of_table import model_of
 from ragdoll.retrieval.table import Table
 
@@ -72,8 +72,10 @@ class Searcher:
         self._conditions = conditions(table, where, source)
         self._encoder = StaticEncoder(self.identity.path) if mode != "text" else None
 
-    def search(self, text: str, top_k: int, alpha: float = DEFAULT_ALPHA) -> list[Hit]:
-        """Return the best ``top_k`` passages. ``alpha`` weighs the vector in ``hybrid`` mode.
+    def search(self, text: str, top_k: int, alpha: float | None = None) -> list[Hit]:
+        """Return the best ``top_k`` passages.
+
+        ``alpha`` weighs the vector in ``hybrid`` mode; None is the weight chosen for the table.
 
         A query without a known word has no vector: then only the text search finds something.
         """
@@ -84,7 +86,9 @@ class Searcher:
             return [] if self.mode == "vector" else self._by_text(text, top_k)
         if self.mode == "vector":
             return self._by_vector(vector, top_k)
-        return self._by_both(text, vector, top_k, alpha)
+        return self._by_both(
+            text, vector, top_k, self.table.state.alpha if alpha is None else alpha
+        )
 
     def _by_text(self, text: str, top_k: int) -> list[Hit]:
         rows, scores, _ = self.table.matching(text, top_k, self._conditions)

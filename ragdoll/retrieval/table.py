@@ -82,6 +82,11 @@ class Table:
         found = self._scan(col("id").isin(list(ids)), ["id", "vector"])
         return dict(zip(found["id"].to_pylist(), _matrix(found["vector"]), strict=True))
 
+    def texts_at(self, places: Sequence[int]) -> list[str]:
+        """The texts of the rows in these places; a row's place may differ in another version."""
+        query = self._inner.take_offsets(list(places)).select(["text"])
+        return list(translated(query.to_arrow, self.place)["text"].to_pylist())
+
     def sources(self, key: str) -> Iterator[str]:
         """The source of each row under a root, in no order."""
         query = self._inner.search().where(_under(key)).select(["source"])
@@ -194,6 +199,17 @@ class Table:
         self, text: str, limit: int, conditions: Sequence[str] = ()
     ) -> tuple[pa.Table, Vectors, Vectors]:
         """Rows by BM25, their scores, and their vectors."""
+        found, scores = self._by_words(text, limit, [*COLUMNS, "vector"], conditions)
+        return found, scores, _matrix(found["vector"])
+
+    def matching_ids(self, text: str, limit: int) -> dict[str, float]:
+        """The ids of rows by BM25, with their scores."""
+        found, scores = self._by_words(text, limit, ["id"])
+        return dict(zip(found["id"].to_pylist(), scores.tolist(), strict=True))
+
+    def _by_words(
+        self, text: str, limit: int, columns: Sequence[str], conditions: Sequence[str] = ()
+    ) -> tuple[pa.Table, Vectors]:
         from lancedb.query import MatchQuery
 
         # A bare string in quotation marks would be taken for a phrase, which needs another index.
@@ -201,13 +217,12 @@ class Table:
         query = (
             self._inner.search(words, query_type="fts", fts_columns="text")
             .limit(limit)
-            .select([*COLUMNS, "vector", "_score"])
+            .select([*columns, "_score"])
         )
         for condition in conditions:
             query = query.where(condition)
         found = translated(query.to_arrow, self.place)
-        scores = found["_score"].to_numpy().astype(np.float32)
-        return found, scores, _matrix(found["vector"])
+        return found, found["_score"].to_numpy().astype(np.float32)
 
     def _index_statistics(self, column: str) -> Any:
         for index in translated(lambda: list(self._inner.list_indices()), self.place):

@@ -1,8 +1,8 @@
 """What a table says of itself: its schema, and the identity that it carries.
 
 What never changes (the model's fingerprint, dimension, metric, how passages were cut) is one JSON
-key in the schema's metadata; what may change (where the model lies now, the roots) is in the vector
-field's metadata, which can be rewritten.
+key in the schema's metadata; what may change (where the model lies now, the roots, the weight of a
+hybrid search) is in the vector field's metadata, which can be rewritten.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow as pa
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError
 from ragdoll.retrieval.columns import TYPES
+from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 
 VERSION = 1
 KEY = "ragdoll"
@@ -40,6 +41,14 @@ _STATE_TYPES: dict[str, type | tuple[type, ...]] = {
     "indexed_rows": int,
     "partitions": int,
     "tidied": int,
+    "weight": (dict, type(None)),
+}
+_WEIGHT_TYPES: dict[str, type | tuple[type, ...]] = {
+    "alpha": float,
+    "questions": int,
+    "vector": float,
+    "text": float,
+    "rows": int,
 }
 _ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
     "path": str,
@@ -67,6 +76,22 @@ class TableIdentity:
     columns: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class HybridWeight:
+    """The weight of the vector in a hybrid search, ``alpha``, and what it was chosen by.
+
+    ``vector`` and ``text`` are the mean reciprocal ranks at which either search found the passages
+    that ``questions`` pieces were taken from; both are 0 where those were too few to ask. ``rows``
+    are those that the table had then.
+    """
+
+    alpha: float = DEFAULT_ALPHA
+    questions: int = 0
+    vector: float = 0.0
+    text: float = 0.0
+    rows: int = 0
+
+
 @dataclass(slots=True)
 class TableState:
     """What may change: ``model``, where the model lies now, and ``roots``, by their key.
@@ -76,6 +101,7 @@ class TableState:
     was left out, as path and reason). ``new_chunks`` counts the chunks embedded since the table was
     last built as a whole. ``whole`` is False from the first commit of a table that is built anew to
     the last; till then readers go by ``previous``, the version of the table that it replaces.
+    ``weight`` is None where none was chosen yet.
     """
 
     model: str
@@ -87,6 +113,12 @@ class TableState:
     indexed_rows: int = 0
     partitions: int = 0
     tidied: int = 0
+    weight: HybridWeight | None = None
+
+    @property
+    def alpha(self) -> float:
+        """The weight of the vector in a hybrid search."""
+        return self.weight.alpha if self.weight else DEFAULT_ALPHA
 
 
 def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
@@ -152,7 +184,12 @@ def _identity(record: Any, dimension: int) -> TableIdentity:
 
 
 def _state(record: Any) -> TableState:
-    state = TableState(**_checked(record, _STATE_TYPES))
+    # Tables that were made before weights were chosen have none.
+    state = TableState(**_checked({"weight": None, **record}, _STATE_TYPES))
+    if isinstance(state.weight, dict):
+        state.weight = HybridWeight(**_checked(state.weight, _WEIGHT_TYPES))
+        if not 0 <= state.weight.alpha <= 1:
+            raise ValueError(f"alpha is {state.weight.alpha}")
     for root in state.roots.values():
         _checked(root, _ROOT_TYPES)
     return state

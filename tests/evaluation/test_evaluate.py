@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ from ragdoll.evaluation.systems import (
     static_similarities,
     vector_run,
 )
+from ragdoll.retrieval.database import Database
+from ragdoll.retrieval.index import index
+from ragdoll.retrieval.job import IndexSettings
 from tests.conftest import CORPUS, Ragdoll, Trained
 
 KINDS = {
@@ -210,6 +214,37 @@ def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: s
     matched = TextCandidates([{"text": 9.0}], Cost(0.1))
     run = hybrid_run("h", similar, matched, collection, alpha=alpha).run["q"]
     assert max(run, key=run.__getitem__) == best
+
+
+def test_the_hybrid_weighs_as_a_table_of_the_documents_would(
+    ragdoll: Ragdoll, docstrings: Path, trained: Trained, tmp_path: Path
+) -> None:
+    """Each document in a file of its own, and short enough to be one passage."""
+    collection = load_beir(docstrings)
+    short = {name: text[:400].strip() for name, text in collection.documents.items()}
+    (tmp_path / "docs").mkdir()
+    for name, text in short.items():
+        (tmp_path / "docs" / f"{name}.txt").write_text(text)
+    database = str(tmp_path / "db")
+    index(open_corpus([str(tmp_path / "docs")]), IndexSettings(database, "t", trained.model))
+    state = Database(database).open("t").state
+    assert state.weight is not None
+    assert state.weight.questions >= 30
+    result = evaluate(replace(collection, documents=short), [trained.model], mode="hybrid")
+    assert [system.alpha for system in result.systems] == [state.alpha]
+
+    weak = ragdoll("evaluate", docstrings, "--model", trained.model / "distillate", "--json").json
+    alphas = {system["kind"]: system["alpha"] for system in weak["systems"]}
+    assert (alphas["model"], alphas["bm25"]) == (None, None)
+    assert 0 < alphas["hybrid"] < 1
+
+
+def test_a_weight_of_ones_own_is_what_the_hybrid_goes_by(
+    ragdoll: Ragdoll, docstrings: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGDOLL_QUERY_ALPHA", "0.25")
+    result = ragdoll("evaluate", docstrings, "--model", trained.model, "--mode", "hybrid")
+    assert "model + BM25: the vector weighs 0.25, BM25 0.75" in result.out
 
 
 def test_the_hybrid_is_neither_of_its_legs(docstrings: Path, trained: Trained) -> None:
