@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.independence import words_of
+from ragdoll.embedding.token_means import TokenMeans
 from ragdoll.embedding.words import WordTokens
-
-if TYPE_CHECKING:
-    from model2vec import StaticModel
 
 Vectors = npt.NDArray[np.float32]
 
@@ -33,26 +30,23 @@ _THREADS = 4
 class WordPooling:
     """A static model for whose tokenizer words are independent (``WordTokens.boundaries``)."""
 
-    def __init__(self, model: StaticModel, words: WordTokens) -> None:
+    def __init__(self, model: TokenMeans, words: WordTokens) -> None:
         self._model = model
         self._words = words
-        table = model.embedding
-        if model.token_mapping is not None:
-            table = table[model.token_mapping]
+        table = model.table
+        if model.mapping is not None:
+            table = table[model.mapping]
         if model.weights is not None:
             table = table * model.weights[:, None]
-        self._table = table.astype(np.float32, copy=False)
+        # A file may have it at an odd place, from which compiled code cannot compute.
+        self._table = np.require(table, np.float32, ["C", "A"])
         # Where a tokenizer has no unknown token, no id is left out.
-        self._unknown = -1 if model.unk_token_id is None else model.unk_token_id
-        # The library computes in the type of its table, integers aside.
-        self._dtype = np.float32 if model.embedding.dtype == np.int8 else model.embedding.dtype
+        self._unknown = -1 if model.unknown is None else model.unknown
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed one text or more: float32, shape ``(len(texts), dimension)``."""
         limit = self._model.max_length
-        if limit is not None:
-            # By characters first, then by tokens: so does the library.
-            texts = [text[: limit * self._model.median_token_length] for text in texts]
+        texts = self._model.cut(texts)
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
             parts = list(threads.map(self._encode, _batches(texts)))
         vectors = np.concatenate([part for part, _ in parts])
@@ -83,10 +77,7 @@ class WordPooling:
         return self._finished(sums, counts), words_of_texts @ np.diff(offsets)
 
     def _finished(self, sums: Vectors, counts: Vectors) -> Vectors:
-        means = (sums / np.maximum(counts, 1)[:, None]).astype(self._dtype).astype(np.float32)
-        if self._model.normalize:
-            means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-32
-        return means.astype(self._dtype).astype(np.float32)
+        return self._model.finished(sums / np.maximum(counts, 1)[:, None])
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import ModelIdentity, identify
 from ragdoll.embedding.pooling import WordPooling
+from ragdoll.embedding.token_means import TokenMeans
 from ragdoll.embedding.words import WordTokens
-from ragdoll.errors import ModelError
+from ragdoll.errors import ModelError, first_line
 
 Vectors = npt.NDArray[np.float32]
 
-# Below this the library alone is faster than loading what embeds many texts.
+# Below this, text by text is faster than loading what embeds many.
 _MANY_TEXTS = 256
 
 # Characters. Longer texts have words enough for a call of their own, and all of their words at once
@@ -36,12 +38,11 @@ class StaticEncoder:
             ModelError: the folder holds no static model, or one whose parts do not fit together.
         """
         self.identity: ModelIdentity = identify(path)
-        from model2vec import StaticModel
-
         try:
-            self._model = StaticModel.from_pretrained(path, normalize=self.identity.normalize)
-        except Exception as error:  # tokenizers and safetensors raise bare exceptions
-            raise ModelError(f"{path} cannot be loaded as a static model: {error}") from error
+            self._model = TokenMeans(open_folder(path), self.identity.normalize)
+        except Exception as error:  # tokenizers raise bare exceptions
+            reason = first_line(error)
+            raise ModelError(f"{path} cannot be loaded as a static model: {reason}") from error
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32, shape ``(len(texts), dimension)``.
@@ -52,7 +53,7 @@ class StaticEncoder:
         if not texts:
             return np.zeros((0, self.identity.dimension), dtype=np.float32)
         if len(texts) < _MANY_TEXTS or not self._words.boundaries.spaces:
-            return np.asarray(self._model.encode(list(texts)), dtype=np.float32)
+            return self._model.encode(texts)
         return self._pooling.encode(texts)
 
     def count_tokens(self, words: Sequence[str]) -> list[int]:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.folder import ModelFolder, read_json
-from ragdoll.embedding.safetensors_header import TensorInfo
 from ragdoll.embedding.similarity import unit
+from ragdoll.embedding.tensors import mapped, mapped_row, widened
 from ragdoll.errors import ModelError, first_line
 
 Vectors = npt.NDArray[np.float32]
 Nearest = list[tuple[int, float]]
 
 _BLOCK = 4096
-
-# How the types of a file are read. numpy has no bfloat16: its bits are the upper half of a float32.
-_DTYPES = {
-    "float64": "<f8",
-    "float32": "<f4",
-    "float16": "<f2",
-    "bfloat16": "<u2",
-    "int8": "<i1",
-    "i64": "<i8",
-    "i32": "<i4",
-}
 
 
 class TokenTable:
@@ -52,9 +41,10 @@ class TokenTable:
         self.path = folder.path
         self.dimension = folder.embedding.shape[1]
         file = folder.weights[0]
-        self._vectors, self._is_bfloat16 = _mapped(file, folder.embedding)
-        self._rows = self._aside(file, folder.tensors.get("mapping"))
-        self._weights = self._aside(file, folder.tensors.get("weights"))
+        self._vectors = mapped(file, folder.embedding)
+        self._is_bfloat16 = folder.embedding.dtype == "bfloat16"
+        self._rows = mapped_row(file, folder.tensors.get("mapping"))
+        self._weights = mapped_row(file, folder.tensors.get("weights"))
         self._tokenizer, settings = _tokenizer(folder.tokenizer)
         self.tokens: dict[int, str] = {
             number: token for token, number in self._tokenizer.get_vocab().items()
@@ -123,28 +113,10 @@ class TokenTable:
                 f"{self.path} has {len(self._weights)} weights for {self.size} tokens."
             )
 
-    def _aside(self, file: Path, tensor: TensorInfo | None) -> npt.NDArray[Any] | None:
-        """One of the small tensors beside the table: a number a token."""
-        if tensor is None:
-            return None
-        if len(tensor.shape) != 1:
-            raise ModelError(f"{file}: the tensor '{tensor.name}' has the shape {tensor.shape}.")
-        return _mapped(file, tensor)[0]
-
     def _float(self, block: npt.NDArray[Any]) -> Vectors:
         if self._is_bfloat16:
-            return cast(Vectors, (block.astype(np.uint32) << 16).view(np.float32))
+            return widened(block)
         return block.astype(np.float32)
-
-
-def _mapped(file: Path, tensor: TensorInfo) -> tuple[npt.NDArray[Any], bool]:
-    if tensor.dtype not in _DTYPES:
-        raise ModelError(f"{file}: the tensor '{tensor.name}' has the type {tensor.dtype}.")
-    if not tensor.size:
-        raise ModelError(f"{file}: the tensor '{tensor.name}' is empty.")
-    dtype = np.dtype(_DTYPES[tensor.dtype])
-    content = np.memmap(file, dtype, mode="r", offset=tensor.begin, shape=tensor.shape)
-    return content, tensor.dtype == "bfloat16"
 
 
 def _tokenizer(file: Path) -> tuple[Any, dict[str, Any]]:
