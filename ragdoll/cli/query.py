@@ -100,7 +100,8 @@ def query(
         from ragdoll.retrieval.search import Searcher
 
         chosen = settings.query
-        opened = Database(wanted.database(settings)).open(settings.index.table)
+        place = wanted.database(settings)
+        opened = Database(place, to_search=True).open(settings.index.table)
         searcher = Searcher(opened, model, chosen.mode, chosen.where, chosen.source)
         weight = wanted.alpha(settings)
         for line in _queries(text, console):

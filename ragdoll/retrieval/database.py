@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ragdoll.errors import TableError, UsageError, first_line
+from ragdoll.retrieval import engine
 from ragdoll.retrieval.lance import is_local, place, translated
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import KEY, TableIdentity, TableState, not_ours, schema
@@ -35,8 +37,10 @@ def check_name(name: str) -> None:
 class Database:
     """A folder, or a URI that LanceDB understands, that holds tables."""
 
-    def __init__(self, uri: str, create: bool = False) -> None:
+    def __init__(self, uri: str, create: bool = False, to_search: bool = False) -> None:
         """Connect; a local folder that is not there is created only if ``create``.
+
+        ``to_search`` is for databases that are only searched, which may take a shorter way.
 
         Raises:
             TableError: there is no such folder, or it cannot be used.
@@ -51,9 +55,7 @@ class Database:
                     f"No database at {uri}.",
                     hint="Make one: ragdoll index DOCS, or name another by --database.",
                 )
-        import lancedb
-
-        self._connection = translated(lambda: lancedb.connect(uri), uri)
+        self._connection = translated(partial(_connect, uri, to_search), uri)
 
     def tables(self) -> list[str]:
         """The names of the tables, sorted."""
@@ -165,3 +167,12 @@ class Database:
             raise
         translated(lambda: inner.set_unenforced_primary_key("id"), where)
         return Table(self.uri, name, inner)
+
+
+def _connect(uri: str, to_search: bool) -> Any:
+    connection = engine.connect(uri) if to_search and is_local(uri) else None
+    if connection is not None:
+        return connection
+    import lancedb
+
+    return lancedb.connect(uri)

@@ -189,7 +189,7 @@ class Table:
         for condition in conditions:
             query = query.where(condition)
         found = translated(query.to_arrow, self.place)
-        distance = found["_distance"].to_numpy().astype(np.float32)
+        distance = _numbers(found["_distance"])
         if self.identity.metric == "l2":
             return found, 1 / (1 + distance)
         # LanceDB's cosine and dot distances are both one minus the similarity.
@@ -222,7 +222,7 @@ class Table:
         for condition in conditions:
             query = query.where(condition)
         found = translated(query.to_arrow, self.place)
-        return found, found["_score"].to_numpy().astype(np.float32)
+        return found, _numbers(found["_score"])
 
     def _index_statistics(self, column: str) -> Any:
         for index in translated(lambda: list(self._inner.list_indices()), self.place):
@@ -243,9 +243,14 @@ def vector_array(vectors: Vectors) -> pa.Array:
 
 
 def _matrix(column: pa.ChunkedArray) -> Vectors:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    matrix: Vectors = flat.reshape(-1, column.type.list_size)
-    return matrix
+    return _numbers(column.combine_chunks().flatten()).reshape(-1, column.type.list_size)
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
+    """A column of numbers without nulls; pyarrow's own way would import pandas, where that is."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
+    return numbers
 
 
 def _under(key: str) -> Any:
