@@ -1,7 +1,6 @@
 """``ragdoll query``."""
 
 import contextlib
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ragdoll.cli import options, records, render
+from ragdoll.cli.lines import waiting_lines
 from ragdoll.cli.session import session
 from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.retrieval.search import Searcher
+    from ragdoll.retrieval.search import Hit, Searcher
+
+# Queries that are answered together at most, so that the first of very many is not long in coming.
+_TOGETHER = 64
 
 
 def query(
@@ -104,19 +107,22 @@ def query(
         opened = Database(place, to_search=True).open(settings.index.table)
         searcher = Searcher(opened, model, chosen.mode, chosen.where, chosen.source)
         weight = wanted.alpha(settings)
-        for line in _queries(text, console):
-            _answer(searcher, console, line, chosen.top_k, weight)
+        for lines in _queries(text, console):
+            answers = searcher.search_many(lines, chosen.top_k, weight)
+            for line, hits in zip(lines, answers, strict=True):
+                _answer(searcher, console, line, hits)
 
 
-def _queries(text: str | None, console: "Console") -> Iterator[str]:
+def _queries(text: str | None, console: "Console") -> Iterator[list[str]]:
+    """Queries that may be answered together: as many as are there."""
     if text == "-":
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")
-        yield from (_storable(line.strip()) for line in sys.stdin if line.strip())
+        for lines in waiting_lines(sys.stdin):
+            queries = [_storable(line.strip()) for line in lines if line.strip()]
+            yield from (queries[i : i + _TOGETHER] for i in range(0, len(queries), _TOGETHER))
     elif text is not None:
-        yield _storable(text)
+        yield [_storable(text)]
     else:
-        yield from _prompt(console)
+        yield from ([line] for line in _prompt(console))
 
 
 def _storable(text: str) -> str:
@@ -147,10 +153,7 @@ def _ask(console: "Console") -> str:
     return input()
 
 
-def _answer(
-    searcher: "Searcher", console: "Console", text: str, top_k: int, alpha: float | None
-) -> None:
-    hits = searcher.search(text, top_k, alpha)
+def _answer(searcher: "Searcher", console: "Console", text: str, hits: "list[Hit]") -> None:
     console.result(
         records.query(text, searcher.mode, hits),
         render.hits(text, hits, searcher.table, console) if not console.as_json else None,

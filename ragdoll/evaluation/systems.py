@@ -159,7 +159,7 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
         found, seconds = [], []
         for query in collection.queries.values():
             started = time.perf_counter()
-            hits, scores, _ = table.matching(query, max(_CANDIDATES, k))
+            hits, scores = table.matching(query, max(_CANDIDATES, k), ["id"])
             found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
             seconds.append(time.perf_counter() - started)
         return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.retrieval.filters import conditions
 from ragdoll.retrieval.fusion import fuse
+from ragdoll.retrieval.legs import Found, Legs, MemoryLegs, TableLegs
 from ragdoll.retrieval.model_of_table import model_of
 from ragdoll.retrieval.table import Table
 
@@ -21,6 +22,9 @@ Vectors = npt.NDArray[np.float32]
 
 # Each leg of a hybrid search yields this many candidates at least.
 CANDIDATES = 100
+
+# From so many queries on, loading the rows costs less than it saves.
+_SEVERAL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Searcher:
         self.mode = mode
         self._conditions = conditions(table, where, source)
         self._encoder = StaticEncoder(self.identity.path) if mode != "text" else None
+        self._legs: Legs = TableLegs(table, self._conditions)
+        self._answered = 0
 
     def search(self, text: str, top_k: int, alpha: float | None = None) -> list[Hit]:
         """Return the best ``top_k`` passages.
@@ -79,45 +85,70 @@ class Searcher:
 
         A query without a known word has no vector: then only the text search finds something.
         """
-        if self._encoder is None:
-            return self._by_text(text, top_k)
-        vector = self._encoder.encode([text])[0]
-        if not vector.any():
-            return [] if self.mode == "vector" else self._by_text(text, top_k)
+        (hits,) = self.search_many([text], top_k, alpha)
+        return hits
+
+    def search_many(
+        self, texts: Sequence[str], top_k: int, alpha: float | None = None
+    ) -> Iterator[list[Hit]]:
+        """Answer queries together, in turn; arguments and answers are those of ``search``.
+
+        After several queries the table's rows are held in memory where they are not too many and
+        no condition restricts the search: then each takes a fraction of the time.
+        """
+        self._prepare(len(texts))
+        vectors = self._encode(texts)
+        known = [bool(vector.any()) for vector in vectors]
+        wide = max(CANDIDATES, top_k) if self.mode == "hybrid" else top_k
+        near = self._legs.nearest(vectors[known], wide)
         if self.mode == "vector":
-            return self._by_vector(vector, top_k)
-        return self._by_both(
-            text, vector, top_k, self.table.state.alpha if alpha is None else alpha
-        )
+            yield from (_by_vector(next(near)) if is_known else [] for is_known in known)
+            return
+        weight = self.table.state.alpha if alpha is None else alpha
+        limits = [wide if is_known else top_k for is_known in known]
+        matching = self._legs.matching(texts, vectors, limits)
+        for matched, is_known in zip(matching, known, strict=True):
+            yield _by_both(next(near), matched, top_k, weight) if is_known else _by_text(matched)
 
-    def _by_text(self, text: str, top_k: int) -> list[Hit]:
-        rows, scores, _ = self.table.matching(text, top_k, self._conditions)
-        return _hits(rows.to_pylist(), scores, None, scores)
+    def _prepare(self, queries: int) -> None:
+        before, self._answered = self._answered, self._answered + queries
+        if before < _SEVERAL <= self._answered and not self._conditions:
+            self._legs = MemoryLegs.load(self.table) or self._legs
 
-    def _by_vector(self, vector: Vectors, top_k: int) -> list[Hit]:
-        rows, nearness = self.table.nearest(vector, top_k, self._conditions)
-        return _hits(rows.to_pylist(), nearness, nearness, None)
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        if self._encoder is None:
+            return np.zeros((len(texts), self.table.identity.dimension), dtype=np.float32)
+        return self._encoder.encode(texts)
 
-    def _by_both(self, text: str, vector: Vectors, top_k: int, alpha: float) -> list[Hit]:
-        limit = max(CANDIDATES, top_k)
-        near, nearness = self.table.nearest(vector, limit, self._conditions)
-        matching, bm25, vectors = self.table.matching(text, limit, self._conditions)
-        by_words = {row["id"]: row for row in matching.to_pylist()}
-        rows: dict[str, dict[str, Any]] = by_words | {row["id"]: row for row in near.to_pylist()}
-        matched = dict(zip(by_words, bm25.tolist(), strict=True))
-        exact = similarity(vector[None], vectors, self.table.identity.metric)[0]
-        similarities = dict(zip(by_words, exact.tolist(), strict=True))
-        similarities |= dict(zip(near["id"].to_pylist(), nearness.tolist(), strict=True))
-        ids = list(rows)
-        by_vector = np.array([similarities[i] for i in ids], dtype=np.float32)
-        by_text = np.array([matched.get(i, 0.0) for i in ids], dtype=np.float32)
-        score = fuse(by_vector, by_text, alpha)
-        best = np.argsort(-score, kind="stable")[:top_k]
-        return _hits([rows[ids[i]] for i in best], score[best], by_vector[best], by_text[best])
+
+def _by_vector(near: Found) -> list[Hit]:
+    return _hits(near.rows, near.scores, near.scores, None)
+
+
+def _by_text(matched: Found) -> list[Hit]:
+    return _hits(matched.rows, matched.scores, None, matched.scores)
+
+
+def _by_both(near: Found, matched: Found, top_k: int, alpha: float) -> list[Hit]:
+    found = {key: (leg, number) for leg in (matched, near) for number, key in enumerate(leg.keys)}
+    bm25 = dict(zip(matched.keys, matched.scores.tolist(), strict=True))
+    by_text = np.array([bm25.get(key, 0.0) for key in found], dtype=np.float32)
+    similarities = {**_similarities(matched), **_similarities(near)}
+    by_vector = np.array([similarities[key] for key in found], dtype=np.float32)
+    score = fuse(by_vector, by_text, alpha)
+    best = np.argsort(-score, kind="stable")[:top_k]
+    places = list(found.values())
+    rows = [leg.rows[number] for leg, number in (places[place] for place in best)]
+    return _hits(rows, score[best], by_vector[best], by_text[best])
+
+
+def _similarities(found: Found) -> dict[Hashable, float]:
+    exact = [] if found.similarities is None else found.similarities.tolist()
+    return dict(zip(found.keys, exact, strict=True))
 
 
 def _hits(
-    rows: list[dict[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     scores: Vectors,
     by_vector: Vectors | None,
     by_text: Vectors | None,

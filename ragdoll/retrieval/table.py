@@ -80,7 +80,7 @@ class Table:
         from lancedb.expr import col
 
         found = self._scan(col("id").isin(list(ids)), ["id", "vector"])
-        return dict(zip(found["id"].to_pylist(), _matrix(found["vector"]), strict=True))
+        return dict(zip(found["id"].to_pylist(), matrix(found["vector"]), strict=True))
 
     def texts_at(self, places: Sequence[int]) -> list[str]:
         """The texts of the rows in these places; a row's place may differ in another version."""
@@ -190,39 +190,42 @@ class Table:
             query = query.where(condition)
         found = translated(query.to_arrow, self.place)
         distance = _numbers(found["_distance"])
-        if self.identity.metric == "l2":
-            return found, 1 / (1 + distance)
         # LanceDB's cosine and dot distances are both one minus the similarity.
-        return found, 1 - distance
+        alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
+        return found, np.asarray(alike, dtype=np.float32)
 
     def matching(
-        self, text: str, limit: int, conditions: Sequence[str] = ()
-    ) -> tuple[pa.Table, Vectors, Vectors]:
-        """Rows by BM25, their scores, and their vectors."""
-        found, scores = self._by_words(text, limit, [*COLUMNS, "vector"], conditions)
-        return found, scores, _matrix(found["vector"])
-
-    def matching_ids(self, text: str, limit: int) -> dict[str, float]:
-        """The ids of rows by BM25, with their scores."""
-        found, scores = self._by_words(text, limit, ["id"])
-        return dict(zip(found["id"].to_pylist(), scores.tolist(), strict=True))
-
-    def _by_words(
         self, text: str, limit: int, columns: Sequence[str], conditions: Sequence[str] = ()
     ) -> tuple[pa.Table, Vectors]:
-        from lancedb.query import MatchQuery
-
-        # A bare string in quotation marks would be taken for a phrase, which needs another index.
-        words = MatchQuery(text, "text")
-        query = (
-            self._inner.search(words, query_type="fts", fts_columns="text")
-            .limit(limit)
-            .select([*columns, "_score"])
-        )
+        """Rows by BM25, and their scores."""
+        query = self._matching(text, limit).select([*columns, "_score"])
         for condition in conditions:
             query = query.where(condition)
         found = translated(query.to_arrow, self.place)
         return found, _numbers(found["_score"])
+
+    def matching_ids(self, text: str, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
+        """LanceDB's own ids of rows by BM25, and their scores; see ``all_rows``."""
+        query = self._matching(text, limit).select(["_score"]).with_row_id(True)
+        found = translated(query.to_arrow, self.place)
+        return row_ids(found), _numbers(found["_score"])
+
+    def all_rows(self, columns: Sequence[str], most_bytes: int) -> pa.Table | None:
+        """Some columns of all rows, and ``_rowid``; None where they are more than so many bytes."""
+        query = self._inner.search().select(list(columns)).with_row_id(True).limit(2**31 - 1)
+        batches, size = [], 0
+        for batch in translated(query.to_batches, self.place):
+            size += batch.nbytes
+            if size > most_bytes:
+                return None
+            batches.append(batch)
+        return pa.Table.from_batches(batches) if batches else None
+
+    def _matching(self, text: str, limit: int) -> Any:
+        # What stands in quotation marks would be taken for a phrase, which needs another index. To
+        # the words that are looked for they are as good as spaces.
+        words = text.replace('"', " ")
+        return self._inner.search(words, query_type="fts", fts_columns="text").limit(limit)
 
     def _index_statistics(self, column: str) -> Any:
         for index in translated(lambda: list(self._inner.list_indices()), self.place):
@@ -242,7 +245,8 @@ def vector_array(vectors: Vectors) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
 
-def _matrix(column: pa.ChunkedArray) -> Vectors:
+def matrix(column: pa.ChunkedArray) -> Vectors:
+    """A column of vectors, of shape (rows, dimension)."""
     return _numbers(column.combine_chunks().flatten()).reshape(-1, column.type.list_size)
 
 
@@ -251,6 +255,11 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
     return numbers
+
+
+def row_ids(rows: pa.Table) -> npt.NDArray[np.uint64]:
+    """LanceDB's own ids of rows that were read with them."""
+    return np.asarray(np.from_dlpack(rows["_rowid"].combine_chunks()), dtype=np.uint64)
 
 
 def _under(key: str) -> Any:

@@ -126,7 +126,8 @@ def _mean_by_text(passages: Mapping[str, str], questions: Mapping[str, str]) -> 
     reciprocal_ranks = []
     with text_table(passages) as table:
         for name, piece in questions.items():
-            found = table.matching_ids(piece, _DEPTH)
+            rows, scores = table.matching(piece, _DEPTH, ["id"])
+            found = dict(zip(rows["id"].to_pylist(), scores.tolist(), strict=True))
             own = found.get(name, np.inf)
             rank = sum(score >= own for score in found.values())
             reciprocal_ranks.append(1 / rank if rank else 0.0)
