@@ -45,7 +45,7 @@ _MORE = (
     "mypy",
     "rich",
 )
-_DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE, "rich")]
+DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE, "rich")]
 
 
 class Cost(NamedTuple):
@@ -61,10 +61,10 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--passages", type=int, default=60_000)
     parser.add_argument("--repeat", type=int, default=3, help="the median counts")
-    parser.add_argument("--data", nargs="+", default=_DATA)
+    parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
     silence_libraries()
-    documents, texts = _sample(options.model, options.data, options.passages)
+    documents, texts = sample(options.model, options.data, options.passages)
     words = [word for text in texts for word in text.split()]
     print(f"{len(texts):,} passages, {len(words):,} words, {len(set(words)):,} of them distinct")
     costs: dict[str, list[Cost]] = {}
@@ -100,7 +100,7 @@ def _measure(
     print(f"largest difference between two vectors' numbers: {difference:.1e}")
 
 
-def _sample(model: Path, sources: list[str], passages: int) -> tuple[list[Document], list[str]]:
+def sample(model: Path, sources: list[str], passages: int) -> tuple[list[Document], list[str]]:
     """Documents, and the texts of the passages that they have: about as many as asked for."""
     encoder = StaticEncoder(model)
     documents: list[Document] = []
