@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ragdoll.retrieval.lance import absolute
+
 _VERSIONS = frozenset({"0.40.0"})
 _NAME = "lancedb._lancedb"
 
@@ -35,7 +37,8 @@ def connect(uri: str) -> Connection | None:
     if engine is None:
         return None
     # URI, key, region, two hosts, consistency, client, storage, session: those of a service.
-    return Connection(_run(lambda: engine.connect(uri, *[None] * 8)))
+    # Absolute, since the engine takes any name that begins with "db" for a service.
+    return Connection(_run(lambda: engine.connect(absolute(uri), *[None] * 8)))
 
 
 class Tables(NamedTuple):

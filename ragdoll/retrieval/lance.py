@@ -14,8 +14,8 @@ from ragdoll.errors import TableError, first_line
 
 Result = TypeVar("Result")
 
-# Where in LanceDB's source an error arose, as its messages end.
-_SOURCE_FILE = re.compile(r", /\S+\.rs:\d+:\d+$")
+# Where in LanceDB's source an error arose and passed through, as its messages end.
+_SOURCE_FILE = re.compile(r"(, /\S+\.rs:\d+:\d+)+$")
 
 # Lance warns on standard error of what callers cannot change; errors arrive as exceptions anyway.
 os.environ.setdefault("LANCEDB_LOG", "error")

@@ -71,6 +71,14 @@ def test_its_errors_are_those_of_the_public_interface(
     assert by_engine == public
 
 
+def test_a_folder_with_the_name_of_a_service_is_a_folder(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed.database.rename(indexed.database.parent / "db")
+    monkeypatch.chdir(indexed.database.parent)
+    assert Database("db", to_search=True).open("documents").count() > 0
+
+
 def test_an_older_version_is_read_when_it_is_checked_out(indexed: Indexed) -> None:
     before = Database(str(indexed.database)).open("documents")
     (indexed.docs / "new.md").write_text("A semaphore.")
