@@ -185,7 +185,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
 ) -> None:
     output = tmp_path / "stopped"
     code = """
-import signal, threading
+import signal, time
 from ragdoll.cli import main
 from ragdoll.distillation import teacher, windows
 
@@ -198,7 +198,9 @@ def waiting(*arguments):
     begun.append(arguments)
     if len(begun) == 3:
         print("in the third window", flush=True)
-        threading.Event().wait()
+        # Not one long wait: a signal that comes just before it begins would not end it.
+        while True:
+            time.sleep(0.01)
     return embed(*arguments)
 
 windows.WINDOW, teacher.Teacher.embed = 16, waiting
