@@ -7,43 +7,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class HeldError(Exception):
-    """Another process holds the lock; ``holder`` is its process id, as far as it is known."""
-
-    def __init__(self, holder: str) -> None:
-        super().__init__(holder)
-        self.holder = holder
+from ragdoll.errors import RagdollError
 
 
 @contextmanager
-def only_one(folder: Path, name: str) -> Iterator[None]:
+def only_one(
+    folder: Path, name: str, doing: str, error: type[RagdollError], hint: str
+) -> Iterator[None]:
     """Hold the lock of this name in a folder; the system releases it when the process dies.
 
-    The folder is made where there is none, and removed again where nothing came of it.
+    The folder is made where there is none, and removed again where nothing came of it. Who comes
+    second is told by an error of this type, with the hint, that another process is ``doing`` this.
 
     Raises:
-        HeldError: another process holds the lock.
-        OSError: the folder cannot be written.
+        RagdollError: another process holds the lock, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
     is_new = not folder.exists()
     lock_file = folder / f".{name}.lock"
     owner = folder / f".{name}.lock.pid"
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except Timeout as error:
-        raise HeldError(owner.read_text() if owner.is_file() else "unknown") from error
-    try:
         owner.write_text(str(os.getpid()))
+    except Timeout as held:
+        holder = owner.read_text() if owner.is_file() else "unknown"
+        raise error(f"Another process ({holder}) is {doing}.", hint=hint) from held
+    except OSError as denied:
+        lock.release()
+        raise error(f"{folder} cannot be written: {denied.strerror}.") from denied
+    try:
         yield
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
-        if is_new and [path.name for path in folder.iterdir()] == [lock_file.name]:
+        if is_new and folder.is_dir() and list(folder.iterdir()) == [lock_file]:
             # Nothing came of it: leave no folder that looks like a result.
             lock_file.unlink()
             folder.rmdir()

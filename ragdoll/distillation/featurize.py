@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from ragdoll.distillation.teacher import Target, Teacher, require_training_extra
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.teacher_pass import TeacherPass
 from ragdoll.errors import FeaturesError
-from ragdoll.lock import HeldError, only_one
+from ragdoll.lock import only_one
 from ragdoll.progress import Report, silent
 
 
@@ -97,7 +95,9 @@ def featurize(
     # Before the teacher is loaded: reading standard input takes what its writer takes.
     signature = corpus.signature()
     wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
-    with _only_one(settings.output):
+    hint = "Wait until it is done, or give another --output."
+    doing = f"making the features in {settings.output}"
+    with only_one(settings.output, "featurize", doing, FeaturesError, hint):
         manifest = None if restart else folder.manifest()
         if manifest is None:
             manifest = Manifest(settings=wanted, dimension=0)
@@ -122,21 +122,6 @@ def featurize(
             manifest.complete = True
             folder.write_manifest(manifest)
     return _result(settings, manifest, resumed, started, loaded)
-
-
-@contextmanager
-def _only_one(output: Path) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(only_one(output, "featurize"))
-        except HeldError as error:
-            raise FeaturesError(
-                f"Another process ({error.holder}) is making the features in {output}.",
-                hint="Wait until it is done, or give another --output.",
-            ) from error
-        except OSError as error:
-            raise FeaturesError(f"{output} cannot be written: {error.strerror}.") from error
-        yield
 
 
 def _result(

@@ -29,7 +29,7 @@ from ragdoll.distillation.token_vectors import dtype_for
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
 from ragdoll.errors import FeaturesError, RagdollError, TrainingError, UsageError
-from ragdoll.lock import HeldError, only_one
+from ragdoll.lock import only_one
 from ragdoll.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -241,17 +241,13 @@ def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -
 @contextmanager
 def _only_one(output: Path, workplace: Path) -> Iterator[None]:
     """Hold the workplace of a model that is being trained; leave nothing there when it fails."""
-    try:
-        with only_one(workplace, "train"):
+    hint = "Wait until it is done, or give another --output."
+    with only_one(workplace, "train", f"training {output}", TrainingError, hint):
+        try:
             yield
-    except HeldError as error:
-        raise TrainingError(
-            f"Another process ({error.holder}) is training {output}.",
-            hint="Wait until it is done, or give another --output.",
-        ) from error
-    except (RagdollError, OSError):
-        shutil.rmtree(workplace, ignore_errors=True)
-        raise
+        except (RagdollError, OSError):
+            shutil.rmtree(workplace, ignore_errors=True)
+            raise
 
 
 def _teacher_of(features: Features, given: str | None, otherwise: str | None) -> TeacherFiles:

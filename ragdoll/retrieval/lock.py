@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ragdoll.errors import TableError
-from ragdoll.lock import HeldError, only_one
+from ragdoll.lock import only_one
 from ragdoll.retrieval.database import check_name
 
 
@@ -28,14 +28,6 @@ def only_writer(database: str, table: str) -> Iterator[None]:
     folder = Path(database)
     if folder.exists() and not folder.is_dir():
         raise TableError(f"The database {folder} is a file; a database is a folder.")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(only_one(folder, table))
-        except HeldError as error:
-            raise TableError(
-                f"Another process ({error.holder}) is writing to {folder}, table '{table}'.",
-                hint="Wait until it is done; queries go on meanwhile.",
-            ) from error
-        except OSError as error:
-            raise TableError(f"{folder} cannot be written: {error.strerror}.") from error
+    hint = "Wait until it is done; queries go on meanwhile."
+    with only_one(folder, table, f"writing to {folder}, table '{table}'", TableError, hint):
         yield

@@ -541,7 +541,7 @@ def test_two_runs_do_not_write_the_same_features(
 ) -> None:
     wanted = settings(small_teacher, tmp_path / "f", corpus={})
     with (
-        only_one(tmp_path / "f", "featurize"),
+        only_one(tmp_path / "f", "featurize", "", FeaturesError, ""),
         pytest.raises(FeaturesError, match=f"Another process .{os.getpid()}. is making"),
     ):
         featurize(open_corpus([str(docs)]), wanted)

@@ -405,7 +405,7 @@ def test_a_second_training_of_the_same_model_is_refused(trained: Trained, tmp_pa
     from ragdoll.lock import only_one
 
     with (
-        only_one(beside(tmp_path / "m", "training"), "train"),
+        only_one(beside(tmp_path / "m", "training"), "train", "", TrainingError, ""),
         pytest.raises(TrainingError, match="Another process"),
     ):
         train(TrainSettings(trained.features, tmp_path / "m", **SMALL))
