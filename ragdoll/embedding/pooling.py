@@ -7,7 +7,7 @@ the table of token vectors. Another (texts by words), times these sums, is the s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ragdoll.embedding.independence import words_of
 from ragdoll.embedding.token_means import TokenMeans
 from ragdoll.embedding.words import WordTokens
+from ragdoll.grouping import grouped
 
 Vectors = npt.NDArray[np.float32]
 
@@ -48,7 +49,8 @@ class WordPooling:
         limit = self._model.max_length
         texts = self._model.cut(texts)
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
-            parts = list(threads.map(self._encode, _batches(texts)))
+            batches = grouped(texts, str, _TEXTS, _CHARACTERS)
+            parts = list(threads.map(self._encode, batches))
         vectors = np.concatenate([part for part, _ in parts])
         tokens = np.concatenate([part for _, part in parts])
         if limit is not None and (tokens > limit).any():
@@ -78,16 +80,3 @@ class WordPooling:
 
     def _finished(self, sums: Vectors, counts: Vectors) -> Vectors:
         return self._model.finished(sums / np.maximum(counts, 1)[:, None])
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
-        if len(batch) == _TEXTS or characters >= _CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

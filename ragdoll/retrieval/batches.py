@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 from ragdoll.corpus.documents import Corpus, Document, why_empty
@@ -11,6 +12,7 @@ from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError
+from ragdoll.grouping import grouped
 from ragdoll.progress import Report
 from ragdoll.retrieval.rows import Row, rows_of
 from ragdoll.retrieval.table import Vectors
@@ -55,7 +57,7 @@ class BatchReader:
                 table.
         """
         total = 0
-        for batch in _grouped(self.corpus):
+        for batch in grouped(self.corpus, attrgetter("text"), _DOCUMENTS, _CHARACTERS):
             total += len(batch)
             self._report("documents", total, None)
             self._encoder.prepare(document.text for document in batch)
@@ -71,16 +73,3 @@ class BatchReader:
                 + why_empty(self.corpus.skipped),
                 hint=f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
             )
-
-
-def _grouped(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    group: list[Document] = []
-    characters = 0
-    for document in documents:
-        group.append(document)
-        characters += len(document.text)
-        if len(group) >= _DOCUMENTS or characters >= _CHARACTERS:
-            yield group
-            group, characters = [], 0
-    if group:
-        yield group
