@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import UsageError
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import measure
@@ -146,12 +147,13 @@ def run_systems(
     for number, path in enumerate(models if mode != "text" else []):
         report("models", number, len(models))
         name = str(path) if len(models) > 1 else None
-        similar = static_similarities(path, collection)
+        encoder = StaticEncoder(path)
+        similar = static_similarities(encoder, collection)
         if mode != "hybrid":
             runs.extend(_vector_runs(path, name, similar, collection, k))
         if bm25:
             title = f"{name or path.name} + BM25"
-            weight = weight_of_table(path, collection) if alpha is None else alpha
+            weight = weight_of_table(encoder, collection) if alpha is None else alpha
             hybrids.append(hybrid_run(title, similar, bm25, collection, k, weight))
     if bm25 and mode in {"all", "text"}:
         runs.append(bm25.run(collection))
@@ -173,7 +175,7 @@ def _vector_runs(
     distillate = path / "distillate"
     if distillate.is_dir():
         title = f"{name}, distillate" if name else "distillate"
-        before = static_similarities(distillate, collection)
+        before = static_similarities(StaticEncoder(distillate), collection)
         runs.append(vector_run(title, "distillate", before, collection, k))
     return [*runs, vector_run(name or path.name, "model", similar, collection, k)]
 

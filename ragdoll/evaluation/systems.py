@@ -102,10 +102,9 @@ class TextCandidates:
         return SystemRun("BM25", "bm25", run, self.cost)
 
 
-def static_similarities(path: Path, collection: TestCollection) -> Similarities:
+def static_similarities(encoder: StaticEncoder, collection: TestCollection) -> Similarities:
     """Compare every query with every document by a static model."""
-    encoder = StaticEncoder(path)
-    size = sum(file.stat().st_size for file in open_folder(path).weights)
+    size = _size_of_weights(encoder.identity.path)
     return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection, size)
 
 
@@ -133,7 +132,7 @@ def teacher_similarities(
         partial(encode, side="query"),
         teacher.files.metric,
         collection,
-        sum(file.stat().st_size for file in open_folder(teacher.files.path).weights),
+        _size_of_weights(teacher.files.path),
     )
 
 
@@ -165,9 +164,8 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
         return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
 
 
-def weight_of_table(path: Path, collection: TestCollection) -> float:
+def weight_of_table(encoder: StaticEncoder, collection: TestCollection) -> float:
     """The weight of the vector that a table of these documents with this model would have."""
-    encoder = StaticEncoder(path)
     texts = list(collection.documents.values())
     sample = [texts[place] for place in sample_places(len(texts))]
     return choose_weight(sample, encoder.encode, encoder.identity.metric).alpha
@@ -202,6 +200,10 @@ def hybrid_run(
         bytes=similarities.cost.bytes,
     )
     return SystemRun(name, "hybrid", run, _with(both, own, len(run)), alpha)
+
+
+def _size_of_weights(model: Path) -> int:
+    return sum(file.stat().st_size for file in open_folder(model).weights)
 
 
 def _with(cost: Cost, seconds: float, queries: int) -> Cost:

@@ -431,7 +431,7 @@ def test_documents_are_ranked_by_the_metric_that_the_model_was_made_for(
         "dot": queries @ documents.T,
         "l2": -((queries[:, None, :] - documents[None, :, :]) ** 2).sum(axis=2),
     }[metric]
-    found = static_similarities(model, collection).values
+    found = static_similarities(StaticEncoder(model), collection).values
     best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
     rows = np.arange(len(best))
     np.testing.assert_allclose(expected[rows, best], expected[rows, wanted], rtol=1e-4, atol=1e-5)

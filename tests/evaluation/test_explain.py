@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.explain import explain
@@ -46,7 +47,7 @@ def test_the_answers_have_their_ranks_the_most_relevant_first(beir: Path, traine
     ]
     assert found.answers[0].ranks["BM25"] is None
     single = TestCollection("c", collection.documents, {"q": QUERIES["q1"]}, {"q": {}})
-    similar = static_similarities(trained.model, single)
+    similar = static_similarities(StaticEncoder(trained.model), single)
     by_vector = ranking(vector_run("m", "model", similar, single, 100).run["q"], 100)
     by_words = ranking(search_text(single).run(single).run["q"], 100)
     for place in (*found.answers, *found.disputed):
