@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding.similarity import similarity
+
 Vectors = npt.NDArray[np.float32]
 
 NEIGHBOURS = 10
@@ -49,8 +51,6 @@ def linear_loss(
 
 
 def _nearest(vectors: Vectors, neighbours: int) -> npt.NDArray[np.intp]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(lengths, 1e-12)
-    similarity = unit @ unit.T
-    np.fill_diagonal(similarity, -np.inf)
-    return np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
+    cosines = similarity(vectors, vectors, "cosine")
+    np.fill_diagonal(cosines, -np.inf)
+    return np.argpartition(-cosines, neighbours - 1, axis=1)[:, :neighbours]

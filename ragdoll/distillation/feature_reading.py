@@ -33,8 +33,6 @@ _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
 class _Source(Protocol):
-    def rows(self) -> int: ...
-
     def batches(self) -> Iterator[Batch]: ...
 
 
@@ -115,7 +113,7 @@ def open_features(path: Path) -> Features:
         identity=manifest.identity,
         signature=manifest.identity,
         settings=manifest.settings,
-        source=_Own(folder, manifest.rows),
+        source=folder,
     )
 
 
@@ -123,22 +121,10 @@ def _nothing(path: Path) -> FeaturesError:
     return FeaturesError(f"No features in {path}.", hint="Make them: ragdoll featurize CORPUS")
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
-    folder: FeaturesFolder
-    count: int
-
-    def rows(self) -> int:
-        return self.count
-
-    def batches(self) -> Iterator[Batch]:
-        return self.folder.batches()
-
-
 def _open_tokenlearn(path: Path) -> Features:
     pairs = _numbered(path, "feature_*.json")
     shards = _numbered(path, "shard_*")
-    source: _Source = _Pairs(pairs) if pairs else _Shards(shards)
+    source = _Pairs(pairs) if pairs else _Shards(shards)
     rows = source.rows()
     first = next((vectors for texts, vectors in source.batches() if texts), None)
     if first is None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
 from ragdoll.distillation.projection import Projection
 from ragdoll.distillation.token_bags import Bags
+from ragdoll.embedding.similarity import unit
 
 Vectors = npt.NDArray[np.float32]
 
@@ -41,5 +42,4 @@ def _encode(bags: Bags, vectors: Vectors, most: int | None = None) -> Vectors:
     """The unit vectors of the first passages, as a static model of these token vectors has them."""
     rows = len(bags) if most is None else min(most, len(bags))
     # A method may have added a padding token, which no passage holds.
-    means = bags.rows(0, rows) @ vectors[: bags.width].astype(np.float32)
-    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
+    return unit(bags.rows(0, rows) @ vectors[: bags.width].astype(np.float32))

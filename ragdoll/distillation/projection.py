@@ -24,6 +24,7 @@ from ragdoll.distillation.token_bags import (
     tokenize,
     writing,
 )
+from ragdoll.embedding.similarity import unit
 from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
 
@@ -90,10 +91,10 @@ def project(
         FeaturesError: the features cannot be read.
         TrainingError: without the passages that have a NaN, too few are left.
     """
-    width = len(model.embedding)
-    if not _is_there(folder, key):
-        _write(_Projector(features, model, wanted, folder, report), key)
-    return _open(folder, width, wanted.dimension)
+    facts = _facts(folder, key)
+    if facts is None:
+        facts = _write(_Projector(features, model, wanted, folder, report), key)
+    return _open(folder, facts, len(model.embedding), wanted.dimension)
 
 
 def check(features: Features, wanted: Wanted) -> None:
@@ -189,7 +190,7 @@ class _Projector:
         for texts, vectors in self._features.batches():
             held = self._held_out[done : done + len(texts)]
             done += len(texts)
-            yield texts, _unit(vectors) if self.wanted.unit else vectors, held
+            yield texts, unit(vectors) if self.wanted.unit else vectors, held
             self._report(stage, done, self._features.rows)
         self.rows = done
 
@@ -229,7 +230,8 @@ class _Moments:
         )
 
 
-def _write(projector: _Projector, key: str) -> None:
+def _write(projector: _Projector, key: str) -> dict[str, Any]:
+    """Write a projection; return the facts, which are written last."""
     folder = projector.folder
     (folder / _FACTS).unlink(missing_ok=True)
     moments, counts = projector.count()
@@ -251,19 +253,19 @@ def _write(projector: _Projector, key: str) -> None:
     aside = folder / f"{_FACTS}.tmp"
     aside.write_text(json.dumps(facts), encoding="utf-8")
     aside.replace(folder / _FACTS)
+    return facts
 
 
-def _is_there(folder: Path, key: str) -> bool:
+def _facts(folder: Path, key: str) -> dict[str, Any] | None:
+    """What was written last of a projection; None where there is none of this key."""
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
     except (OSError, ValueError):
-        return False
-    return isinstance(facts, dict) and facts.get("key") == key
+        return None
+    return facts if isinstance(facts, dict) and facts.get("key") == key else None
 
 
-def _open(folder: Path, width: int, dimension: int) -> Projection:
-    facts: dict[str, Any] = json.loads((folder / _FACTS).read_bytes())
-
+def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Projection:
     def passages(name: str) -> Passages:
         targets = mapped(folder / f"{name}.targets", np.float32)
         return Passages(open_bags(folder, name, width), targets.reshape(-1, dimension))
@@ -278,8 +280,3 @@ def _open(folder: Path, width: int, dimension: int) -> Projection:
         skipped=facts["skipped"],
         **arrays,
     )
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))

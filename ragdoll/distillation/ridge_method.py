@@ -72,23 +72,14 @@ def fit(job: Job) -> Fitted:
         KeyboardInterrupt: interrupted before the first pass was over.
         TrainingError: the loss is no number.
     """
-    choosing = _choose(job)
-    measured = choosing.vectors
-    fitted = Fitted(measured, measured, choosing.passes, choosing.interrupted)
+    fitted = _choose(job)
     held_out = len(job.projection.held_out.bags)
-    if choosing.interrupted or held_out * _WORTH_ANOTHER_FIT < job.projection.rows:
+    if fitted.interrupted or held_out * _WORTH_ANOTHER_FIT < job.projection.rows:
         return fitted
     try:
-        return replace(fitted, vectors=_fit_all(job, choosing.passes))
+        return replace(fitted, vectors=_fit_all(job, fitted.passes))
     except KeyboardInterrupt:
         return replace(fitted, interrupted=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    vectors: Vectors
-    passes: int
-    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +106,7 @@ class _Progress:
         return bool(before) and min(last) > min(before) * (1 - _IMPROVEMENT)
 
 
-def _choose(job: Job) -> _Chosen:
+def _choose(job: Job) -> Fitted:
     job.report("preparing the regression", 0, None)
     projection = job.projection
     ridge = Ridge(job.distillate, projection, [projection.training])
@@ -140,7 +131,7 @@ def _choose(job: Job) -> _Chosen:
         interrupted = True
     checkpoint.save(progress)
     vectors = ridge.damped(ridge.vectors(progress.best))
-    return _Chosen(vectors, progress.best_passes, interrupted)
+    return Fitted(vectors, vectors, progress.best_passes, interrupted)
 
 
 def _fit_all(job: Job, passes: int) -> Vectors:

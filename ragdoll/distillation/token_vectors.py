@@ -16,6 +16,7 @@ from ragdoll.distillation.device import native_dtype
 from ragdoll.distillation.static_tokenizer import open_tokenizer
 from ragdoll.distillation.teacher import Teacher, Tokenized
 from ragdoll.distillation.teacher_files import TeacherFiles
+from ragdoll.distillation.weighting import smooth_inverse_frequency
 from ragdoll.errors import TrainingError, first_line
 from ragdoll.progress import Report, silent
 
@@ -57,8 +58,7 @@ class TokenVectors:
         frequency: by Zipf's law, as ``model2vec.distill`` does.
         """
         frequency = 1 / np.arange(2, len(self.vectors) + 2)
-        frequency /= frequency.sum()
-        return np.asarray(SIF_COEFFICIENT / (SIF_COEFFICIENT + frequency))
+        return smooth_inverse_frequency(frequency / frequency.sum(), SIF_COEFFICIENT)
 
 
 def token_vectors(

@@ -7,9 +7,18 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
-# Smooth inverse frequency, Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence
-# embeddings", 2017: a / (a + p), with the a of their experiments.
+# The one of the paper's experiments.
 _A = 1e-3
+
+
+def smooth_inverse_frequency(
+    frequency: npt.NDArray[np.float64], a: float = _A
+) -> npt.NDArray[np.float64]:
+    """Return ``a / (a + frequency)``, the weight of a token by its share of all tokens.
+
+    Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embeddings", 2017.
+    """
+    return np.asarray(a / (a + frequency))
 
 
 def weighted(vectors: Vectors, occurrences: npt.NDArray[np.float64]) -> Vectors:
@@ -19,5 +28,4 @@ def weighted(vectors: Vectors, occurrences: npt.NDArray[np.float64]) -> Vectors:
     """
     frequency = np.zeros(len(vectors))
     frequency[: len(occurrences)] = occurrences / max(1.0, float(occurrences.sum()))
-    scale = (_A / (_A + frequency)).astype(np.float32)
-    return vectors * scale[:, None]
+    return vectors * smooth_inverse_frequency(frequency).astype(np.float32)[:, None]
