@@ -62,20 +62,25 @@ class Passage:
         return self.document.text[self.start : self.end]
 
 
-def cut(document: Document, size: int, count: CountTokens) -> Iterator[Passage]:
+def cut(
+    document: Document, size: int, count: CountTokens, tokens: int | None = None
+) -> Iterator[Passage]:
     """Yield the passages of a document, in order, each of at most ``size`` tokens by ``count``.
 
     Tokens are counted word by word, whitespace aside: where a tokenizer makes tokens of it (of the
     indentation of code, say), it makes more of a passage than are counted. By ``count`` a passage
     has more only where a single character has. Every character of the document that is not
     whitespace is in exactly one passage.
+
+    ``tokens`` are those of all words, where that is known and no word has more than ``size``
+    characters.
     """
-    if len(document.text) <= _SHORT * size:
-        whole = _whole(document, size, count)
-        if whole:
-            yield whole
-            return
     text, length = document.text, _STRETCH
+    if len(text) <= _SHORT * size and _fits(text, size, count, tokens):
+        if words := text.strip():
+            start = text.index(words)
+            yield Passage(document, start, start + len(words))
+        return
     begin = origin = 0  # of the next passage, and of the word that it begins in
     while begin < len(text):
         stop = _stop(text, begin + length, length)
@@ -96,13 +101,12 @@ def cut(document: Document, size: int, count: CountTokens) -> Iterator[Passage]:
             length *= 2
 
 
-def _whole(document: Document, size: int, count: CountTokens) -> Passage | None:
-    """The only passage of a document; None where it has none or several."""
-    text = document.text
+def _fits(text: str, size: int, count: CountTokens, tokens: int | None) -> bool:
+    """Whether a text is one passage as it is, or none."""
+    if tokens is not None:
+        return tokens <= size
     words = text.split()
-    if not words or max(map(len, words)) > size or sum(count(words)) > size:
-        return None
-    return Passage(document, len(text) - len(text.lstrip()), len(text.rstrip()))
+    return not words or (max(map(len, words)) <= size and sum(count(words)) <= size)
 
 
 def _stop(text: str, near: int, reach: int) -> int:

@@ -86,10 +86,14 @@ def words_of(texts: list[str]) -> pa.ListArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    together = "".join(texts)
-    if any(character in together for character in _UNSURE):
+    if not has_usual_spaces("".join(texts)):
         return pa.array(list(map(_SPACES.split, texts)), pa.list_(pa.string()))
     return pc.utf8_split_whitespace(pa.array(texts, pa.string()))
+
+
+def has_usual_spaces(text: str) -> bool:
+    """Whether ``words_of`` and ``str.split`` find the same words in a text."""
+    return not any(character in text for character in _UNSURE)
 
 
 def pieces_pattern(whole: tuple[str, ...]) -> re.Pattern[str]:

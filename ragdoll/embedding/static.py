@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +59,17 @@ class StaticEncoder:
         """Count the tokens of each word, special tokens left out."""
         return self._words.count(words)
 
-    def prepare(self, texts: Iterable[str]) -> None:
+    def prepare(self, texts: Sequence[str], longest: int) -> list[int | None]:
         """Tokenize the words of texts that will be cut and embedded next, all at once.
 
-        Only speed depends on it: a call of the tokenizer a text costs several times as much.
+        A call of the tokenizer a text costs several times as much. Returns how many tokens the
+        words of each text have; None where a text has a word of more than ``longest`` characters or
+        of a hundred, is very long, or has unusual whitespace.
         """
-        short = (text for text in texts if len(text) <= _MAX_PREPARED)
-        words = dict.fromkeys(chain.from_iterable(map(str.split, short)))
-        self._words.count([word for word in words if len(word) <= _MAX_WORD])
+        is_short = [len(text) <= _MAX_PREPARED for text in texts]
+        short = [text for text, good in zip(texts, is_short, strict=True) if good]
+        counts = iter(self._words.count_in(short, min(longest, _MAX_WORD)))
+        return [next(counts) if good else None for good in is_short]
 
     @cached_property
     def _words(self) -> WordTokens:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.independence import Boundaries, boundaries, pieces_pattern
+from ragdoll.embedding.independence import (
+    Boundaries,
+    boundaries,
+    has_usual_spaces,
+    pieces_pattern,
+    words_of,
+)
 from ragdoll.embedding.ragged import Offsets, Ragged, Values
 
 if TYPE_CHECKING:
@@ -50,6 +56,29 @@ class WordTokens:
             rows = self._rows(words)
             counts: list[int] = self._tokens.lengths(rows).tolist()
         return counts
+
+    def count_in(self, texts: Sequence[str], longest: int) -> list[int | None]:
+        """Count the tokens of the words of each text, all texts at once.
+
+        None for a text whose words are not easily told apart, or of which one has more than
+        ``longest`` characters; those words are not tokenized.
+        """
+        import pyarrow.compute as pc
+
+        usual = [has_usual_spaces(text) for text in texts]
+        found = words_of([text if good else "" for text, good in zip(texts, usual, strict=True)])
+        words = found.values.dictionary_encode()
+        is_long = np.asarray(pc.greater(pc.utf8_length(words.dictionary), longest))
+        distinct = words.dictionary.to_pylist()
+        counts = np.zeros(len(distinct), np.int64)
+        counts[~is_long] = self.count(
+            [w for w, long in zip(distinct, is_long, strict=True) if not long]
+        )
+        places, offsets = words.indices.to_numpy(), found.offsets.to_numpy()
+        totals = np.diff(np.concatenate(([0], np.cumsum(counts[places])))[offsets])
+        long_words = np.diff(np.concatenate(([0], np.cumsum(is_long[places])))[offsets])
+        known = np.array(usual, np.bool_) & (long_words == 0)
+        return [int(n) if good else None for n, good in zip(totals, known, strict=True)]
 
     def tokens(self, words: Sequence[str]) -> tuple[Values, Offsets]:
         """The ids of words one after another, and where each word begins; the end is last."""

@@ -19,7 +19,7 @@ from ragdoll.retrieval.table import Vectors
 
 # Documents that are read, compared and written together: at most so many, and no further one once
 # their texts have so many characters. A single document may have more.
-_DOCUMENTS = 1000
+_DOCUMENTS = 4000
 _CHARACTERS = 8_000_000
 
 Batch = list[tuple[Document, list[Row]]]
@@ -60,11 +60,12 @@ class BatchReader:
         for batch in grouped(self.corpus, attrgetter("text"), _DOCUMENTS, _CHARACTERS):
             total += len(batch)
             self._report("documents", total, None)
-            self._encoder.prepare(document.text for document in batch)
+            size = self._chunk_size
+            counts = self._encoder.prepare([document.text for document in batch], size)
             cuts = []
-            for document in batch:
+            for document, tokens in zip(batch, counts, strict=True):
                 self.documents[document.root] += 1
-                passages = cut(document, self._chunk_size, self._encoder.count_tokens)
+                passages = cut(document, size, self._encoder.count_tokens, tokens)
                 cuts.append((document, rows_of(passages, key_of(document.root))))
             yield cuts
         if not total:

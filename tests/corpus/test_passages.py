@@ -115,6 +115,23 @@ def test_the_same_text_is_cut_the_same_way(text: str, size: int) -> None:
     assert texts(text, size, thirds) == texts(text, size, thirds)
 
 
+@given(text=TEXTS, size=SIZES)
+@often
+def test_a_count_that_is_known_beforehand_changes_nothing(text: str, size: int) -> None:
+    words = text.split()
+    known = None if max(map(len, words), default=0) > size else sum(thirds(words))
+    given = list(cut(document(text), size, thirds, known))
+    assert [passage.text for passage in given] == texts(text, size, thirds)
+
+
+def test_a_text_whose_count_is_known_is_not_counted_again() -> None:
+    def count(words: Sequence[str]) -> list[int]:
+        raise AssertionError("counted again")
+
+    (passage,) = cut(document(" One two. "), 8, count, 3)
+    assert (passage.start, passage.end) == (1, 9)
+
+
 @given(
     words=st.lists(st.sampled_from(["a", "bc", "def", "ghij"]), min_size=1),
     size=st.integers(4, 12),

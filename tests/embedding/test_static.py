@@ -269,7 +269,7 @@ def test_what_was_prepared_is_not_tokenized_again(
 ) -> None:
     tokenized = watch_tokenizer(monkeypatch)
     encoder = StaticEncoder(trained.model)
-    encoder.prepare(["loop lock", "asynchronously loop"])
+    assert encoder.prepare(["loop lock", "asynchronously loop", ""], 100) == [2, 6, 0]
     assert tokenized == ["loop", "lock", "asynchronously"]
     encoder.count_tokens(["lock", "loop"])
     encoder.encode(["asynchronously loop"] * 300)
@@ -281,8 +281,10 @@ def test_neither_blobs_nor_long_texts_are_prepared(
 ) -> None:
     monkeypatch.setattr(static, "_MAX_PREPARED", 200)
     tokenized = watch_tokenizer(monkeypatch)
-    StaticEncoder(trained.model).prepare(["loop " + "x" * 101, "lock " * 100, ""])
-    assert tokenized == ["loop"]
+    texts = ["loop " + "x" * 101, "lock " * 100, "loop lock", "loop " * 2]
+    assert StaticEncoder(trained.model).prepare(texts, 200) == [None, None, 2, 2]
+    assert StaticEncoder(trained.model).prepare(texts[2:], 3) == [None, None]
+    assert tokenized == ["loop", "lock"]
 
 
 def watch_tokenizer(monkeypatch: pytest.MonkeyPatch) -> list[str]:

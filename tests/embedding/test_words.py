@@ -62,6 +62,23 @@ def test_the_tokens_of_a_text_are_those_of_its_words(kind: str) -> None:
     check_concatenation(INDEPENDENT[kind](), TEXTS)
 
 
+@example(_WORDS, 100)
+@example([f"event{character}loop" for character in _NASTY], 100)
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, max_size=5), st.integers(1, 12))
+@pytest.mark.parametrize("kind", ["bert", "byte-level-bpe", "whole-text-unigram"])
+def test_texts_are_counted_as_their_words_are(kind: str, texts: list[str], longest: int) -> None:
+    tokens = WordTokens((INDEPENDENT | INTERACTING)[kind]())
+    for text, counted in zip(texts, tokens.count_in(texts, longest), strict=True):
+        words = text.split()
+        if max(map(len, words), default=0) > longest:
+            assert counted is None
+        elif counted is None:
+            assert not text.isprintable(), "whitespace that tokenizers do not agree on"
+        else:
+            assert counted == sum(tokens.count(words))
+
+
 @pytest.mark.parametrize("part", [".", "distillate"])
 def test_so_they_are_for_models_as_they_are_saved(trained: Trained, part: str) -> None:
     tokenizer = Tokenizer.from_file(str(trained.model / part / "tokenizer.json"))
