@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -118,8 +119,7 @@ class _Job:
         result.rebuilt = True
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
-        state = build_indexes(table, self._state(), self._report)
-        state = weigh(table, state, self._reader.embed, self._report)
+        state = self._finished(table, self._state())
         roots = {
             root_key(root): record_of(
                 root, signatures[root], self._reader.documents[root], self._corpus.readings[root]
@@ -147,8 +147,7 @@ class _Job:
             whole=True,
             previous=None,
         )
-        state = build_indexes(table, state, self._report)
-        state = weigh(table, state, self._reader.embed, self._report)
+        state = self._finished(table, state)
         due = is_due(table)
         if due:
             state = replace(state, tidied=table.version)
@@ -157,6 +156,13 @@ class _Job:
         if due:
             self._report("compacting the table", 0, None)
             table.tidy()
+
+    def _finished(self, table: Table, state: TableState) -> TableState:
+        """Build the indexes that the table lacks; meanwhile weigh words and meaning."""
+        with ThreadPoolExecutor(1, "ragdoll-weigh") as thread:
+            weighing = thread.submit(weigh, table, state, self._reader.embed)
+            indexed = build_indexes(table, state, self._report)
+            return replace(indexed, weight=weighing.result())
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows of the whole corpus, counted as they pass."""

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from ragdoll.corpus.pieces import choose, shared_pieces
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.similarity import similarity
-from ragdoll.progress import Report
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import HybridWeight, TableState
@@ -85,15 +84,13 @@ def weight_of(vector: float, text: float, questions: int) -> float:
     return round(DEFAULT_ALPHA + believed * (chosen - DEFAULT_ALPHA), 2)
 
 
-def weigh(table: Table, state: TableState, encode: Encode, report: Report) -> TableState:
-    """Choose the weight of a table that has none yet, or has doubled since; return its state."""
+def weigh(table: Table, state: TableState, encode: Encode) -> HybridWeight:
+    """The weight of a table: chosen where it has none yet or has doubled since, else as it is."""
     rows = table.count()
     if state.weight is not None and rows < _MOST_GROWTH * state.weight.rows:
-        return state
-    report("weighing words and meaning", 0, None)
+        return state.weight
     texts = table.texts_at(sample_places(rows))
-    chosen = choose_weight(texts, encode, table.identity.metric)
-    return replace(state, weight=replace(chosen, rows=rows))
+    return replace(choose_weight(texts, encode, table.identity.metric), rows=rows)
 
 
 def _known_items(texts: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
