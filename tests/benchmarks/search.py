@@ -1,10 +1,12 @@
 """How fast passages are indexed and found: against a plain script, and against txtai.
 
     python -m tests.benchmarks.search MODEL [--passages N] [--queries N] [--cold N]
-        [--txtai PYTHON] [--data SOURCE ...]
+        [--txtai PYTHON] [--judged FOLDER] [--data SOURCE ...]
 
 The passages are those of ``tests.benchmarks.encode``, in a file of JSON lines; a query is a run of
-words from a passage. Each contestant is a process of its own, with the same model:
+words from a passage, which is its one answer. With a test collection in BEIR layout (``--judged``)
+its documents are among the passages, and its questions are the queries. Each contestant is a
+process of its own, with the same model:
 
 - script: model2vec and LanceDB as their documentation shows them, by vector, without an index of
   words;
@@ -13,13 +15,15 @@ words from a passage. Each contestant is a process of its own, with the same mod
 
 A cold query is a new process, from its start to its end. A warm one is one of many in one process;
 to ragdoll the next line is written when the last is answered. ``together`` is the rate of
-``ragdoll query -`` when all lines are there at once, loading included.
+``ragdoll query -`` when all lines are there at once, loading included. nDCG@10 is of the warm
+queries.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -29,6 +33,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ragdoll.evaluation.beir import load_beir
+from ragdoll.evaluation.metrics import Qrels, measure
 from tests.benchmarks.encode import DATA, sample
 
 _WORDS = 6
@@ -78,6 +84,21 @@ for query in queries:
 """
 
 
+class Task(NamedTuple):
+    """Texts, and queries with their answers among them, all by id."""
+
+    texts: dict[str, str]
+    queries: dict[str, str]
+    qrels: Qrels
+
+
+class Answer(NamedTuple):
+    """What a warm query took, in seconds, and the ids of what it found."""
+
+    seconds: float
+    found: list[str]
+
+
 class Contestant(NamedTuple):
     """How to run one: the command lines before the arguments that all take."""
 
@@ -93,18 +114,20 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--cold", type=int, default=5)
     parser.add_argument("--txtai", metavar="PYTHON")
+    parser.add_argument("--judged", type=Path, metavar="FOLDER")
     parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
     _, texts = sample(options.model, options.data, options.passages)
-    queries = _queries(texts, options.queries)
+    task = _judged(texts, options.judged) if options.judged else _known(texts, options.queries)
+    queries = list(task.queries.values())
     ragdoll = [sys.executable, "-m", "ragdoll"]
     contestants = {"script": _scripts(sys.executable, SCRIPT_INDEX, SCRIPT_QUERY)}
     if options.txtai:
         contestants["txtai"] = _scripts(options.txtai, TXTAI_INDEX, TXTAI_QUERY)
-    print(f"{len(texts):,} passages, {len(queries)} queries")
+    print(f"{len(task.texts):,} passages, {len(queries)} queries")
     with tempfile.TemporaryDirectory() as work:
         passages = Path(work, "passages.jsonl")
-        lines = (json.dumps({"_id": str(n), "text": text}) for n, text in enumerate(texts))
+        lines = (json.dumps({"_id": id_, "text": text}) for id_, text in task.texts.items())
         passages.write_text("\n".join(lines) + "\n")
         model = str(options.model)
         seconds = {
@@ -114,7 +137,7 @@ def main() -> None:
         place = ["--model", model, "--database", f"{work}/ragdoll"]
         seconds["ragdoll"] = _timed([*ragdoll, "index", str(passages), *place, "--quiet"])
         cold: dict[str, list[float]] = {}
-        warm: dict[str, list[float]] = {}
+        warm: dict[str, list[Answer]] = {}
         for query in queries[: options.cold]:
             for name, contestant in contestants.items():
                 command = [*contestant.query, model, f"{work}/{name}", query]
@@ -123,15 +146,17 @@ def main() -> None:
                 command = [*ragdoll, "query", "--mode", mode, *place, "--json", "--", query]
                 cold.setdefault(f"ragdoll, {mode}", []).append(_timed(command))
         for name, contestant in contestants.items():
-            warm[name] = _warm([*contestant.query, model, f"{work}/{name}", *queries])
+            warm[name] = _warm([*contestant.query, model, f"{work}/{name}", *queries], task)
         together = {}
         for mode in ("vector", "hybrid"):
             command = [*ragdoll, "query", "-", "--mode", mode, *place]
             warm[f"ragdoll, {mode}"] = _in_turn(command, queries)
-            many = queries * 10
+            many = queries * math.ceil(1000 / len(queries))
             together[mode] = len(many) / _timed(command, "\n".join(many) + "\n")
         disk = {name: _size(Path(work, name)) for name in seconds}
-    _show(len(texts), seconds, disk, cold, warm)
+    _show(len(task.texts), seconds, disk, cold, warm)
+    for name, answers in warm.items():
+        print(f"{name:16} nDCG@10 {_ndcg(answers, task):.4f}")
     for mode, rate in together.items():
         print(f"together, {mode}: {rate:,.0f} queries a second")
 
@@ -140,15 +165,29 @@ def _scripts(python: str, index: str, query: str) -> Contestant:
     return Contestant([python, "-c", index], [python, "-c", query])
 
 
-def _queries(texts: list[str], count: int) -> list[str]:
+def _known(texts: list[str], count: int) -> Task:
+    named = {str(number): text for number, text in enumerate(texts)}
     chance = np.random.default_rng(0)
-    long = [words for text in texts if len(words := text.split()) > 2 * _WORDS]
-    chosen = chance.choice(len(long), count, replace=False)
-    starts = [int(chance.integers(len(long[place]) - _WORDS)) for place in chosen]
-    return [
-        " ".join(long[place][start : start + _WORDS])
-        for place, start in zip(chosen, starts, strict=True)
-    ]
+    long = {id_: words for id_, text in named.items() if len(words := text.split()) > 2 * _WORDS}
+    queries = {}
+    for id_ in chance.choice(list(long), count, replace=False).tolist():
+        start = int(chance.integers(len(long[id_]) - _WORDS))
+        queries[id_] = " ".join(long[id_][start : start + _WORDS])
+    return Task(named, queries, {id_: {id_: 1} for id_ in queries})
+
+
+def _judged(texts: list[str], folder: Path) -> Task:
+    collection = load_beir(folder)
+    others = {f"other-{number}": text for number, text in enumerate(texts)}
+    return Task({**collection.documents, **others}, collection.queries, collection.qrels)
+
+
+def _ndcg(answers: list[Answer], task: Task) -> float:
+    run = {
+        query: {id_: -float(rank) for rank, id_ in reversed(list(enumerate(answer.found)))}
+        for query, answer in zip(task.queries, answers, strict=True)
+    }
+    return float(np.mean(measure(run, task.qrels, 10)["ndcg"]))
 
 
 def _timed(command: list[str], given: str | None = None) -> float:
@@ -157,26 +196,29 @@ def _timed(command: list[str], given: str | None = None) -> float:
     return time.perf_counter() - started
 
 
-def _warm(command: list[str]) -> list[float]:
+def _warm(command: list[str], task: Task) -> list[Answer]:
+    ids = {text: id_ for id_, text in task.texts.items()}
     done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE)
-    return [json.loads(line)[0] for line in done.stdout.splitlines()]
+    lines = map(json.loads, done.stdout.splitlines())
+    return [Answer(seconds, [ids[text] for text in found]) for seconds, found in lines]
 
 
-def _in_turn(command: list[str], queries: list[str]) -> list[float]:
-    seconds = []
+def _in_turn(command: list[str], queries: list[str]) -> list[Answer]:
+    answers = []
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, bufsize=1, **pipes) as process:
         assert process.stdin
         assert process.stdout
-        for query in queries:
+        # Before the first answer the process starts, as that of the others before the clock runs.
+        for query in [queries[0], *queries]:
             started = time.perf_counter()
-            process.stdin.write(query + "\n")
+            process.stdin.write(" ".join(query.split()) + "\n")
             process.stdin.flush()
-            process.stdout.readline()
-            seconds.append(time.perf_counter() - started)
+            hits = json.loads(process.stdout.readline())["hits"]
+            found = [hit["source"].partition("#")[2] for hit in hits]
+            answers.append(Answer(time.perf_counter() - started, found))
         process.stdin.close()
-    # Before the first answer the process started, as that of the others did before the clock ran.
-    return seconds[1:]
+    return answers[1:]
 
 
 def _size(folder: Path) -> int:
@@ -188,7 +230,7 @@ def _show(
     seconds: dict[str, float],
     disk: dict[str, int],
     cold: dict[str, list[float]],
-    warm: dict[str, list[float]],
+    warm: dict[str, list[Answer]],
 ) -> None:
     print(f"{'':16} {'passages/s':>10} {'x script':>8} {'MB':>6}")
     for name, whole in seconds.items():
@@ -200,7 +242,7 @@ def _show(
     for name, taken in cold.items():
         usual, rare = np.percentile(taken, [50, 95])
         ratio = usual / np.median(cold["script"])
-        quick, slow = np.percentile(warm[name], [50, 95]) * 1000
+        quick, slow = np.percentile([a.seconds for a in warm[name]], [50, 95]) * 1000
         print(f"{name:16} {usual:9.2f} {rare:6.2f} {ratio:8.2f} {quick:9.1f} {slow:6.1f}")
 
 
