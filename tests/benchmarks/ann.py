@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.static import StaticEncoder, Vectors
+from ragdoll.progress import silent
 from ragdoll.retrieval.batches import BatchReader
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.rows import record_batch, root_key
@@ -40,9 +41,7 @@ K = 10
 def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Table, list[str]]:
     """Write a table of at most so many passages; return it with their texts."""
     encoder = StaticEncoder(model)
-    reader = BatchReader(
-        open_corpus(corpus), model, PASSAGE_TOKENS, lambda stage, done, total: None
-    )
+    reader = BatchReader(open_corpus(corpus), model, PASSAGE_TOKENS, silent)
     facts = encoder.identity
     identity = TableIdentity(
         facts.fingerprint, facts.dimension, facts.metric, facts.normalize, None, PASSAGE_TOKENS, ""

@@ -32,7 +32,8 @@ from ragdoll.corpus.passages import cut
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError
-from ragdoll.retrieval.index import IndexSettings, index
+from ragdoll.retrieval.index import index
+from ragdoll.retrieval.job import IndexSettings
 
 _CHUNK_SIZE = 256
 _PACKAGES = ("stdlib", "torch", "transformers", "sympy", "pandas", "sklearn", "scipy", "numpy")
@@ -45,7 +46,7 @@ _MORE = (
     "mypy",
     "rich",
 )
-DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE, "rich")]
+DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE)]
 
 
 class Cost(NamedTuple):

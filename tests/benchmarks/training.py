@@ -32,6 +32,7 @@ from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.train import TrainSettings, train
+from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.metrics import measure
 from ragdoll.evaluation.significance import paired_randomization
@@ -154,7 +155,7 @@ def _distillate(teacher: str) -> tuple[StaticModel, float]:
 
 def _ndcg(data: Path, model: Path) -> list[float]:
     collection = load_beir(data)
-    similar = static_similarities(model, collection)
+    similar = static_similarities(StaticEncoder(model), collection)
     run = vector_run(model.name, "model", similar, collection, _K)
     return list(measure(run.run, collection.qrels, _K)["ndcg"])
 

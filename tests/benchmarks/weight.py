@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run, measure
@@ -43,12 +44,13 @@ def ndcg(run: Run, collection: TestCollection) -> Values:
 
 def compared(name: str, model: Path, collection: TestCollection, bm25: TextCandidates) -> Values:
     """Print a line; return vector, text, fixed and chosen, a row each with a value a query."""
-    similar = static_similarities(model, collection)
+    encoder = StaticEncoder(model)
+    similar = static_similarities(encoder, collection)
 
     def hybrid(alpha: float) -> Values:
         return ndcg(hybrid_run("", similar, bm25, collection, alpha=alpha).run, collection)
 
-    chosen = weight_of_table(model, collection)
+    chosen = weight_of_table(encoder, collection)
     curve = {alpha: float(hybrid(alpha).mean()) for alpha in GRID}
     best = max(curve, key=curve.__getitem__)
     values = np.stack(
