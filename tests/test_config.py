@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ragdoll import config as module
 from ragdoll.config import Config, load
 from ragdoll.errors import UsageError
 from tests.conftest import Ragdoll
@@ -600,7 +599,3 @@ def test_code_from_a_teachers_folder_is_trusted_by_no_setting() -> None:
     assert "trust_remote_code" not in {key for _, key in KEYS}
     with pytest.raises(UsageError):
         load(environ={"RAGDOLL_TEACHER_TRUST_REMOTE_CODE": "1"})
-
-
-def test_every_bound_belongs_to_a_setting() -> None:
-    assert {*module._MINIMUM, *module._MAXIMUM} <= set(KEYS)
