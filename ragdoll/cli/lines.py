@@ -20,14 +20,24 @@ def waiting_lines(stream: TextIO) -> Iterator[list[str]]:
     if not isinstance(buffer, io.BufferedIOBase):
         yield from ([line] for line in stream)
         return
+    # Joined at its end alone: a long line would be copied with each piece of it.
+    begun: list[str] = []
+    for text in _texts(buffer, stream.encoding or "utf-8"):
+        first, *others = text.split("\n")
+        begun.append(first)
+        if others:
+            *whole, rest = others
+            yield ["".join(begun), *whole]
+            begun = [rest]
+    if last := "".join(begun):
+        yield [last]
+
+
+def _texts(buffer: io.BufferedIOBase, encoding: str) -> Iterator[str]:
+    """What is there, each time that something is, with every end of a line as a line feed."""
     decoder = io.IncrementalNewlineDecoder(
-        codecs.getincrementaldecoder(stream.encoding or "utf-8")("replace"), translate=True
+        codecs.getincrementaldecoder(encoding)("replace"), translate=True
     )
-    rest = ""
     while content := buffer.read1(_BYTES):
-        *lines, rest = (rest + decoder.decode(content)).split("\n")
-        if lines:
-            yield lines
-    rest += decoder.decode(b"", final=True)
-    if rest:
-        yield [rest]
+        yield decoder.decode(content)
+    yield decoder.decode(b"", final=True)

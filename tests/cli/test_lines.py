@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ragdoll.cli import lines as module
 from ragdoll.cli.lines import waiting_lines
 
 
@@ -50,6 +53,19 @@ def test_no_line_is_lost(count: int) -> None:
         content = ("\n".join(expected) + end if expected else "").encode()
         stream = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
         assert [line for some in waiting_lines(stream) for line in some] == expected
+
+
+@given(
+    text=st.lists(st.sampled_from(["a", "é", "\n", "\r\n", "\r", "\u2028"])).map("".join),
+    size=st.integers(1, 5),
+)
+def test_the_lines_are_the_same_however_few_bytes_are_there_at_a_time(text: str, size: int) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BYTES", size)
+        found = [line for some in waiting_lines(stream) for line in some]
+    expected = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    assert found == (expected if text else [])
 
 
 def test_bytes_that_are_no_text_are_replaced() -> None:
