@@ -34,6 +34,7 @@ from ragdoll.retrieval.compatibility import differing, table_identity
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.index import index
 from ragdoll.retrieval.job import IndexResult, IndexSettings
+from ragdoll.retrieval.lance import is_local
 from ragdoll.retrieval.table import Table
 
 _WITH_MODEL = "all documents, with the new model"
@@ -49,19 +50,33 @@ def unannounced(stage: str, why: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the stages work with, and what is asked for although nothing changed.
+
+    ``retrain`` trains, ``restart`` makes the features anew for that, and ``overwrite`` builds the
+    table anew.
+    """
+
+    featurize: FeaturizeSettings
+    train: TrainSettings
+    index: IndexSettings
+    retrain: bool = False
+    restart: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The stages to run. Each holds the reason, or None where the stage is not needed.
 
     ``index`` is always needed; it says what of the table. ``model_is_ready`` says that an earlier
-    run finished the new model, which only has to come into use; ``restart`` that features are made
-    from the beginning.
+    run finished the new model, which only has to come into use.
     """
 
     featurize: str | None
     train: str | None
     index: str
     model_is_ready: bool = False
-    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,47 +92,37 @@ class RunResult:
 def run(
     corpus: Corpus,
     documents: Corpus,
-    featurize_settings: FeaturizeSettings,
-    train_settings: TrainSettings,
-    index_settings: IndexSettings,
-    retrain: bool = False,
-    restart: bool = False,
-    overwrite: bool = False,
+    settings: RunSettings,
     trust_remote_code: bool = False,
     report: Report = silent,
     announce: Announce = unannounced,
 ) -> RunResult:
     """Run what is needed so that the table holds ``documents`` and its model knows ``corpus``.
 
-    ``retrain`` trains although nothing changed, ``restart`` makes the features anew for that, and
-    ``overwrite`` builds the table anew.
-
     Raises:
         RagdollError: as the stages do.
     """
     started = time.perf_counter()
-    output = train_settings.output
+    output = settings.train.output
     pending = _pending(output)
-    _finish_exchange(output, pending, index_settings)
+    _finish_exchange(output, pending, settings.index)
 
-    plan = plan_stages(
-        corpus, featurize_settings, train_settings, index_settings, retrain, restart, overwrite
-    )
+    needed = _model_needs(corpus, settings)
     featurized = trained = None
     model = output
-    if plan.model_is_ready:
+    if needed.is_ready:
         model = pending
-    elif plan.train:
+    elif needed.train:
         refuse_foreign(output)
         model = pending if output.exists() else output
-        if plan.featurize:
-            announce("featurize", plan.featurize)
+        if needed.featurize:
+            announce("featurize", needed.featurize)
             featurized = _featurize(
-                corpus, featurize_settings, plan.restart, trust_remote_code, report
+                corpus, settings.featurize, needed.restart, trust_remote_code, report
             )
-        announce("train", plan.train)
+        announce("train", needed.train)
         trained = train(
-            replace(train_settings, output=model),
+            replace(settings.train, output=model),
             trust_remote_code=trust_remote_code,
             report=report,
             replaces=output,
@@ -126,11 +131,12 @@ def run(
     else:
         announce("train", "not needed: the model is up to date")
 
-    settings = replace(index_settings, model=model, model_moves_to=output)
-    rebuild = _ASKED_FOR if overwrite else _reason_to_rebuild(settings)
+    # Only now: a model that was trained anew may have become what it was.
+    wanted = replace(settings.index, model=model, model_moves_to=output)
+    rebuild = _reason_to_rebuild(wanted, settings.overwrite)
     announce("index", rebuild or _WHAT_CHANGED)
-    indexed = index(documents, settings, overwrite=rebuild is not None, report=report)
-    _finish_exchange(output, pending, index_settings)
+    indexed = index(documents, wanted, overwrite=rebuild is not None, report=report)
+    _finish_exchange(output, pending, settings.index)
     if _provenance(pending) is not None:
         # Left by a run that was given up for other settings.
         shutil.rmtree(pending)
@@ -142,32 +148,43 @@ def run(
     )
 
 
-def plan_stages(
-    corpus: Corpus,
-    featurize_settings: FeaturizeSettings,
-    train_settings: TrainSettings,
-    index_settings: IndexSettings,
-    retrain: bool = False,
-    restart: bool = False,
-    overwrite: bool = False,
-) -> Plan:
-    """Decide from what is on disk which stages are needed, and why."""
-    output = train_settings.output
-    reason = _reason_to_train(featurize_settings, train_settings)
-    if restart:
+def plan_stages(corpus: Corpus, settings: RunSettings) -> Plan:
+    """Tell from what is on disk which stages are needed, and why; nothing is written."""
+    needed = _model_needs(corpus, settings)
+    if needed.train or needed.is_ready:
+        rebuild: str | None = _WITH_MODEL
+    else:
+        wanted = replace(settings.index, model=settings.train.output)
+        rebuild = _reason_to_rebuild(wanted, settings.overwrite)
+    return Plan(needed.featurize, needed.train, rebuild or _WHAT_CHANGED, needed.is_ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelNeeds:
+    """Why features and a model are to be made, None where they are not.
+
+    ``restart``: the features from the beginning. ``is_ready``: a new model waits to come into use.
+    """
+
+    featurize: str | None
+    train: str | None
+    restart: bool = False
+    is_ready: bool = False
+
+
+def _model_needs(corpus: Corpus, settings: RunSettings) -> _ModelNeeds:
+    reason = _reason_to_train(settings)
+    if settings.restart:
         why = reason or "the features are made anew"
-        return Plan("asked for by --restart", why, _WITH_MODEL, restart=True)
-    if reason and not retrain and _is_current(_pending(output), featurize_settings, train_settings):
-        return Plan(None, None, _WITH_MODEL, model_is_ready=True)
-    if reason is None and retrain:
-        reason = "asked for by --retrain"
-    if reason:
-        why_features, restart = _features_needed(corpus, featurize_settings)
-        return Plan(why_features, reason, _WITH_MODEL, restart=restart)
-    if overwrite:
-        return Plan(None, None, _ASKED_FOR)
-    rebuild = _reason_to_rebuild(replace(index_settings, model=output))
-    return Plan(None, None, rebuild or _WHAT_CHANGED)
+        return _ModelNeeds("asked for by --restart", why, restart=True)
+    if settings.retrain:
+        reason = reason or "asked for by --retrain"
+    elif reason and _is_current(_pending(settings.train.output), settings):
+        return _ModelNeeds(None, None, is_ready=True)
+    if reason is None:
+        return _ModelNeeds(None, None)
+    why_features, restart = _features_needed(corpus, settings.featurize)
+    return _ModelNeeds(why_features, reason, restart)
 
 
 def _pending(output: Path) -> Path:
@@ -189,13 +206,11 @@ def _featurize(
         return featurize(corpus, settings, True, trust_remote_code, report)
 
 
-def _reason_to_train(
-    featurize_settings: FeaturizeSettings, train_settings: TrainSettings
-) -> str | None:
-    provenance = _provenance(train_settings.output)
+def _reason_to_train(settings: RunSettings) -> str | None:
+    provenance = _provenance(settings.train.output)
     if provenance is None:
         return "there is no model yet"
-    return "; ".join(_changes(provenance, featurize_settings, train_settings)) or None
+    return "; ".join(_changes(provenance, settings)) or None
 
 
 def _features_needed(corpus: Corpus, settings: FeaturizeSettings) -> tuple[str | None, bool]:
@@ -220,23 +235,17 @@ def _features_needed(corpus: Corpus, settings: FeaturizeSettings) -> tuple[str |
     return None, False
 
 
-def _is_current(
-    folder: Path, featurize_settings: FeaturizeSettings, train_settings: TrainSettings
-) -> bool:
+def _is_current(folder: Path, settings: RunSettings) -> bool:
     provenance = _provenance(folder)
-    return provenance is not None and not _changes(provenance, featurize_settings, train_settings)
+    return provenance is not None and not _changes(provenance, settings)
 
 
-def _changes(
-    provenance: dict[str, Any],
-    featurize_settings: FeaturizeSettings,
-    train_settings: TrainSettings,
-) -> list[str]:
+def _changes(provenance: dict[str, Any], settings: RunSettings) -> list[str]:
     interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
     return (
         interrupted
-        + differences(provenance.get("features", {}), _wanted(featurize_settings))
-        + differences(provenance.get("settings", {}), train_settings.wanted())
+        + differences(provenance.get("features", {}), _wanted(settings.featurize))
+        + differences(provenance.get("settings", {}), settings.train.wanted())
     )
 
 
@@ -258,8 +267,10 @@ def _provenance(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _reason_to_rebuild(settings: IndexSettings) -> str | None:
+def _reason_to_rebuild(settings: IndexSettings, overwrite: bool) -> str | None:
     """Why the table must be built as a whole; None where it can be brought up to date."""
+    if overwrite:
+        return _ASKED_FOR
     table = _table(settings)
     if table is None:
         return "there is no table yet"
@@ -292,6 +303,6 @@ def _fingerprint(folder: Path) -> str | None:
 
 def _table(settings: IndexSettings) -> Table | None:
     """Open the table; None where there is none yet. A table of another tool's is an error."""
-    if "://" not in settings.database and not Path(settings.database).is_dir():
+    if is_local(settings.database) and not Path(settings.database).is_dir():
         return None
     return Database(settings.database).find(settings.table)

@@ -136,23 +136,23 @@ def run(
         from ragdoll.cli import settings as wanted
 
         corpus, documents = wanted.corpus(settings), wanted.documents(settings)
-        featurize, train = wanted.featurize(settings), wanted.train(settings)
+        stages = pipeline.RunSettings(
+            wanted.featurize(settings),
+            wanted.train(settings),
+            wanted.index(settings),
+            retrain,
+            restart,
+            overwrite,
+        )
         if dry_run:
-            plan = pipeline.plan_stages(
-                corpus, featurize, train, wanted.index(settings), retrain, restart, overwrite
-            )
+            plan = pipeline.plan_stages(corpus, stages)
             console.result(records.plan(plan), render.plan_summary(plan))
             return
         with console.progress() as report:
             result = pipeline.run(
                 corpus,
                 documents,
-                featurize,
-                train,
-                wanted.index(settings),
-                retrain=retrain,
-                restart=restart,
-                overwrite=overwrite,
+                stages,
                 trust_remote_code=trust_remote_code,
                 report=report,
                 announce=lambda stage, why: console.note(_STAGE.format(stage, why)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from ragdoll.errors import TableError
 from ragdoll.lock import only_one
 from ragdoll.retrieval.database import check_name
+from ragdoll.retrieval.lance import is_local
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def only_writer(database: str, table: str) -> Iterator[None]:
         TableError: another process holds it, or the folder cannot be written.
         UsageError: the table has a name that no table can have.
     """
-    if "://" in database:
+    if not is_local(database):
         yield
         return
     check_name(table)
