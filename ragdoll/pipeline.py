@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.distillation.features import FeaturesFolder, differences
+from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.featurize import (
     FeaturizeResult,
     FeaturizeSettings,
     featurize,
 )
+from ragdoll.distillation.manifest import differences
 from ragdoll.distillation.model_folder import beside, refuse_foreign
 from ragdoll.distillation.model_folder import replace as replace_folder
 from ragdoll.distillation.train import TrainResult, TrainSettings, train

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Skipped
-from ragdoll.distillation.features import FeaturesFolder, Manifest
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.manifest import Manifest
 from ragdoll.distillation.teacher import Target, Teacher, require_training_extra
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.teacher_pass import TeacherPass

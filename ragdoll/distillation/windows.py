@@ -10,7 +10,7 @@ from typing import Protocol
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.passages import CountTokens, cut
 from ragdoll.corpus.seen import Seen
-from ragdoll.distillation.features import NO_HASH, rolling_hash
+from ragdoll.distillation.manifest import NO_HASH, rolling_hash
 from ragdoll.distillation.teacher import Tokenized
 
 # Passages sorted, encoded and written together: enough for full batches of one length, few enough

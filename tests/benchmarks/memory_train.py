@@ -61,7 +61,8 @@ def write_features(folder: Path, rows: int) -> None:
     """Write synthetic features as ``featurize`` leaves them."""
     from tokenizers import Tokenizer
 
-    from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest
+    from ragdoll.distillation.features import FeaturesFolder
+    from ragdoll.distillation.manifest import NO_HASH, Manifest
     from ragdoll.distillation.teacher_files import find_teacher
 
     files = find_teacher(TEACHER)

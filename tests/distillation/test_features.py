@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation.feature_reading import open_features
-from ragdoll.distillation.features import (
-    NO_HASH,
-    FeaturesFolder,
-    Manifest,
-    rolling_hash,
-)
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.manifest import NO_HASH, Manifest, rolling_hash
 from ragdoll.errors import FeaturesError
 from tests.distillation.reading import load_features
 

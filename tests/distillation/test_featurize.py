@@ -20,8 +20,9 @@ import pytest
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import featurize as module
 from ragdoll.distillation import windows
-from ragdoll.distillation.features import FeaturesFolder, Manifest, differences
+from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.manifest import Manifest, differences
 from ragdoll.distillation.teacher import Teacher, Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
 from ragdoll.lock import only_one

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation.feature_reading import open_features
-from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.manifest import NO_HASH, Manifest
 from ragdoll.distillation.projection import Projection, Wanted, held_out_rows, project
 from ragdoll.distillation.token_bags import bags
 from ragdoll.errors import TrainingError

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
-from ragdoll.distillation.features import NO_HASH, FeaturesFolder, Manifest
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.manifest import NO_HASH, Manifest
 from ragdoll.distillation.train import TrainSettings, train
 from ragdoll.errors import FeaturesError, TrainingError, UsageError
 from ragdoll.progress import silent
