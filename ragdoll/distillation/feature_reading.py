@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,12 +36,14 @@ _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 class _Source(Protocol):
     def batches(self) -> Iterator[Batch]: ...
 
+    def texts(self) -> Iterator[str]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """Passages and their target vectors on disk, as often as they are asked for.
 
-    ``rows`` counts also those with a NaN, which are never yielded. ``teacher`` (its name),
+    ``rows`` counts also those with a NaN, which no batch has. ``teacher`` (its name),
     ``teacher_fingerprint`` and ``identity`` are None, and ``settings`` empty, where the folder does
     not say, as tokenlearn's do not. ``signature`` changes when the content does.
     """
@@ -77,15 +80,12 @@ class Features:
         return [text for text, good in zip(texts, whole, strict=True) if good], vectors[whole]
 
     def texts(self) -> Iterator[str]:
-        """Yield the texts, in order."""
-        for texts, _ in self.batches():
-            yield from texts
+        """Yield every text, also of rows with a NaN: the vectors are not read.
 
-    def load(self) -> tuple[list[str], Vectors]:
-        """Read everything into memory."""
-        batches = list(self.batches())
-        texts = [text for batch, _ in batches for text in batch]
-        return texts, np.concatenate([vectors for _, vectors in batches])
+        Raises:
+            FeaturesError: as ``batches``.
+        """
+        return self.source.texts()
 
 
 def open_features(path: Path) -> Features:
@@ -161,17 +161,25 @@ class _Pairs:
     def batches(self) -> Iterator[Batch]:
         for file in self.files:
             vectors = self._vectors(file).astype(np.float32)
-            try:
-                texts = json.loads(file.read_bytes())
-            except (OSError, ValueError, RecursionError) as error:
-                raise FeaturesError(f"{file} cannot be read: {error}") from error
-            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise FeaturesError(f"{file} is not a list of texts.")
+            texts = self._texts(file)
             if len(texts) != len(vectors):
                 raise FeaturesError(
                     f"{file} holds {len(texts)} texts, its .npy {len(vectors)} vectors."
                 )
             yield texts, vectors
+
+    def texts(self) -> Iterator[str]:
+        for file in self.files:
+            yield from self._texts(file)
+
+    def _texts(self, file: Path) -> list[str]:
+        try:
+            texts = json.loads(file.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise FeaturesError(f"{file} cannot be read: {error}") from error
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise FeaturesError(f"{file} is not a list of texts.")
+        return texts
 
     def _vectors(self, file: Path) -> npt.NDArray[Any]:
         file = file.with_suffix(".npy")
@@ -195,17 +203,18 @@ class _Shards:
 
     def batches(self) -> Iterator[Batch]:
         for file, batch in self._record_batches():
-            try:
+            with _missing_column_told(file):
                 texts = batch.column("text").to_pylist()
                 flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
                 vectors = flat.reshape(len(texts), -1) if texts else np.zeros((0, 0))
-            except (KeyError, AttributeError, ValueError) as error:
-                raise FeaturesError(
-                    f"{file} cannot be read: {error}",
-                    hint="The columns text and embedding are needed.",
-                ) from error
             if texts:
                 yield texts, np.asarray(vectors, dtype=np.float32)
+
+    def texts(self) -> Iterator[str]:
+        for file, batch in self._record_batches():
+            with _missing_column_told(file):
+                texts = batch.column("text").to_pylist()
+            yield from texts
 
     def _record_batches(self) -> Iterator[tuple[Path, pa.RecordBatch]]:
         import pyarrow as pa
@@ -228,3 +237,14 @@ class _Shards:
                             yield file, batch
                 except (OSError, pa.ArrowException) as error:
                     raise FeaturesError(f"{file} cannot be read: {error}") from error
+
+
+@contextmanager
+def _missing_column_told(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, AttributeError, ValueError) as error:
+        raise FeaturesError(
+            f"{file} cannot be read: {error}",
+            hint="The columns text and embedding are needed.",
+        ) from error

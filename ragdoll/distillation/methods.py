@@ -125,7 +125,9 @@ def _tokenlearn(task: Task, settings: TrainSettings, report: Report) -> Trained:
     held = held_out_rows(task.features.rows, task.wanted)
     training: list[str] = []
     held_out: list[str] = []
-    for text, is_held in zip(task.features.texts(), held, strict=False):
+    # Of the rows that have targets; those with a NaN have none.
+    texts = (text for batch, _ in task.features.batches() for text in batch)
+    for text, is_held in zip(texts, held, strict=False):
         (held_out if is_held else training).append(text)
     projection = task.projection
     with _reproducible(settings.seed):

@@ -28,7 +28,6 @@ import numpy as np
 
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.train import TrainSettings, train
@@ -37,6 +36,7 @@ from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.metrics import measure
 from ragdoll.evaluation.significance import paired_randomization
 from ragdoll.evaluation.systems import static_similarities, vector_run
+from tests.distillation.reading import load_features
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -135,7 +135,7 @@ def _tokenlearn(features: Path, options: Any, seed: int, output: Path) -> float:
 
     distillate, seconds = _distillate(options.teacher)
     started = time.perf_counter()
-    texts, vectors = open_features(features).load()
+    texts, vectors, *_ = load_features(features)
     order = np.random.default_rng(seed).permutation(len(texts))
     texts, vectors = [texts[row] for row in order], vectors[order]
     torch.manual_seed(seed)

@@ -23,4 +23,10 @@ class Loaded(NamedTuple):
 def load_features(path: Path) -> Loaded:
     """Read a whole features folder."""
     features = open_features(path)
-    return Loaded(*features.load(), features.teacher, features.teacher_fingerprint)
+    batches = list(features.batches())
+    return Loaded(
+        texts=[text for texts, _ in batches for text in texts],
+        vectors=np.concatenate([vectors for _, vectors in batches]),
+        teacher=features.teacher,
+        teacher_fingerprint=features.teacher_fingerprint,
+    )

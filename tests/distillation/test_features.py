@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +68,40 @@ def test_rows_with_nan_are_left_out(tmp_path: Path) -> None:
     features.write_manifest(Manifest({"teacher": "t"}, 2, [part], {}, complete=True))
     loaded = load_features(tmp_path)
     assert loaded.texts == ["a", "c"]
+    assert list(open_features(tmp_path).texts()) == ["a", "b", "c"]
+
+
+def own(folder: Path, column: str) -> None:
+    table = pa.table({"text": ["a", "b"], column: [[1.0], [2.0]]})
+    (folder / "data").mkdir(exist_ok=True)
+    pq.write_table(table, folder / "data" / "part-00000.parquet")
+    part = {"file": "part-00000.parquet", "rows": 2, "tokens": 2, "hash": NO_HASH}
+    FeaturesFolder(folder).write_manifest(Manifest({}, 1, [part], {}, complete=True))
+
+
+def pair(folder: Path, column: str) -> None:
+    (folder / "feature_2.json").write_text('["a", "b"]')
+    np.save(folder / "feature_2.npy", np.ones((2, 1) if column == "embedding" else 2, np.float32))
+
+
+def shard_of(folder: Path, column: str) -> None:
+    from datasets import Dataset
+
+    shutil.rmtree(folder / "shard_0", ignore_errors=True)
+    Dataset.from_dict({"text": ["a", "b"], column: [[1.0], [2.0]]}).save_to_disk(folder / "shard_0")
+
+
+@pytest.mark.parametrize("write", [own, pair, shard_of], ids=["ragdoll", "pairs", "shards"])
+def test_texts_alone_are_read_without_their_vectors(
+    write: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    write(tmp_path, "embedding")
+    features = open_features(tmp_path)
+    assert [texts for texts, _ in features.batches()] == [["a", "b"]]
+    write(tmp_path, "no_vectors")
+    assert list(features.texts()) == ["a", "b"]
+    with pytest.raises(FeaturesError):
+        list(features.batches())
 
 
 def test_incomplete_features_are_not_trained_on(tmp_path: Path) -> None:
@@ -169,9 +207,9 @@ def test_shards_of_tokenlearns_development_version_are_read_in_order(tmp_path: P
     shard(tmp_path / "shard_00000002", ["a", "b", "c"], 2)
     features = open_features(tmp_path)
     assert (features.rows, features.dimension, features.teacher) == (4, 3, None)
-    texts, vectors = features.load()
-    assert texts == ["a", "b", "c", "d"]
-    assert vectors[:, 0].tolist() == [2, 2, 2, 3]
+    loaded = load_features(tmp_path)
+    assert loaded.texts == ["a", "b", "c", "d"]
+    assert loaded.vectors[:, 0].tolist() == [2, 2, 2, 3]
 
 
 def test_a_shard_cut_short_and_one_that_points_elsewhere_are_errors(tmp_path: Path) -> None:
@@ -185,7 +223,7 @@ def test_a_shard_cut_short_and_one_that_points_elsewhere_are_errors(tmp_path: Pa
     state.write_text(json.dumps({"_data_files": [{"filename": data.name}]}))
     data.write_bytes(data.read_bytes()[:900])
     with pytest.raises(FeaturesError, match="cannot be read"):
-        open_features(tmp_path / "f").load()
+        load_features(tmp_path / "f")
 
 
 def test_vectors_of_two_sizes_are_an_error(tmp_path: Path) -> None:
