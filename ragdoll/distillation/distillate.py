@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragdoll.distillation.teacher import quiet_transformers
 from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.distillation.token_vectors import (
     SIF_COEFFICIENT,
@@ -19,6 +18,7 @@ from ragdoll.distillation.token_vectors import (
     Vectors,
     token_vectors,
 )
+from ragdoll.distillation.training_extra import quiet_transformers
 from ragdoll.embedding.folder import open_folder
 from ragdoll.errors import ModelError, TrainingError, first_line
 from ragdoll.progress import Report, silent

@@ -10,9 +10,10 @@ from typing import Any
 from ragdoll.corpus.documents import Corpus, Skipped
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import Manifest
-from ragdoll.distillation.teacher import Target, Teacher, require_training_extra
+from ragdoll.distillation.teacher import Target, Teacher
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.teacher_pass import TeacherPass
+from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.errors import FeaturesError
 from ragdoll.lock import only_one
 from ragdoll.progress import Report, silent

@@ -11,8 +11,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from ragdoll.distillation.teacher import quiet_transformers
 from ragdoll.distillation.teacher_files import TeacherFiles
+from ragdoll.distillation.training_extra import quiet_transformers
 from ragdoll.embedding.folder import open_folder
 from ragdoll.errors import TrainingError, first_line
 

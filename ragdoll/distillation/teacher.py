@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,8 +12,10 @@ import numpy.typing as npt
 
 from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
 from ragdoll.distillation.teacher_files import TeacherFiles
+from ragdoll.distillation.tokenized import Tokenized, batch_size, longest_first
+from ragdoll.distillation.training_extra import quiet_transformers
 from ragdoll.embedding.words import WordTokens
-from ragdoll.errors import MissingExtraError, TeacherError, first_line
+from ragdoll.errors import TeacherError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -40,46 +40,6 @@ _PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
     "document": ("document", "passage", "corpus", "search_document"),
     "query": ("query", "search_query"),
 }
-
-
-def require_training_extra(need: str) -> None:
-    """Check that torch and its companions are installed.
-
-    Raises:
-        MissingExtraError: they are not; ``need`` says what asked for them.
-    """
-    for module in ("torch", "sentence_transformers", "sklearn", "tokenlearn"):
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError("train", need)
-
-
-def quiet_transformers() -> None:
-    """Keep the notices and progress bars of transformers off the terminal."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-
-
-@dataclass(frozen=True, slots=True)
-class Tokenized:
-    """Texts as a teacher reads them: the tokenizer's columns, each a list of lists.
-
-    The column ``special_tokens_mask`` is 1 for what is not the text: special tokens and prompt.
-    ``prompt_tokens`` is how many tokens stand before the text for a prompt, 0 without one.
-    """
-
-    columns: dict[str, list[list[int]]]
-    prompt_tokens: int
-
-    @property
-    def lengths(self) -> list[int]:
-        """The tokens of each text, special tokens and prompt included."""
-        return [len(ids) for ids in self.columns["input_ids"]]
-
-    def rows(self, chosen: Sequence[int]) -> dict[str, list[list[int]]]:
-        """The columns of some of the texts."""
-        return {name: [column[row] for row in chosen] for name, column in self.columns.items()}
 
 
 class Teacher:
@@ -308,13 +268,3 @@ def _agreement(exact: Vectors, fast: Vectors) -> float:
     """The lowest cosine between corresponding rows."""
     lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(fast, axis=1)
     return float(((exact * fast).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
-
-
-def longest_first(lengths: Sequence[int]) -> list[int]:
-    """The rows by length, longest first, so that too large a batch fails at once."""
-    return sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-
-
-def batch_size(width: int, budget: int) -> int:
-    """How many rows, padded to ``width`` tokens, a budget has room for: one at least."""
-    return max(1, budget // max(1, width))

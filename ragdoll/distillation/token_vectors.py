@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ragdoll.distillation.device import native_dtype
 from ragdoll.distillation.static_tokenizer import open_tokenizer
-from ragdoll.distillation.teacher import Teacher, Tokenized
+from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import TeacherFiles
+from ragdoll.distillation.tokenized import Tokenized
 from ragdoll.distillation.weighting import smooth_inverse_frequency
 from ragdoll.errors import TrainingError, first_line
 from ragdoll.progress import Report, silent

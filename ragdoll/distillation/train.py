@@ -23,9 +23,9 @@ from ragdoll.distillation.distillate import distil, recipe, reuse
 from ragdoll.distillation.feature_reading import Features, open_features
 from ragdoll.distillation.held_out import HeldOut
 from ragdoll.distillation.projection import Projection, check, project
-from ragdoll.distillation.teacher import require_training_extra
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
 from ragdoll.distillation.token_vectors import dtype_for
+from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
 from ragdoll.errors import FeaturesError, RagdollError, TrainingError, UsageError

@@ -11,7 +11,7 @@ from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.passages import CountTokens, cut
 from ragdoll.corpus.seen import Seen
 from ragdoll.distillation.manifest import NO_HASH, rolling_hash
-from ragdoll.distillation.teacher import Tokenized
+from ragdoll.distillation.tokenized import Tokenized
 
 # Passages sorted, encoded and written together: enough for full batches of one length, few enough
 # that an interruption costs little.

@@ -78,7 +78,7 @@ def check_systems(models: Sequence[Path], teacher: TeacherChoice | None, mode: M
             f"A teacher has no place in the mode '{mode}'.", hint="Give --mode vector or all."
         )
     if teacher:
-        from ragdoll.distillation.teacher import require_training_extra
+        from ragdoll.distillation.training_extra import require_training_extra
 
         require_training_extra("Evaluating a teacher")
     if not models and mode != "text" and not teacher:

@@ -23,9 +23,10 @@ import numpy as np
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation.distillate import static_model
-from ragdoll.distillation.teacher import Teacher, quiet_transformers
+from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
 from ragdoll.distillation.token_vectors import TokenVectors, token_vectors
+from ragdoll.distillation.training_extra import quiet_transformers
 
 
 def main() -> None:

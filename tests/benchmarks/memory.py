@@ -42,7 +42,7 @@ class IdleTeacher:
         return [1] * len(words)
 
     def tokenize(self, texts: Sequence[str]) -> Any:
-        from ragdoll.distillation.teacher import Tokenized
+        from ragdoll.distillation.tokenized import Tokenized
 
         return Tokenized({"input_ids": [[0] * 8 for _ in texts]}, 0)
 

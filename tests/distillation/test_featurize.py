@@ -23,7 +23,8 @@ from ragdoll.distillation import windows
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
 from ragdoll.distillation.manifest import Manifest, differences
-from ragdoll.distillation.teacher import Teacher, Tokenized
+from ragdoll.distillation.teacher import Teacher
+from ragdoll.distillation.tokenized import Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
 from ragdoll.lock import only_one
 from tests.benchmarks import memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import shutil
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation import teacher as module
-from ragdoll.distillation.teacher import Teacher, Tokenized
+from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.distillation.tokenized import Tokenized
+from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.errors import MissingExtraError, TeacherError
 
 TEXTS = ["A lock guards a resource.", "A timer.", "The event loop runs callbacks. " * 80, "?"]
@@ -43,9 +46,9 @@ def test_an_unknown_device_is_refused(small_teacher: Path) -> None:
 def test_without_the_training_extra_the_install_line_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as error:
-        module.require_training_extra("Featurizing")
+        require_training_extra("Featurizing")
     assert error.value.message.startswith("Featurizing needs the extra 'train'")
     assert error.value.hint == "pip install 'ragdoll-cli[train]'"
 

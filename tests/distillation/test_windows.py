@@ -10,7 +10,7 @@ import pytest
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import windows as module
 from ragdoll.distillation.manifest import NO_HASH, rolling_hash
-from ragdoll.distillation.teacher import Tokenized
+from ragdoll.distillation.tokenized import Tokenized
 from ragdoll.distillation.windows import Windows
 
 
