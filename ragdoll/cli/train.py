@@ -84,17 +84,8 @@ def train(
         "train.save_dtype": save_dtype,
         "train.device": device,
     }
-    with session(
-        config,
-        as_json,
-        quiet,
-        verbose,
-        given,
-        "No model was written; the same command goes on where it stopped.",
-    ) as (
-        settings,
-        console,
-    ):
+    resume = "No model was written; the same command goes on where it stopped."
+    with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         from ragdoll.cli import settings as wanted
         from ragdoll.distillation import train as library
 

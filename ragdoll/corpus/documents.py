@@ -37,6 +37,9 @@ _MAX_NAMED = 10_000
 _MAX_REASONS = 100
 _OTHER_REASONS = "other reasons"
 
+# What is said of a corpus that has no document names so many.
+_FIRST_REASONS = 3
+
 _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
 
 
@@ -191,9 +194,10 @@ def left_out(items: Iterable[Skipped]) -> int:
     return sum(item.count for item in items)
 
 
-def why_empty(items: Sequence[Skipped], named: int = 3) -> str:
+def why_empty(items: Sequence[Skipped]) -> str:
     """What to say of a corpus without documents: how much was left out, and the first reasons."""
     if not items:
         return ""
-    first = "; ".join(f"{item.path}: {item.reason}" for item in items[:named])
-    return f" Left out: {left_out(items):,} ({first}{'; …' * (len(items) > named)})."
+    first = "; ".join(f"{item.path}: {item.reason}" for item in items[:_FIRST_REASONS])
+    more = "; …" * (len(items) > _FIRST_REASONS)
+    return f" Left out: {left_out(items):,} ({first}{more})."

@@ -9,17 +9,19 @@ from ragdoll.embedding.similarity import similarity
 
 Vectors = npt.NDArray[np.float32]
 
-NEIGHBOURS = 10
+_NEIGHBOURS = 10
+
+_RIDGE = 1e-3
 
 
-def neighbour_agreement(student: Vectors, teacher: Vectors, neighbours: int = NEIGHBOURS) -> float:
-    """Return the mean share of the teacher's nearest neighbours that the student finds too.
+def neighbour_agreement(student: Vectors, teacher: Vectors) -> float:
+    """Return the mean share of the teacher's ten nearest neighbours that the student finds too.
 
     Both hold a row for each of the same passages; each passage is compared with all the others by
-    cosine. 1 is the teacher's own ranking of the nearest, chance is ``neighbours / (rows - 1)``.
+    cosine. 1 is the teacher's own ranking of the nearest, chance is ``10 / (rows - 1)``.
     """
     rows = len(student)
-    neighbours = min(neighbours, rows - 1)
+    neighbours = min(_NEIGHBOURS, rows - 1)
     if neighbours < 1:
         return 0.0
     found = _nearest(student, neighbours)
@@ -28,9 +30,7 @@ def neighbour_agreement(student: Vectors, teacher: Vectors, neighbours: int = NE
     return float(np.mean(shared) / neighbours)
 
 
-def linear_loss(
-    student: tuple[Vectors, Vectors], targets: tuple[Vectors, Vectors], ridge: float = 1e-3
-) -> float:
+def linear_loss(student: tuple[Vectors, Vectors], targets: tuple[Vectors, Vectors]) -> float:
     """Return the held-out mean squared error of the best linear map from student to targets.
 
     Each pair is (training rows, held-out rows). The map, with a bias, is fitted on the training
@@ -45,7 +45,7 @@ def linear_loss(
 
     design = with_bias(x)
     gram = design.T @ design
-    gram[np.diag_indices_from(gram)] += ridge * len(x)
+    gram[np.diag_indices_from(gram)] += _RIDGE * len(x)
     weights = np.linalg.solve(gram, design.T @ y.astype(np.float64))
     return float(np.mean((with_bias(x_held) @ weights - y_held) ** 2))
 

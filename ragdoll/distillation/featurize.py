@@ -88,6 +88,7 @@ def featurize(
         FeaturesError: it was made by other settings, or is not ragdoll's.
         CorpusError: the corpus has no passages.
         TeacherError: the teacher cannot be had.
+        ModelError: its folder holds no model, or the weights only as a pickle.
     """
     started = time.perf_counter()
     require_training_extra("Featurizing")

@@ -10,7 +10,8 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from ragdoll import __version__
-from ragdoll.distillation.model_folder import FILES, PARTS, as_json, card
+from ragdoll.distillation.model_card import card
+from ragdoll.distillation.model_folder import FILES, PARTS, as_json
 from ragdoll.embedding.folder import PROVENANCE_FILE, open_folder
 from ragdoll.errors import HubError, UsageError, first_line
 

@@ -55,7 +55,7 @@ class BoundedCounts:
     ``error`` is 0 the counts are exact.
     """
 
-    def __init__(self, limit: int = _MAX_ENTRIES) -> None:
+    def __init__(self, limit: int) -> None:
         self.error = 0
         self._limit = limit
         self._counts: Counter[str] = Counter()
@@ -90,9 +90,9 @@ class BoundedCounts:
 class TermCounts:
     """Words and pairs of neighbouring words, counted text by text."""
 
-    def __init__(self, limit: int = _MAX_ENTRIES) -> None:
-        self.words = BoundedCounts(limit)
-        self.pairs = BoundedCounts(limit)
+    def __init__(self) -> None:
+        self.words = BoundedCounts(_MAX_ENTRIES)
+        self.pairs = BoundedCounts(_MAX_ENTRIES)
         self.total = 0
 
     def add(self, text: str) -> None:

@@ -116,6 +116,8 @@ def train(
     Raises:
         MissingExtraError: the training extra is not installed.
         FeaturesError: the features cannot be used, or are of another teacher.
+        TeacherError: the teacher or the device cannot be had.
+        ModelError: the teacher's folder holds no model, or the weights only as a pickle.
         TrainingError: there are too few passages, the loss is no number, or another process trains
             the same model.
         UsageError: no teacher is known, the output folder holds something else, or an option was
@@ -132,18 +134,9 @@ def train(
     device = choose_device(settings.device)
     workplace = model_folder.beside(settings.output, "training")
     with _only_one(settings.output, workplace):
-        if settings.vocab_size:
-            report("counting the terms of the corpus", 0, None)
-        vocabulary = corpus_vocabulary(
-            features.texts(), settings.vocab_size, files, trust_remote_code
+        distillate, made_by = _distillate(
+            settings, features, files, device, trust_remote_code, replaces, report
         )
-        dtype = dtype_for(features.settings.get("computed_in"), device)
-        made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
-        distillate = reuse(replaces or settings.output, made_by)
-        if distillate is None:
-            distillate = distil(
-                files, vocabulary, settings.pca_dims, device, trust_remote_code, dtype, report
-            )
         key = _key(features, made_by, settings)
         projection = project(features, distillate, wanted, workplace, key, report)
         task = methods.Task(distillate, features, projection, wanted, workplace, key)
@@ -152,24 +145,6 @@ def train(
             raise KeyboardInterrupt
         report("comparing the variants", 0, None)
         measured = _compare(distillate, trained, projection, settings.save_dtype)
-        provenance = {
-            "teacher": {"name": files.name, "fingerprint": files.fingerprint},
-            "metric": files.metric,
-            "method": settings.method,
-            "settings": settings.wanted(),
-            "features": {**features.settings, "identity": features.identity},
-            "rows": projection.rows,
-            "distillate": made_by,
-            "explained_variance": round(projection.explained_variance, 6),
-            "validation_loss": float(f"{measured.loss:.6g}"),
-            "heldout_agreement": {
-                name: round(value, 6) for name, value in measured.agreement.items()
-            },
-            "recommended": measured.recommended,
-            "epochs": trained.epochs,
-            **({"interrupted": True} if trained.interrupted else {}),
-            "versions": _versions(),
-        }
         report("saving", 0, None)
         variants = {
             name: model_folder.static_model(
@@ -177,6 +152,7 @@ def train(
             )
             for name, vectors in _variants(trained.vectors, projection).items()
         }
+        provenance = _provenance(settings, files, made_by, task, trained, measured)
         model_folder.save(settings.output, variants, measured.recommended, distillate, provenance)
     if not trained.interrupted:
         shutil.rmtree(workplace, ignore_errors=True)
@@ -198,6 +174,29 @@ def train(
         seconds=time.perf_counter() - started,
         interrupted=trained.interrupted,
     )
+
+
+def _distillate(
+    settings: TrainSettings,
+    features: Features,
+    files: TeacherFiles,
+    device: str,
+    trust_remote_code: bool,
+    replaces: Path | None,
+    report: Report,
+) -> tuple[StaticModel, dict[str, Any]]:
+    """Make the distillate, or take that of an earlier model; return with it what it depends on."""
+    if settings.vocab_size:
+        report("counting the terms of the corpus", 0, None)
+    vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size, files, trust_remote_code)
+    dtype = dtype_for(features.settings.get("computed_in"), device)
+    made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
+    distillate = reuse(replaces or settings.output, made_by)
+    if distillate is None:
+        distillate = distil(
+            files, vocabulary, settings.pca_dims, device, trust_remote_code, dtype, report
+        )
+    return distillate, made_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +229,34 @@ def _compare(
 def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:
     """The guide's two: with and without weights by how often a token occurs in the corpus."""
     return {"weighted": weighted(vectors, projection.occurrences), "unweighted": vectors}
+
+
+def _provenance(
+    settings: TrainSettings,
+    files: TeacherFiles,
+    made_by: dict[str, Any],
+    task: methods.Task,
+    trained: methods.Trained,
+    measured: _Measured,
+) -> dict[str, Any]:
+    """What the model says of itself in ``ragdoll.json`` and in its card."""
+    features, projection = task.features, task.projection
+    return {
+        "teacher": {"name": files.name, "fingerprint": files.fingerprint},
+        "metric": files.metric,
+        "method": settings.method,
+        "settings": settings.wanted(),
+        "features": {**features.settings, "identity": features.identity},
+        "rows": projection.rows,
+        "distillate": made_by,
+        "explained_variance": round(projection.explained_variance, 6),
+        "validation_loss": float(f"{measured.loss:.6g}"),
+        "heldout_agreement": {name: round(value, 6) for name, value in measured.agreement.items()},
+        "recommended": measured.recommended,
+        "epochs": trained.epochs,
+        **({"interrupted": True} if trained.interrupted else {}),
+        "versions": _versions(),
+    }
 
 
 def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -> str:

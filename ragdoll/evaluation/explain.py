@@ -63,6 +63,8 @@ def explain(
 
     Raises:
         ModelError: a model cannot be read.
+        TeacherError: the teacher cannot be had.
+        TableError: there is no room for a small table in the folder for temporary files.
         MissingExtraError: a teacher is given and the training extra is not installed.
         UsageError: the mode needs a model and none is given, or has no use for the teacher.
     """

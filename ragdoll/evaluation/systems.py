@@ -1,7 +1,7 @@
 """Ways to answer the queries of a collection: static models, BM25, their hybrid, the teacher.
 
-Every system ranks whole documents, as is usual for these collections; a document longer than a
-model reads is cut off there.
+Every system ranks the texts that a collection has to be searched, whole documents as a rule; one
+that is longer than a model reads is cut off there.
 """
 
 from __future__ import annotations

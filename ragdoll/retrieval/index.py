@@ -44,6 +44,7 @@ def index(
     readers keep the old one until it is whole.
 
     Raises:
+        ModelError: the model cannot be read.
         ModelMismatchError: the table was made with another model.
         TableError: it was made with another metric or passage size or by another tool, or cannot be
             written.

@@ -23,7 +23,7 @@ _HASH_LENGTH = 24
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One chunk, as the table stores it but for its vector."""
+    """One passage, as the table stores it but for its vector."""
 
     id: str
     source: str

@@ -68,6 +68,7 @@ class Searcher:
 
         Raises:
             ModelMismatchError: the model is gone or another one.
+            ModelError: it cannot be read.
             UsageError: ``where`` is no condition that this table can check.
         """
         self.table = table

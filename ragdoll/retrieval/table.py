@@ -59,7 +59,7 @@ class Table:
         return int(self._inner.version)
 
     def count(self) -> int:
-        """The number of rows, which are chunks."""
+        """The number of rows, which are passages."""
         return int(translated(self._inner.count_rows, self.place))
 
     def write_state(self, state: TableState) -> None:

@@ -98,10 +98,10 @@ class TableState:
 
     ``database`` is where the database was when the paths were written, so that what moved together
     with it is found again. A root has ``path``, ``signature``, ``documents`` and ``skipped`` (what
-    was left out, as path and reason). ``new_chunks`` counts the chunks embedded since the table was
-    last built as a whole. ``whole`` is False from the first commit of a table that is built anew to
-    the last; till then readers go by ``previous``, the version of the table that it replaces.
-    ``weight`` is None where none was chosen yet.
+    was left out, as path and reason). ``new_chunks`` counts the passages embedded since the table
+    was last built as a whole. ``whole`` is False from the first commit of a table that is built
+    anew to the last; till then readers go by ``previous``, the version of the table that it
+    replaces. ``weight`` is None where none was chosen yet.
     """
 
     model: str

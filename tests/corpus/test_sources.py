@@ -358,7 +358,6 @@ def test_without_the_library_a_dataset_names_the_extra(
     with pytest.raises(MissingExtraError) as caught:
         list(open_corpus([str(parquet)]))
     assert caught.value.hint == "pip install 'ragdoll-cli[train]'"
-    assert caught.value.hint == "pip install 'ragdoll-cli[train]'"
 
 
 def test_the_configuration_and_split_of_a_dataset_are_part_of_its_root() -> None:

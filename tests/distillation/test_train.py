@@ -70,7 +70,7 @@ def test_every_saved_model_loads_elsewhere_with_the_same_vectors(
     np.testing.assert_allclose(other, vectors, atol=1e-5)
 
 
-def test_the_configuration_states_the_true_dimension_and_no_path(trained: Trained) -> None:
+def test_the_configuration_states_the_true_dimension(trained: Trained) -> None:
     config = json.loads((trained.model / "config.json").read_text())
     assert config["hidden_dim"] == 32
 
