@@ -95,7 +95,7 @@ def test_files_stay_readable_at_one_sitting() -> None:
     too_long = {
         str(path.relative_to(PACKAGE)): lines
         for path in modules()
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 330
     }
     assert not too_long
 

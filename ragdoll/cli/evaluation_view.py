@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.layout import grid
 
 if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation
@@ -26,14 +26,14 @@ def evaluation_table(result: Evaluation) -> RenderableType:
     """What a person reads after ``evaluate``."""
     from ragdoll.evaluation.report import cells, columns, notes, title
 
-    grid = _grid()
+    table = grid(gap=1)
     for column in columns(result.k):
-        grid.add_column(column.heading, justify="right" if column.is_figure else "left")
+        table.add_column(column.heading, justify="right" if column.is_figure else "left")
     for system in result.systems:
         name, *figures = cells(system)
-        grid.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)
+        table.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)
     below = [Text(printable(note), style="dim") for note in notes(result)]
-    return Group(Text(printable(title(result)), style="dim"), grid, *below)
+    return Group(Text(printable(title(result)), style="dim"), table, *below)
 
 
 def explanation(result: Explanation, k: int) -> RenderableType:
@@ -62,21 +62,17 @@ def explanation(result: Explanation, k: int) -> RenderableType:
 
 
 def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
-    grid = _grid()
-    grid.add_column("document", min_width=_MIN_NAME)
+    table = grid(gap=1)
+    table.add_column("document", min_width=_MIN_NAME)
     for name in systems:
         shown = _system(name)
-        grid.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))
-    grid.add_column("text", no_wrap=True)
+        table.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))
+    table.add_column("text", no_wrap=True)
     for place in places:
         ranks = ["–" if rank is None else str(rank) for rank in place.ranks.values()]
         text = " ".join(place.text.split())[:_SHOWN_TEXT]
-        grid.add_row(one_line(place.document), *ranks, one_line(text))
-    return grid
-
-
-def _grid() -> Grid:
-    return Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        table.add_row(one_line(place.document), *ranks, one_line(text))
+    return table
 
 
 def _system(name: str, is_teacher: bool = True) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import RenderableType
+from rich.table import Table as Grid
 from rich.text import Text
 
 from ragdoll.cli.console import printable
@@ -20,6 +21,11 @@ def facts(rows: Mapping[str, str]) -> RenderableType:
         for name, value in rows.items()
     ]
     return Text("\n").join(lines)
+
+
+def grid(gap: int) -> Grid:
+    """A table without lines, its columns so many spaces apart."""
+    return Grid(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
 
 
 def counted(template: str, number: int) -> str:

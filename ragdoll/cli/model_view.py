@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from ragdoll.cli.console import one_line, printable
-from ragdoll.cli.layout import LABEL_WIDTH, counted, facts, megabytes
+from ragdoll.cli.layout import LABEL_WIDTH, counted, facts, grid, megabytes
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement
@@ -126,13 +125,13 @@ def _table(found: TableFacts) -> RenderableType:
                 for name, holds in found.checks.items()
             ),
         }
-    grid = facts(rows)
+    described = facts(rows)
     if found.problem is None:
-        return Group(grid, Text("Table and model agree.", style="green"))
+        return Group(described, Text("Table and model agree.", style="green"))
     verdict = Text.assemble(
         ("Table and model do not agree. ", "bold red"), printable(found.problem.message)
     )
-    return Group(grid, verdict, Text(printable(found.problem.hint or ""), style="dim"))
+    return Group(described, verdict, Text(printable(found.problem.hint or ""), style="dim"))
 
 
 def _weight(state: TableState) -> str:
@@ -185,22 +184,17 @@ def _movement(found: Movement) -> RenderableType:
     )
     if not found.moved:
         return heading
-    grid = _grid("moved most", "cosine", "weight", "nearest before", "nearest after")
+    table = grid(gap=2)
+    for name in ("moved most", "cosine", "weight", "nearest before", "nearest after"):
+        table.add_column(name)
     for move in found.most:
-        grid.add_row(
+        table.add_row(
             one_line(move.token),
             f"{move.cosine:.2f}",
             f"× {move.weight:.2f}",
             *(one_line(", ".join(names)) for names in (move.before, move.after)),
         )
-    return Group(heading, grid)
-
-
-def _grid(*columns: str) -> Grid:
-    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in columns:
-        grid.add_column(one_line(name))
-    return grid
+    return Group(heading, table)
 
 
 def _value(value: object) -> str:

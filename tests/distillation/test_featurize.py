@@ -406,6 +406,24 @@ def test_what_was_left_out_is_named_by_a_run_with_nothing_to_do_too(
         assert [item.path for item in result.skipped] == ["picture.png"]
 
 
+def test_a_file_that_a_failing_disk_hid_is_looked_for_the_next_time(
+    small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "z.txt").write_text("A semaphore bounds the tasks.")
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
+    read_bytes = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path.name == "z.txt":
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        assert featurize(open_corpus([str(docs)]), wanted).rows == 4
+    assert featurize(open_corpus([str(docs)]), wanted).rows == 5
+
+
 def test_an_interrupted_extension_does_not_count_as_complete(
     small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

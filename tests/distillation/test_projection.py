@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.distillation import methods, tokenlearn_method
 from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import NO_HASH, Manifest
 from ragdoll.distillation.projection import Projection, Wanted, held_out_rows, project
 from ragdoll.distillation.token_bags import bags
-from ragdoll.errors import TrainingError
+from ragdoll.distillation.tokenlearn_method import Result
+from ragdoll.distillation.train import TrainSettings
+from ragdoll.errors import FeaturesError, TrainingError
 from ragdoll.progress import silent
 from tests.conftest import Trained
 from tests.distillation.reading import load_features
@@ -101,10 +105,10 @@ def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: 
     for part in (features / "data").iterdir():
         part.unlink()
     assert made(trained, features, folder).rows > 1000
-    with pytest.raises(Exception, match="part-00000"):
+    with pytest.raises(FeaturesError, match="part-00000"):
         made(trained, features, folder, key="b")
     # What was begun for the other key is not taken for the first one's.
-    with pytest.raises(Exception, match="part-00000"):
+    with pytest.raises(FeaturesError, match="part-00000"):
         made(trained, features, folder)
 
 
@@ -120,6 +124,38 @@ def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(
     write(tmp_path / "g", vectors)
     with pytest.raises(TrainingError, match="15 passages are too few"):
         made(trained, tmp_path / "g", tmp_path, key="b")
+
+
+def test_texts_keep_to_their_targets_where_rows_with_nan_are_left_out(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library trains on texts, which are read apart from the targets."""
+    from model2vec import StaticModel
+
+    vectors = np.random.default_rng(0).normal(size=(90, 24)).astype(np.float32)
+    vectors[[0, 7, 30], 3] = np.nan
+    write(tmp_path / "f", vectors)
+    features = open_features(tmp_path / "f")
+    model = StaticModel.from_pretrained(trained.model / "distillate")
+    wanted = Wanted(dimension=16, unit=False, max_held_out=9, seed=0)
+    projection = project(features, model, wanted, tmp_path, "a", silent)
+    given_over: list[tuple[list[str], np.ndarray]] = []
+
+    def fit(model: object, training: Any, held_out: Any, **options: object) -> Result:
+        given_over.extend([training, held_out])
+        return Result(StaticModel.from_pretrained(trained.model / "distillate"), 1, False)
+
+    monkeypatch.setattr(tokenlearn_method, "fit", fit)
+    task = methods.Task(model, features, projection, wanted, tmp_path, "a")
+    methods.run(task, TrainSettings(tmp_path, tmp_path, method="tokenlearn"), silent)
+    texts = [text for some, _ in given_over for text in some]
+    rows = [int(text.removeprefix("task ")) for text in texts]
+    assert sorted(rows) == [row for row in range(90) if row not in {0, 7, 30}]
+    targets = np.concatenate([some for _, some in given_over])
+    # Targets are an affine image of the vectors, of which there are many more than dimensions.
+    known = np.column_stack([vectors[rows], np.ones(len(rows))])
+    image = known @ np.linalg.lstsq(known, targets, rcond=None)[0]
+    np.testing.assert_allclose(image, targets, atol=1e-3)
 
 
 def write(folder: Path, vectors: np.ndarray) -> None:

@@ -1,0 +1,51 @@
+"""How alike vectors are, against the definition of each metric."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.similarity import similarity, unit
+
+Vectors = npt.NDArray[np.float32]
+
+VECTORS = npst.arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=16))
+
+
+def by_definition(query: Vectors, document: Vectors, metric: Metric) -> float:
+    if metric == "dot":
+        return float(query @ document)
+    if metric == "l2":
+        return float(1 / (1 + ((query - document) ** 2).sum()))
+    lengths = np.linalg.norm(query) * np.linalg.norm(document)
+    return float(query @ document / lengths) if lengths else 0.0
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@given(queries=VECTORS, documents=VECTORS)
+def test_every_pair_is_compared_by_the_metric(
+    metric: Metric, queries: Vectors, documents: Vectors
+) -> None:
+    found = similarity(queries, documents[:3], metric)
+    assert (found.shape, found.dtype) == ((4, 3), np.float32)
+    expected = [[by_definition(q, d, metric) for d in documents[:3]] for q in queries]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_what_has_no_direction_has_none_and_is_like_nothing() -> None:
+    vectors = np.array([[3, 4], [0, 0], [np.inf, 1], [np.nan, 1]], np.float32)
+    np.testing.assert_allclose(unit(vectors), [[0.6, 0.8], *[[0, 0]] * 3], atol=1e-6)
+    assert similarity(vectors[:2], vectors[:2], "cosine").tolist() == [
+        [pytest.approx(1), 0],
+        [0, 0],
+    ]
+
+
+def test_a_vector_is_as_near_to_itself_as_can_be_however_long() -> None:
+    vectors = np.full((1, 300), 1000.1, np.float32)
+    assert similarity(vectors, vectors, "l2").item() <= 1
