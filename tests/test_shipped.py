@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def test_the_readme_lists_every_setting() -> None:
         assert f"`{key}`" in line, name
 
 
-def test_every_command_of_the_readme_parses() -> None:
+def test_the_readme_describes_every_command_and_shows_none_that_does_not_parse() -> None:
     from typer.main import get_command
 
     from ragdoll.cli import app
@@ -51,6 +53,17 @@ def test_every_command_of_the_readme_parses() -> None:
     readme = (ROOT / "README.md").read_text()
     for command in commands:
         assert f"### {command}" in readme
+    shown = [
+        line
+        for block in re.findall(r"^```.*?^```", readme, re.DOTALL | re.MULTILINE)
+        for line in re.findall(
+            rf"\bragdoll ((?:{'|'.join(commands)})\b.*?)(?:&&| \| |$)", block, re.MULTILINE
+        )
+    ]
+    assert len(shown) > 15
+    for line in shown:
+        name, *arguments = shlex.split(line, comments=True)
+        commands[name].make_context(name, arguments)
 
 
 def test_ci_runs_the_line_of_the_readme() -> None:

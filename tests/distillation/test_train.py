@@ -122,6 +122,7 @@ def test_the_same_seed_gives_the_same_bytes(trained: Trained, tmp_path: Path) ->
     for name in ("a", "b"):
         train(TrainSettings(trained.features, tmp_path / name, **SMALL), replaces=trained.model)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert Path("model.safetensors") in files
     for file in files:
         if (tmp_path / "a" / file).is_file():
             assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()

@@ -133,7 +133,9 @@ def test_every_candidate_of_a_hybrid_search_has_its_exact_cosine(
     search: Callable[..., list[Hit]], library: Indexed, alpha: float
 ) -> None:
     exact = cosines(library, QUERY)
-    for hit in search(QUERY, CANDIDATES, alpha=alpha):
+    hits = search(QUERY, CANDIDATES, alpha=alpha)
+    assert len(hits) == CANDIDATES
+    for hit in hits:
         assert hit.vector_score == pytest.approx(exact[hit.id], abs=1e-5)
 
 
@@ -186,7 +188,9 @@ def test_a_passage_found_is_the_row_of_the_table(
     search: Callable[..., list[Hit]], library: Indexed, mode: Mode
 ) -> None:
     rows = {row["id"]: row for row in library.rows()}
-    for hit in search(QUERY, 10, mode):
+    hits = search(QUERY, 10, mode)
+    assert len(hits) == 10
+    for hit in hits:
         row = rows[hit.id]
         for name in ("source", "title", "text", "start", "end", "metadata"):
             assert getattr(hit, name) == row[name]
