@@ -22,7 +22,7 @@ dtype = "float32"
 [corpus]
 path = "python:asyncio"
 [featurize]
-max_means = 150
+max_means = 60
 [train]
 pca_dims = 16
 epochs = 1
@@ -128,7 +128,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Run, ragdoll: Ragdoll) 
     ("option", "value", "expected"),
     [
         ("--target", "sentence", ["featurize", "train", "rebuild"]),
-        ("--max-means", 140, ["featurize", "train", "rebuild"]),
+        ("--max-means", 50, ["featurize", "train", "rebuild"]),
         ("--pca-dims", 12, ["train", "rebuild"]),
         ("--seed", 7, ["train", "rebuild"]),
         ("--chunk-size", 16, ["rebuild"]),

@@ -31,7 +31,13 @@ from tests.benchmarks import memory
 from tests.conftest import Ragdoll
 from tests.distillation.reading import load_features
 
-CORPUS = "python:asyncio"
+# In the current folder of each test. Its texts are short and of different lengths, since it is
+# embedded again and again; there are a few more than are asked for.
+CORPUS = "tasks.jsonl"
+TASKS = [f"Task {n} waits for{f' task {n + 1}, then' * (n * 7 % 5)} a lock." for n in range(130)]
+
+# Read by what is killed, which needs longer texts: several batches for each window.
+LONG_CORPUS = "python:asyncio"
 
 # Other processes run what is tested here too, not what is installed.
 HERE = str(Path(__file__).parents[2])
@@ -42,9 +48,15 @@ def settings(teacher: Path, output: Path, **changes: object) -> FeaturizeSetting
     return FeaturizeSettings(teacher=str(teacher), output=output, **values)
 
 
+def write_tasks() -> None:
+    lines = [json.dumps({"text": text}) + "\n" for text in TASKS]
+    Path(CORPUS).write_text("".join(lines))
+
+
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "WINDOW", 16)
+    write_tasks()
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +64,8 @@ def whole(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "WINDOW", 16)
+        patch.chdir(folder)
+        write_tasks()
         featurize(open_corpus([CORPUS]), settings(small_teacher, folder / "features"))
     return folder / "features"
 
@@ -144,7 +158,7 @@ def killed(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     texts = (f'{{"text": "Task {number} waits for task {number + 1}."}}\n' for number in range(24))
     lines.write_text("".join(texts))
     program = [sys.executable, "-m", "tests.distillation.killed"]
-    command = [*program, small_teacher, lines, CORPUS, folder]
+    command = [*program, small_teacher, lines, LONG_CORPUS, folder]
     done = subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": HERE, "TOKENIZERS_PARALLELISM": "false"},
@@ -174,11 +188,13 @@ def test_a_run_that_dies_in_the_place_of_any_write_goes_on_to_the_same_features(
 
 
 def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
-    killed: tuple[Path, dict], whole: Path
+    killed: tuple[Path, dict], small_teacher: Path, tmp_path: Path
 ) -> None:
     folder, counts = killed
     assert counts["random"] >= 20
-    assert_same(folder / "random", whole)
+    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [LONG_CORPUS]})
+    featurize(open_corpus([LONG_CORPUS]), wanted)
+    assert_same(folder / "random", tmp_path / "f")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as terminals send them")
@@ -224,7 +240,9 @@ main()
     assert process.returncode == 130
     assert "the same command (without --restart) goes on" in said
     assert "Traceback" not in said
-    finished = featurize(open_corpus([CORPUS]), settings(small_teacher, output))
+    # The command line writes paths out.
+    wanted = settings(small_teacher, output, corpus={"path": [str(Path(CORPUS).resolve())]})
+    finished = featurize(open_corpus([CORPUS]), wanted)
     assert finished.rows_resumed == 32
     assert_same(output, uninterrupted)
 
@@ -295,8 +313,9 @@ def test_a_part_that_is_not_whole_is_made_again_with_all_that_follow(
 
 
 def test_finished_features_are_not_made_again(
-    small_teacher: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+    small_teacher: Path, whole: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(whole.parent)  # where the very file is
     monkeypatch.setattr(module, "Teacher", None)
     result = featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted))
     assert (result.rows, result.rows_resumed) == (120, 120)
