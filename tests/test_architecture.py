@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ import ragdoll
 from tests.conftest import Trained
 
 PACKAGE = Path(ragdoll.__file__).parent
+
+# Other processes run what is tested here too, not what is installed.
+HERE = {"PYTHONPATH": str(PACKAGE.parent)}
 
 # Each room may import itself and those below it; those of one line do not know of each other.
 ROOMS = [
@@ -100,52 +104,54 @@ def test_files_stay_readable_at_one_sitting() -> None:
     assert not too_long
 
 
-def loaded_by(*arguments: str) -> set[str]:
-    """Run a command in a process of its own; return the top-level modules it loaded."""
+def loaded_by(*commands: list[str]) -> set[str]:
+    """Run commands in a process of their own; return the top-level modules that they loaded."""
     code = (
         "import json, sys\n"
         "from ragdoll.cli import app\n"
-        "status = 0\n"
-        "try:\n"
-        "    app(sys.argv[1:])\n"
-        "except SystemExit as end:\n"
-        "    status = end.code or 0\n"
+        "ended = []\n"
+        "for command in json.loads(sys.argv[1]):\n"
+        "    try:\n"
+        "        app(command)\n"
+        "    except SystemExit as end:\n"
+        "        ended.append(end.code or 0)\n"
         "names = sorted({name.partition('.')[0] for name in sys.modules})\n"
-        "print(json.dumps([status, names]), file=sys.stderr)\n"
+        "print(json.dumps([ended, names]), file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, json.dumps(commands)],
+        env={**os.environ, **HERE},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    status, names = json.loads(done.stderr.splitlines()[-1])
-    assert status == 0, done.stderr
+    ended, names = json.loads(done.stderr.splitlines()[-1])
+    assert ended == [0] * len(commands), done.stderr
     return set(names)
 
 
 HEAVY = {"torch", "transformers", "sklearn", "datasets", "sentence_transformers", "tokenlearn"}
+COMMANDS = ("featurize", "train", "index", "query", "inspect-model", "evaluate", "run")
 
 
-@pytest.mark.parametrize("command", ["", "run", "featurize", "query", "inspect-model"])
-def test_help_loads_nothing_heavy(command: str) -> None:
-    loaded = loaded_by(*([command] if command else []), "--help")
+def test_help_and_version_load_nothing_heavy() -> None:
+    loaded = loaded_by(["--version"], ["--help"], *([name, "--help"] for name in COMMANDS))
     assert loaded.isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers"})
-
-
-def test_version_loads_nothing_heavy() -> None:
-    assert loaded_by("--version").isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow"})
 
 
 def test_searching_never_loads_what_only_training_needs(
     trained: Trained, docs: Path, tmp_path: Path
 ) -> None:
-    database = str(tmp_path / "db")
-    indexed = loaded_by("index", str(docs), "--model", str(trained.model), "--database", database)
-    assert "lancedb" in indexed
-    assert indexed.isdisjoint(HEAVY)
-    asked = loaded_by("query", "a timer", "--database", database, "--quiet")
+    database, model = str(tmp_path / "db"), str(trained.model)
+    worked = loaded_by(
+        ["index", str(docs), "--model", model, "--database", database],
+        ["inspect-model", model, "--database", database],
+    )
+    assert "lancedb" in worked
+    assert worked.isdisjoint(HEAVY)
+    asked = loaded_by(["query", "a timer", "--database", database, "--quiet"])
     # What a single query does without: it would wait for the import longer than for the answer.
     assert asked.isdisjoint(HEAVY | {"scipy", "model2vec", "lance_namespace", "pandas"})
-    inspected = loaded_by("inspect-model", str(trained.model), "--database", database)
-    assert inspected.isdisjoint(HEAVY)
 
 
 def test_importing_any_module_prints_nothing() -> None:
@@ -159,6 +165,7 @@ def test_importing_any_module_prints_nothing() -> None:
     code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:ragdoll", "-c", code, *names],
+        env={**os.environ, **HERE},
         capture_output=True,
         text=True,
         check=True,
