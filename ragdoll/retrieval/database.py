@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ragdoll.errors import TableError, UsageError, first_line
+from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval import engine
 from ragdoll.retrieval.lance import is_local, place, translated
+from ragdoll.retrieval.remote import in_time
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import KEY, TableIdentity, TableState, not_ours, schema
 
@@ -123,14 +124,13 @@ class Database:
         """LanceDB's table; None where there is none, or a killed creation left only its name."""
         if name not in self.tables():
             return None
+        where = f"{place(self.uri, name)} cannot be opened"
         try:
-            return self._connection.open_table(name)
-        except (ValueError, RuntimeError) as error:
-            if "was not found" in str(error):
+            return translated(lambda: self._connection.open_table(name), where)
+        except TableError as error:
+            if "was not found" in str(error.__cause__):
                 return None
-            raise TableError(
-                f"{place(self.uri, name)} cannot be opened: {first_line(error)}"
-            ) from error
+            raise
 
     def build(
         self,
@@ -170,9 +170,10 @@ class Database:
 
 
 def _connect(uri: str, to_search: bool) -> Any:
-    connection = engine.connect(uri) if to_search and is_local(uri) else None
-    if connection is not None:
-        return connection
-    import lancedb
+    # What connects is loaded first: that may take as long as a server is waited for.
+    connect: Any = engine.connect
+    if not to_search or uri.startswith("db://") or not engine.is_there():
+        import lancedb
 
-    return lancedb.connect(uri)
+        connect = lancedb.connect
+    return connect(uri) if is_local(uri) else in_time(partial(connect, uri), uri)

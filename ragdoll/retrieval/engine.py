@@ -31,13 +31,18 @@ _VERSIONS = frozenset({"0.40.0"})
 _NAME = "lancedb._lancedb"
 
 
+def is_there() -> bool:
+    """Load the engine, and say whether it can be used."""
+    return _engine() is not None
+
+
 def connect(uri: str) -> Connection | None:
-    """Open a local database for reading; None where LanceDB must be imported for that."""
+    """Open a database for reading; None where LanceDB must be imported for that."""
     engine = _engine()
     if engine is None:
         return None
-    # URI, key, region, two hosts, consistency, client, storage, session: those of a service.
-    # Absolute, since the engine takes any name that begins with "db" for a service.
+    # URI, key, region, two hosts, consistency, client, storage, session: most those of a service.
+    # A folder absolute, since the engine takes any name that begins with "db" for a service.
     return Connection(_run(lambda: engine.connect(absolute(uri), *[None] * 8)))
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from ragdoll.errors import TableError, first_line
+from ragdoll.retrieval import remote
 
 Result = TypeVar("Result")
 
@@ -41,12 +42,18 @@ def translated(call: Callable[[], Result], where: str) -> Result:
     try:
         return call()
     except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
-        message = _SOURCE_FILE.sub("", first_line(error))
-        hint = None
-        if "INVERTED" in message:
-            message, hint = "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
-        elif "Not found" in message:
-            message, hint = "its files are gone", "If it was rebuilt meanwhile, try again."
-        elif "No space left" in message:
-            message, hint = "the disk is full", "Free some space and run the same command again."
+        of_server = None if is_local(where) else remote.explained(str(error))
+        message, hint = of_server or _explained(error)
         raise TableError(f"{where}: {message}", hint=hint) from error
+
+
+def _explained(error: BaseException) -> tuple[str, str | None]:
+    """What an exception of LanceDB's means, and what to do about it where that is known."""
+    message = _SOURCE_FILE.sub("", first_line(error))
+    if "INVERTED" in message:
+        return "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
+    if "Not found" in message:
+        return "its files are gone", "If it was rebuilt meanwhile, try again."
+    if "No space left" in message:
+        return "the disk is full", "Free some space and run the same command again."
+    return message, None

@@ -144,11 +144,14 @@ class Table:
     def tidy(self) -> None:
         """Compact fragments, bring the indexes up to date and drop old versions.
 
-        Only for the one writer: it also removes what uncommitted writes left.
+        Only for the one writer: it also removes what uncommitted writes left. On a server, where
+        no lock keeps others out, that is left for a week, in which it may be another's work.
         """
         translated(self._inner.checkout_latest, self.place)
         translated(
-            lambda: self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS, delete_unverified=True),
+            lambda: self._inner.optimize(
+                cleanup_older_than=_KEEP_VERSIONS, delete_unverified=self.is_local
+            ),
             self.place,
         )
 

@@ -1,0 +1,91 @@
+"""A database on a server: how long to wait for it, and what it means where that fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoAnswerError
+from threading import Thread
+from typing import Any
+
+from ragdoll.errors import TableError
+
+# Seconds in which a server has to answer for the first time.
+_PATIENCE = 10.0
+
+Explained = tuple[str, str | None]
+"""What is wrong, and what to do about it where that is known."""
+
+_CHECK = "Check the network, and the endpoint if one is set (AWS_ENDPOINT)."
+_CREDENTIALS = (
+    "Credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, "
+    "GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and "
+    "AZURE_STORAGE_ACCOUNT_KEY for az://."
+)
+_NO_CREDENTIALS = ("Failed to get AWS credentials", "TokenRequest", "no Azure account name")
+
+# An error of the protocol of S3, which the others share; its other fields may tell who asked.
+_REFUSAL = re.compile(r"<Code>([^<]+)</Code>\s*<Message>([^<\n\\]+)")
+# LanceDB's messages hold requests and answers, in one of two notations.
+_STATUS = re.compile(r"\bstatus(?: code)?: (\d{3})")
+_HOST = re.compile(r"(?:uri: Some\(|performing \w+ )https?://(?:[^\s/@]*@)?([^\s/?)]+)")
+_CAUSE = re.compile(r"\b(?:message|error): \"([^\"]+)\"")
+
+
+def in_time(connect: Callable[[], Any], uri: str) -> Any:
+    """Connect to a server, or give up where it does not answer.
+
+    LanceDB's own limits are for uploads: a server that is not there would keep it for minutes.
+
+    Raises:
+        TableError: there is no answer within ten seconds. What ``connect`` raises comes through.
+    """
+    answer: Future[Any] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(connect())
+        except BaseException as error:  # noqa: BLE001  (raised where the answer is waited for)
+            answer.set_exception(error)
+
+    # A thread that the process does not wait for at its end.
+    Thread(target=wait, name="ragdoll-connect", daemon=True).start()
+    try:
+        return answer.result(_PATIENCE)
+    except NoAnswerError:
+        raise TableError(
+            f"{uri}: there is no answer within {_PATIENCE:g} seconds.",
+            hint=_CHECK,
+        ) from None
+
+
+def explained(said: str) -> Explained | None:
+    """What LanceDB's message says of a server, and what to do; None where no server is in it."""
+    if any(sign in said for sign in _NO_CREDENTIALS):
+        return "there are no credentials for it", _CREDENTIALS
+    host = _HOST.search(said)
+    return (_refused(said, host[1]) or _failed(said, host[1])) if host else None
+
+
+def _refused(said: str, host: str) -> Explained | None:
+    """What the server answered; None where it did not."""
+    status, refusal = _STATUS.search(said), _REFUSAL.search(said)
+    if status is None:
+        return None
+    hint = _CREDENTIALS if status[1] in {"401", "403"} else None
+    if refusal is None:
+        return f"{host} answers with the status {status[1]}", hint
+    code, message = refusal.groups()
+    return f"{message.strip().rstrip('.')} ({code})", hint
+
+
+def _failed(said: str, host: str) -> Explained:
+    """Why a server was not heard."""
+    if "BareRedirect" in said:
+        return "the bucket is in another region", "Set AWS_REGION to the region of the bucket."
+    if "BadScheme" in said:
+        hint = "Give an endpoint with https://, or set AWS_ALLOW_HTTP=true."
+        return f"{host} would be asked without encryption", hint
+    cause = _CAUSE.search(said)
+    return f"{host} cannot be reached" + (f": {cause[1]}" if cause else ""), _CHECK
