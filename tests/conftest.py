@@ -9,7 +9,9 @@ or a test that is named on the command line runs in pytest's own process.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -248,3 +250,56 @@ def docs(tmp_path: Path) -> Path:
         '{"_id": "writer", "title": "StreamWriter", "text": "Writes data to a transport."}\n'
     )
     return folder
+
+
+class Bucket(NamedTuple):
+    """A bucket of a server that speaks S3; ``backend`` is the server's own view of all."""
+
+    uri: str
+    backend: Any
+
+    @property
+    def name(self) -> str:
+        """Its name on the server."""
+        return self.uri.removeprefix("s3://")
+
+    def objects(self) -> dict[str, bytes]:
+        """Every object's content, by its name."""
+        keys = self.backend.get_bucket(self.name).keys
+        return {name: key.value for name, key in keys.items()}
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A server that speaks S3, on a port of this machine."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket, and the environment by which LanceDB finds it."""
+    from moto.backends import get_backend
+    from moto.core import DEFAULT_ACCOUNT_ID
+
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ENDPOINT": s3_endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "the-key-id",
+        "AWS_SECRET_ACCESS_KEY": "the-secret-key",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    name = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:40]
+    backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
+    backend.create_bucket(name, "us-east-1")
+    return Bucket(f"s3://{name}", backend)

@@ -13,7 +13,7 @@ from ragdoll import pipeline
 from ragdoll.embedding.identity import identify
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.search import Searcher
-from tests.conftest import Ragdoll, Result
+from tests.conftest import Bucket, Ragdoll, Result
 
 SETTINGS = """
 [teacher]
@@ -88,8 +88,8 @@ def stages(result: Result) -> list[str]:
     return done
 
 
-def answer(text: str = "call a function after a delay") -> str:
-    table = Database(".ragdoll/lancedb").open("documents")
+def answer(text: str = "call a function after a delay", database: str = ".ragdoll/lancedb") -> str:
+    table = Database(database).open("documents")
     return Searcher(table).search(text, 1)[0].source
 
 
@@ -266,6 +266,32 @@ def test_a_run_that_dies_leaves_a_pair_and_the_next_one_ends_the_work(
     assert identify(Path(".ragdoll/model")).dimension == 12
     assert not list(Path(".ragdoll").glob(".model.*"))
     assert stages(finished("--pca-dims", 12)) == []
+
+
+def test_a_new_model_and_a_table_on_a_server_replace_the_old_pair_together(
+    finished: Run, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*arguments: object, **options: object) -> None:
+        raise PowerCut
+
+    where = ["--database", bucket.uri]
+    assert stages(finished(*where)) == ["rebuild"]
+    old = Path(".ragdoll/model/model.safetensors").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "replace_folder", cut)
+        with pytest.raises(PowerCut):
+            finished(*where, "--pca-dims", 12)
+    assert Path(".ragdoll/model/model.safetensors").read_bytes() == old
+    assert answer(database=bucket.uri) == "loop.md"
+    assert stages(finished(*where, "--pca-dims", 12)) == []
+    assert identify(Path(".ragdoll/model")).dimension == 12
+    assert Database(bucket.uri).open("documents").state.model == str(
+        Path(".ragdoll/model").resolve()
+    )
+    assert answer(database=bucket.uri) == "loop.md"
 
 
 def test_a_model_that_was_given_up_does_not_stay_behind(
