@@ -153,10 +153,12 @@ def test_lancedb_can_be_imported_after_it(indexed: Indexed) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_database_on_a_server_is_not_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_is_not_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(engine, "connect", asked.append)
-    Database("memory://", to_search=True)
+    monkeypatch.delenv("LANCEDB_API_KEY", raising=False)
+    with pytest.raises(TableError, match="api_key"):
+        Database("db://service", to_search=True)
     assert asked == []
 
 

@@ -147,6 +147,9 @@ def test_a_server_that_does_not_answer_is_given_up(
     ragdoll: Ragdoll, docs: Path, trained: Trained, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "_PATIENCE", 0.1)
+    # So that LanceDB, which is left waiting, comes to an end as well.
+    monkeypatch.setenv("OBJECT_STORE_CLIENT_MAX_RETRIES", "0")
+    monkeypatch.setenv("TIMEOUT", "1s")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT", "http://{}:{}".format(*silent.getsockname()))
         for command in (["query", "lock"], ["index", docs, "--model", trained.model]):
