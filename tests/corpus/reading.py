@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,22 @@ in_one_folder = settings(
     max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Turn a hang into a failure."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError(f"not done after {seconds} seconds")
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

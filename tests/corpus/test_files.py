@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from ragdoll.corpus.files import OWN_MARKER, FileSource
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.errors import CorpusError
 from tests.conftest import Ragdoll, Trained
+from tests.corpus.reading import alarm
 
 
 def folder_of(place: Path, files: dict[str, str | bytes]) -> Path:
@@ -50,15 +50,8 @@ def skipped(place: Path) -> dict[str, str]:
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Fail a test that would wait forever."""
-
-    def stop(number: int, frame: object) -> None:
-        raise AssertionError("the reading waits")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with alarm(20):
+        yield
 
 
 def own(kind: str) -> bytes:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ from ragdoll.corpus import formats
 from ragdoll.corpus.decoding import UnreadableError, decode
 from ragdoll.corpus.formats import read
 from ragdoll.corpus.records import Record
-from tests.corpus.reading import in_one_folder, only, reason, written
+from tests.corpus.reading import alarm, in_one_folder, only, reason, written
 
 RECORDS = [".csv", ".json", ".jsonl", ".parquet", ".tsv"]
 DOCUMENTS = [".txt", ".md", ".py", ".html", ".pdf", ".docx", ".pptx", ".xlsx"]
@@ -24,22 +21,6 @@ DOCUMENTS = [".txt", ".md", ".py", ".html", ".pdf", ".docx", ".pptx", ".xlsx"]
 
 def title_of(folder: Path, content: str, name: str = "a.md") -> str:
     return only(written(folder, name, content)).title
-
-
-@contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Turn a hang into a failure."""
-
-    def ring(*_: object) -> None:
-        raise TimeoutError(f"not done after {seconds} seconds")
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 # Plain files

@@ -102,9 +102,9 @@ def test_a_character_of_many_tokens_is_a_passage_alone(text: str, size: int) -> 
     checked(text, passages, size, count)
 
 
-@given(text=TEXTS, size=SIZES)
+@given(text=TEXTS)
 @often
-def test_a_text_that_fits_is_one_passage(text: str, size: int) -> None:
+def test_a_text_that_fits_is_one_passage(text: str) -> None:
     passages = list(cut(document(text), 10_000, thirds))
     assert [passage.text for passage in passages] == ([text.strip()] if text.strip() else [])
 

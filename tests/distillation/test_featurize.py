@@ -542,7 +542,7 @@ def test_what_a_kill_leaves_behind_is_no_obstacle(
 
 
 def test_a_restart_that_cannot_be_written_leaves_the_old_features(
-    small_teacher: Path, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+    small_teacher: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pyarrow.parquet as pq
 
@@ -557,9 +557,7 @@ def test_a_restart_that_cannot_be_written_leaves_the_old_features(
     assert load_features(uninterrupted).texts == before.texts
 
 
-def test_parts_beyond_the_end_are_removed(
-    small_teacher: Path, tmp_path: Path, uninterrupted: Path
-) -> None:
+def test_parts_beyond_the_end_are_removed(small_teacher: Path, uninterrupted: Path) -> None:
     wanted = settings(small_teacher, uninterrupted, max_means=20)
     featurize(open_corpus([CORPUS]), wanted, restart=True)
     names = sorted(path.name for path in (uninterrupted / "data").iterdir())

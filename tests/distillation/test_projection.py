@@ -71,9 +71,7 @@ def test_bags_times_token_vectors_are_what_the_model_encodes(
     np.testing.assert_allclose(matrix @ model.embedding, expected, atol=1e-5)
 
 
-def test_texts_longer_than_the_model_reads_are_cut_off_as_the_model_does(
-    trained: Trained, tmp_path: Path
-) -> None:
+def test_texts_longer_than_the_model_reads_are_cut_off_as_the_model_does(trained: Trained) -> None:
     from model2vec import StaticModel
 
     from ragdoll.distillation.token_bags import tokenize

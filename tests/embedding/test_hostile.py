@@ -113,7 +113,7 @@ def test_harm_is_one_clear_line_in_bounded_memory(
     assert peak < 64 * MEGABYTE
 
 
-def test_a_large_model_is_told_without_reading_its_table(ragdoll: Ragdoll, model: Path) -> None:
+def test_a_large_model_is_told_without_reading_its_table(model: Path) -> None:
     rows, dimension = 4, 8 * MEGABYTE
     entry = {"dtype": "F32", "shape": [rows, dimension], "data_offsets": [0, 4 * rows * dimension]}
     file = model / "model.safetensors"
@@ -126,7 +126,7 @@ def test_a_large_model_is_told_without_reading_its_table(ragdoll: Ragdoll, model
     assert peak < 16 * MEGABYTE
 
 
-def test_a_model_that_lies_behind_links_is_read(ragdoll: Ragdoll, model: Path) -> None:
+def test_a_model_that_lies_behind_links_is_read(model: Path) -> None:
     behind = model.with_name("snapshot")  # as the hub's cache has it
     behind.mkdir()
     for file in model.iterdir():
@@ -134,7 +134,7 @@ def test_a_model_that_lies_behind_links_is_read(ragdoll: Ragdoll, model: Path) -
     assert inspect(behind).fingerprint == inspect(model).fingerprint
 
 
-def test_a_tokenizer_without_a_vocabulary_is_remarked(ragdoll: Ragdoll, model: Path) -> None:
+def test_a_tokenizer_without_a_vocabulary_is_remarked(model: Path) -> None:
     (model / "tokenizer.json").write_text("{}")
     assert inspect(model).remarks == ["tokenizer.json has no vocabulary."]
 

@@ -193,7 +193,7 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
         assert value == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_hybrid_finds_what_only_one_leg_finds(tmp_path: Path) -> None:
+def test_the_hybrid_finds_what_only_one_leg_finds() -> None:
     documents = dict.fromkeys(("vector", "both", "text", "neither"), "text")
     collection = TestCollection("c", documents, {"q": "x"}, {"q": {"both": 1}})
     similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), Cost(0.5))

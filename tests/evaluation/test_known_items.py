@@ -224,9 +224,7 @@ def test_what_is_searched_is_what_would_be_indexed(ragdoll: Ragdoll, tmp_path: P
     assert named["systems"][0]["ndcg@10"] == record["systems"][0]["ndcg@10"]
 
 
-def test_a_person_is_told_how_the_test_was_made(
-    ragdoll: Ragdoll, docs: Path, tmp_path: Path
-) -> None:
+def test_a_person_is_told_how_the_test_was_made(ragdoll: Ragdoll, docs: Path) -> None:
     (docs / "more.txt").write_text(f"{words(1, 20)}. {words(2, 20)}.")
     result = ragdoll("evaluate", docs, "--mode", "text")
     assert result.status == 0

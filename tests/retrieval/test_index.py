@@ -396,9 +396,7 @@ def test_what_a_failing_disk_hides_is_kept_and_read_again(
     assert (again.added, again.removed, again.documents) == (1, 0, before + 1)
 
 
-def test_records_behind_a_broken_one_are_kept(
-    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
-) -> None:
+def test_records_behind_a_broken_one_are_kept(trained: Trained, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
     texts = [{"_id": f"d{number}", "text": f"The task of number {number}."} for number in range(9)]

@@ -144,7 +144,7 @@ def test_an_approximate_index_is_built_anew_when_the_table_has_outgrown_it(
 
 
 def test_a_table_without_its_approximate_index_gets_it_again(
-    indexed: Indexed, small_index: None, monkeypatch: pytest.MonkeyPatch
+    indexed: Indexed, small_index: None
 ) -> None:
     lines = "\n".join(f'{{"_id": "{n}", "text": "Task number {n} of many."}}' for n in range(150))
     (indexed.docs / "many.jsonl").write_text(lines)
