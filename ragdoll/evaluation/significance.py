@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+import numpy.typing as npt
 
 _PERMUTATIONS = 10_000
 _BLOCK = 1_000
 
 
-def paired_randomization(first: Sequence[float], second: Sequence[float], seed: int) -> float:
+def paired_randomization(first: npt.ArrayLike, second: npt.ArrayLike, seed: int) -> float:
     """Return the two-sided p-value of Fisher's randomization test over paired values.
 
-    The values are of the same queries by two systems. Under the null hypothesis each pair might as
-    well be the other way round; p is the share of random exchanges whose mean difference is at
-    least the observed one (Smucker, Allan and Carterette, 2007). Deterministic by ``seed``.
+    The values are those of the same queries by two systems, one a query. Under the null hypothesis
+    each pair might as well be the other way round; p is the share of random exchanges whose mean
+    difference is at least the observed one (Smucker, Allan and Carterette, 2007). Deterministic by
+    ``seed``.
     """
     difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     observed = abs(difference.mean())

@@ -117,8 +117,11 @@ def _is_wrong(question: Question, answer: dict[str, Any]) -> bool:
 def _run(arguments: list[str], given: str | None = None) -> tuple[int, str]:
     """Run ragdoll in a process of its own; return its peak of anonymous memory and its output."""
     command = [sys.executable, "-m", "ragdoll", *arguments]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process, ThreadPoolExecutor(1) as pool:
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
         output = pool.submit(process.communicate, given)
         peak = 0
         while not output.done():
@@ -163,8 +166,8 @@ def _reader(questions: list[Question], place: list[str], over: Event) -> Load:
         if over.is_set():
             break
         command = [sys.executable, "-m", "ragdoll", *_QUERY, *place]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, bufsize=1, **pipes) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, text=True, bufsize=1, stdin=pipe, stdout=pipe) as process:
             assert process.stdin
             assert process.stdout
             for question in part:

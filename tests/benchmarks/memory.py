@@ -85,7 +85,7 @@ def run(passages: int, in_memory: int | None) -> Peak:
         return spilled(self)
 
     seen.Seen._spilled = noted  # type: ignore[method-assign]
-    module.Teacher = IdleTeacher  # type: ignore[assignment, misc]
+    module.Teacher = IdleTeacher  # type: ignore[assignment, attr-defined]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus.jsonl")
         with corpus.open("w") as file:

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     score_teacher = [] if options.no_teacher_scores else ["--teacher", options.teacher]
-    rows, alike, pairs = [], 0, 0
+    rows, alike, pairs = list[str](), 0, 0
     for queries in sorted(options.data.glob("*/queries.jsonl")):
         collection = queries.parent
         work = options.work / collection.name

@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,8 @@ class Answer(NamedTuple):
     found: list[str]
 
 
-class Contestant(NamedTuple):
+@dataclass(frozen=True)
+class Contestant:
     """How to run one: the command lines before the arguments that all take."""
 
     index: list[str]
@@ -205,8 +207,8 @@ def _warm(command: list[str], task: Task) -> list[Answer]:
 
 def _in_turn(command: list[str], queries: list[str]) -> list[Answer]:
     answers = []
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, bufsize=1, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, bufsize=1, stdin=pipe, stdout=pipe) as process:
         assert process.stdin
         assert process.stdout
         # Before the first answer the process starts, as that of the others before the clock runs.
