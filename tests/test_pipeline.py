@@ -225,6 +225,10 @@ def test_while_a_new_model_is_trained_queries_find_the_old_pair(
         result = index(*arguments, **options)  # type: ignore[arg-type]
         # The new table is there, the folders have not changed places yet.
         assert answer() == "loop.md"
+        # Whenever they do, it names where its model will be, too.
+        table = Database(".ragdoll/lancedb").open("documents")
+        assert Path(table.state.model).name == ".model.ragdoll-next"
+        assert table.identity.model == str(Path(".ragdoll/model").absolute())
         return result
 
     monkeypatch.setattr(pipeline, "index", observed)

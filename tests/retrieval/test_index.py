@@ -19,6 +19,7 @@ from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder, Vectors
 from ragdoll.errors import CorpusError
 from ragdoll.retrieval import batches as module
+from ragdoll.retrieval import roots
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.table import Table
 from tests.conftest import Ragdoll, Trained
@@ -244,6 +245,21 @@ def test_what_is_left_out_is_named_where_nothing_else_has_changed(
     record = ragdoll("index", indexed.docs, *indexed.options, "--json").json
     (skipped,) = record["skipped"]
     assert skipped == {"path": "image.png", "reason": "format .png", "root": str(indexed.docs)}
+
+
+def test_of_much_that_is_left_out_a_table_remembers_nothing_and_reads_again(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a table says of itself stays small; each run names all of it nevertheless."""
+    monkeypatch.setattr(roots, "_MAX_REMEMBERED", 2)
+    for number in range(3):
+        (indexed.docs / f"{number}.png").write_bytes(b"\x89PNG")
+        for _ in range(2):
+            assert len(indexed.index().skipped) == number + 1
+        (record,) = Database(str(indexed.database)).open("documents").state.roots.values()
+        remembers = number < 2
+        assert len(record["skipped"]) == (number + 1 if remembers else 0)
+        assert (record["signature"] is not None) == remembers
 
 
 def test_a_file_name_that_is_no_text_does_not_stop_the_rest(
