@@ -113,8 +113,8 @@ def _corpus_paths(config: Config) -> list[str]:
     if not config.corpus.path:
         raise UsageError(
             "No corpus is given.",
-            hint="Name a folder, a file, a dataset id or python:PACKAGE: on the command line, in "
-            "RAGDOLL_CORPUS_PATH, or as path in the section [corpus] of ragdoll.toml.",
+            hint="Name a folder, a file, a dataset (OWNER/NAME) or python:PACKAGE: on the command "
+            "line, in RAGDOLL_CORPUS_PATH, or as path in the section [corpus] of ragdoll.toml.",
         )
     return config.corpus.path
 

@@ -16,7 +16,7 @@ from ragdoll.corpus.python_package import SCHEME, PythonSource
 from ragdoll.corpus.stdin import STDIN, StdinSource
 from ragdoll.errors import CorpusError, MissingExtraError
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _MAX_HUB_ID = 96
 
 
@@ -59,15 +59,21 @@ def open_corpus(
         else:
             raise CorpusError(
                 f"No file or folder at {given}.",
-                hint=f"Give a folder, a file, a Hugging Face dataset id or {SCHEME}PACKAGE.",
+                hint="Give a folder, a file, a Hugging Face dataset as OWNER/NAME or "
+                f"{SCHEME}PACKAGE.",
             )
     # The same place twice is one place.
     return Corpus(list({source.root: source for source in sources}.values()))
 
 
 def _is_hub_id(name: str) -> bool:
-    suffix = Path(name).suffix.lower()
-    return len(name) <= _MAX_HUB_ID and bool(_HUB_ID.fullmatch(name)) and suffix not in SUPPORTED
+    """Whether a name is a dataset's, and no misspelt file, nor one in a folder that is there."""
+    return (
+        len(name) <= _MAX_HUB_ID
+        and bool(_HUB_ID.fullmatch(name))
+        and Path(name).suffix.lower() not in SUPPORTED
+        and not os.path.isdir(name.partition("/")[0])  # noqa: PTH112
+    )
 
 
 def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:

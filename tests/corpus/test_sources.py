@@ -195,7 +195,7 @@ def test_a_command_says_in_two_lines_which_place_is_wrong(ragdoll: Ragdoll) -> N
     assert (result.status, result.out) == (1, "")
     assert result.err.splitlines() == [
         "Error: No file or folder at missing.md.",
-        "Give a folder, a file, a Hugging Face dataset id or python:PACKAGE.",
+        "Give a folder, a file, a Hugging Face dataset as OWNER/NAME or python:PACKAGE.",
     ]
 
 
@@ -331,13 +331,12 @@ def test_a_state_file_of_the_user_is_no_reason_to_take_a_folder_for_a_dataset(do
     assert len(texts(open_corpus([str(docs)]))) == 4
 
 
-@pytest.mark.parametrize("given", ["nobody/nothing", "nothing"])
-def test_a_dataset_on_the_hub_is_one_clear_error_without_a_network(given: str) -> None:
-    corpus = open_corpus([given])
-    assert corpus.roots == [f"hf:{given}#train"]
+def test_a_dataset_on_the_hub_is_one_clear_error_without_a_network() -> None:
+    corpus = open_corpus(["nobody/nothing"])
+    assert corpus.roots == ["hf:nobody/nothing#train"]
     with pytest.raises(CorpusError) as caught:
         list(corpus)
-    assert f"The dataset {given} cannot be loaded: " in caught.value.message
+    assert "The dataset nobody/nothing cannot be loaded: " in caught.value.message
     assert "\n" not in caught.value.message
     assert "network" in str(caught.value.hint)
 
@@ -477,9 +476,13 @@ def test_a_parquet_file_that_is_named_is_read_alone(parquet: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["missing.html", "missing.py", "a/missing.csv", "missing.parquet"]
+    "given",
+    ["missing.html", "missing.py", "a/missing.csv", "missing.parquet", "misspelt", "docs/misspelt"],
 )
-def test_a_file_of_a_known_format_that_is_missing_is_no_dataset_on_the_hub(given: str) -> None:
+def test_what_is_more_likely_a_misspelt_place_is_no_dataset_on_the_hub(
+    docs: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(docs.parent)
     with pytest.raises(CorpusError, match="No file or folder"):
         open_corpus([given])
 
