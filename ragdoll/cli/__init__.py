@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from ragdoll import __version__
 from ragdoll.cli import evaluate, featurize, index, inspect_model, query, run, train
 from ragdoll.cli.console import Console
+from ragdoll.cli.help import Command
 from ragdoll.cli.session import WRONG_USAGE
 
 # Typer has its own copy of click since 0.26 and names only this child of the class.
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="A setting comes from its option, else from the environment variable "
     "RAGDOLL_<SECTION>_<KEY>, else from ./ragdoll.toml or --config FILE, else it has its default. "
-    "Help texts name section and key in brackets.",
+    "Help texts name section and key in brackets, with the default.",
 )
 
 
@@ -70,13 +71,13 @@ def ragdoll(
         raise typer.Exit(WRONG_USAGE)
 
 
-app.command("run")(run.run)
-app.command("featurize")(featurize.featurize)
-app.command("train")(train.train)
-app.command("index")(index.index)
-app.command("query")(query.query)
-app.command("inspect-model")(inspect_model.inspect_model)
-app.command("evaluate")(evaluate.evaluate)
+app.command("run", cls=Command)(run.run)
+app.command("featurize", cls=Command)(featurize.featurize)
+app.command("train", cls=Command)(train.train)
+app.command("index", cls=Command)(index.index)
+app.command("query", cls=Command)(query.query)
+app.command("inspect-model", cls=Command)(inspect_model.inspect_model)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
 
 
 def main() -> None:

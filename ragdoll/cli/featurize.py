@@ -14,7 +14,7 @@ def featurize(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Folders, files, - for standard input, a Hugging Face dataset id or "
+            help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
             "python:PACKAGE. \\[corpus.path]",
         ),
     ] = None,
@@ -25,14 +25,7 @@ def featurize(
     ] = None,
     target: options.Target = None,
     max_means: options.MaxMeans = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="A batch has at most the tokens of N passages of full length; a CPU takes fewer. "
-            "\\[featurize.batch_size]",
-        ),
-    ] = None,
+    batch_size: options.FeaturizeBatchSize = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the features that are there.")
     ] = False,

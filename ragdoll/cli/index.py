@@ -13,7 +13,7 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="DOCS",
-            help="Folders, files, - for standard input, a Hugging Face dataset id or "
+            help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
             "python:PACKAGE. \\[index.docs]",
         ),
     ] = None,

@@ -150,6 +150,15 @@ MaxMeans = Annotated[
     typer.Option(metavar="N", help="Embed at most N passages. \\[featurize.max_means]"),
 ]
 
+FeaturizeBatchSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="A batch of the teacher's has at most the tokens of N passages of full length; a CPU "
+        "takes fewer. \\[featurize.batch_size]",
+    ),
+]
+
 Method = Annotated[
     Literal["ridge", "tokenlearn"] | None,
     typer.Option(
@@ -166,6 +175,14 @@ VocabSize = Annotated[
         metavar="N",
         help="Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, "
         "that it splits. \\[train.vocab_size]",
+    ),
+]
+TrainBatchSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        parser=auto_or(int),
+        help="Passages a step of tokenlearn; ridge has none. \\[train.batch_size]",
     ),
 ]
 LearningRate = Annotated[

@@ -19,7 +19,8 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="DOCS",
-            help="What to learn from and to search. \\[corpus.path] and \\[index.docs]",
+            help="What to learn from and to search: folders, files, a Hugging Face dataset as "
+            "OWNER/NAME or python:PACKAGE. \\[corpus.path] and \\[index.docs]",
         ),
     ] = None,
     docs_option: Annotated[
@@ -50,9 +51,7 @@ def run(
     ] = None,
     target: options.Target = None,
     max_means: options.MaxMeans = None,
-    featurize_batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="\\[featurize.batch_size]")
-    ] = None,
+    featurize_batch_size: options.FeaturizeBatchSize = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -65,10 +64,7 @@ def run(
     method: options.Method = None,
     pca_dims: options.PcaDims = None,
     vocab_size: options.VocabSize = None,
-    train_batch_size: Annotated[
-        str | None,
-        typer.Option(metavar="N|auto", parser=options.auto_or(int), help="\\[train.batch_size]"),
-    ] = None,
+    train_batch_size: options.TrainBatchSize = None,
     lr: options.LearningRate = None,
     patience: options.Patience = None,
     epochs: options.Epochs = None,

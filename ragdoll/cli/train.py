@@ -33,14 +33,7 @@ def train(
     method: options.Method = None,
     pca_dims: options.PcaDims = None,
     vocab_size: options.VocabSize = None,
-    batch_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            parser=options.auto_or(int),
-            help="Passages a step of tokenlearn; ridge has none. \\[train.batch_size]",
-        ),
-    ] = None,
+    batch_size: options.TrainBatchSize = None,
     lr: options.LearningRate = None,
     patience: options.Patience = None,
     epochs: options.Epochs = None,
