@@ -83,7 +83,7 @@ def check_systems(models: Sequence[Path], teacher: TeacherChoice | None, mode: M
         require_training_extra("Evaluating a teacher")
     if not models and mode != "text" and not teacher:
         raise UsageError(
-            "No model to evaluate.", hint="Name one by --model, or train one: ragdoll train"
+            "No model to evaluate.", hint="Train one: ragdoll run DOCS, or name one by --model."
         )
 
 

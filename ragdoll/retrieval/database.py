@@ -54,7 +54,8 @@ class Database:
             if not folder.is_dir() and not create:
                 raise TableError(
                     f"No database at {uri}.",
-                    hint="Make one: ragdoll index DOCS, or name another by --database.",
+                    hint="Make one: ragdoll run DOCS, or ragdoll index DOCS with a model that is "
+                    "there; or name another by --database.",
                 )
         self._connection = translated(partial(_connect, uri, to_search), uri)
 
@@ -74,9 +75,9 @@ class Database:
             table = self._before(table)
         if table is None:
             others = [other for other in self.tables() if other != name]
-            there = f" It has: {', '.join(others)}." if others else " It has none."
             raise TableError(
-                f"No table '{name}' in the database {self.uri}.{there}",
+                f"No table '{name}' in the database {self.uri}: it has "
+                f"{', '.join(others) or 'none'}.",
                 hint="Make it: ragdoll index DOCS, or name another by --table.",
             )
         return table

@@ -51,7 +51,9 @@ def inspect_tables(database: str) -> list[TableFacts]:
     opened = Database(database)
     names = opened.tables()
     if not names:
-        raise TableError(f"The database {database} has no tables.", hint="Make one: ragdoll index")
+        raise TableError(
+            f"The database {database} has no tables.", hint="Make one: ragdoll index DOCS"
+        )
     return [_facts_or_problem(opened, name) for name in names]
 
 

@@ -97,13 +97,13 @@ def test_a_missing_table_is_said_with_those_that_are_there(
     is_refused(
         ragdoll(*command, "--database", indexed.database, "--table", "missing"),
         "No table 'missing'",
-        "It has: documents, others.",
+        "it has documents, others.",
         "--table",
     )
 
 
 def test_a_folder_without_tables_is_said_to_have_none(ragdoll: Ragdoll, tmp_path: Path) -> None:
-    is_refused(ragdoll("query", "loop", "--database", tmp_path), "It has none.")
+    is_refused(ragdoll("query", "loop", "--database", tmp_path), f"database {tmp_path}: it has none.")
     assert not list(tmp_path.iterdir())
 
 
