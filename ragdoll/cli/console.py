@@ -93,7 +93,6 @@ class Console:
             return
         from rich.progress import (
             BarColumn,
-            MofNCompleteColumn,
             Progress,
             ProgressColumn,
             SpinnerColumn,
@@ -102,6 +101,10 @@ class Console:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+
+        class CountColumn(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(_count(int(task.completed), task.total), style="progress.download")
 
         class RateColumn(ProgressColumn):
             def render(self, task: Task) -> Text:
@@ -113,7 +116,7 @@ class Console:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            CountColumn(),
             RateColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -121,8 +124,8 @@ class Console:
             transient=True,
         )
         with progress:
-            task = progress.add_task("", total=None)
-            current = ""
+            current = "starting"
+            task = progress.add_task(current, total=None)
 
             def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
                 nonlocal current, task
@@ -135,6 +138,13 @@ class Console:
                 progress.update(task, completed=done, total=total, description=shown)
 
             yield report
+
+
+def _count(done: int, total: float | None) -> str:
+    """How much is done, and of how much; nothing where there is nothing to count."""
+    if total is not None:
+        return f"{done:,}/{int(total):,}"
+    return f"{done:,}" if done else ""
 
 
 class LogHandler(logging.Handler):
@@ -174,5 +184,8 @@ def silence_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    for name in ("model2vec", "sentence_transformers", "datasets", "transformers", "skeletoken"):
+    # These set the level of their loggers themselves when they are imported.
+    for name in ("HF_HUB", "DATASETS", "TRANSFORMERS"):
+        os.environ.setdefault(f"{name}_VERBOSITY", "error")
+    for name in ("model2vec", "sentence_transformers", "skeletoken"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -92,6 +92,7 @@ def featurize(
     """
     started = time.perf_counter()
     require_training_extra("Featurizing")
+    report("looking for the teacher", 0, None)
     files = find_teacher(settings.teacher)
     folder = FeaturesFolder(settings.output)
     folder.refuse_foreign()

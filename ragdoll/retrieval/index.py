@@ -172,7 +172,6 @@ class _Job:
             rows = [row for _, found in batch for row in found]
             result.added += len(batch)
             result.chunks += len(rows)
-            self._report("chunks", result.chunks, None)
             yield record_batch(rows, self._reader.encode(rows), layout, self._settings.columns)
 
     def _state(self) -> TableState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import ragdoll as package
 from ragdoll.cli import render
 from ragdoll.cli import session as session_module
-from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.console import one_line, printable, silence_libraries
 from tests.conftest import Ragdoll
 
 COMMON = {"--config", "--json", "--quiet", "--verbose"}
@@ -54,6 +55,16 @@ def test_every_option_has_a_help_text(command: str) -> None:
 
     for option in get_command(app).commands[command].params:  # type: ignore[attr-defined]
         assert getattr(option, "help", None), f"{command} {option.name}"
+
+
+def test_help_shows_defaults_of_settings_and_no_type_behind_flags(ragdoll: Ragdoll) -> None:
+    for command in OPTIONS:
+        text = re.sub(r"[\s│]+", " ", ragdoll(command, "--help").out)
+        assert "<bool>" not in text
+        assert re.search(r"--json Print JSON", text)
+        if command == "query":
+            assert "[query.top_k = 10]" in text
+            assert "[query.where]" in text  # which has none
 
 
 def test_help_tells_the_precedence(ragdoll: Ragdoll) -> None:
@@ -169,6 +180,14 @@ def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str])
     logger.warning("not said")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "Warning: 1 of 2\n")
+
+
+def test_what_libraries_say_of_their_retries_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.utils import logging as of_the_hub
+
+    monkeypatch.delenv("HF_HUB_VERBOSITY", raising=False)
+    silence_libraries()
+    assert of_the_hub._get_default_logging_level() == logging.ERROR
 
 
 def test_the_next_command_can_be_pasted_into_a_shell() -> None:

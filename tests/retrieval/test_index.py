@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
+from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder, Vectors
 from ragdoll.errors import CorpusError
 from ragdoll.retrieval import batches as module
 from ragdoll.retrieval import roots
 from ragdoll.retrieval.database import Database
+from ragdoll.retrieval.index import index
+from ragdoll.retrieval.job import IndexSettings
 from ragdoll.retrieval.table import Table
 from tests.conftest import Ragdoll, Trained
 from tests.retrieval.conftest import Indexed, snapshot
@@ -754,3 +758,19 @@ def test_an_update_that_was_interrupted_is_completed_by_the_same_command(
 
     assert counts(record) == {"added": 2, "unchanged": 5, "removed": 1, "chunks_embedded": 2}
     indexed.check()
+
+
+def test_progress_goes_from_stage_to_stage_and_never_back(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DOCUMENTS", 1)
+    said: list[str] = []
+    index(
+        open_corpus([str(indexed.docs)]),
+        IndexSettings(str(indexed.database), "documents", indexed.model),
+        overwrite=True,
+        report=lambda stage, *rest: said.append(stage),
+    )
+    stages = [stage for stage, _ in groupby(said)]
+    assert stages[0] == "documents"
+    assert len(set(stages)) == len(stages) > 1
