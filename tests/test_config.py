@@ -289,6 +289,26 @@ def test_a_key_outside_of_all_sections_is_refused(tmp_path: Path) -> None:
         load(written(tmp_path, "top_k = 3\n"), environ={})
 
 
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        ("top_k = 3", "The key top_k stands in no section of ", "It belongs below [query]."),
+        ("seed = 3", "The key seed stands in no section of ", "below [train] or [evaluate]."),
+        ("quary = 3", "The key quary stands in no section of ", "Did you mean query?"),
+        ('corpus.path = ["a", 3]', "a string or a list of strings, not a list with 3 ", ""),
+        ("index.metadata.year = 3", "a section of strings, not a section with year = 3 ", ""),
+    ],
+)
+def test_what_is_out_of_place_in_the_file_is_said_to_be(
+    content: str, message: str, hint: str
+) -> None:
+    Path("ragdoll.toml").write_text(content)
+    with pytest.raises(UsageError) as caught:
+        load()
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("content", ["train = 3\n", "[[train]]\nepochs = 3\n"], ids=["key", "list"])
 def test_a_section_must_be_a_section(content: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"train in .* must be a section"):

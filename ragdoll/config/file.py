@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.config.nearest import nearest
-from ragdoll.config.schema import SECTIONS
+from ragdoll.config.schema import SECTIONS, settings
 from ragdoll.config.values import described
 from ragdoll.errors import UsageError
 
@@ -49,6 +49,10 @@ def read_file(file: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     for section, table in tables.items():
+        if section not in SECTIONS and not isinstance(table, dict):
+            raise UsageError(
+                f"The key {section} stands in no section of {file}.", hint=_belongs(section)
+            )
         if section not in SECTIONS:
             raise UsageError(
                 f"Unknown section [{section}] in {file}.", hint=nearest(section, SECTIONS)
@@ -62,6 +66,12 @@ def read_file(file: Path) -> dict[str, dict[str, Any]]:
                     f"Unknown key {key} in section [{section}] of {file}.", hint=nearest(key, keys)
                 )
     return tables
+
+
+def _belongs(key: str) -> str:
+    """A hint that names the sections that have a key."""
+    having = [f"[{setting.section}]" for setting in settings() if setting.key == key]
+    return f"It belongs below {' or '.join(having)}." if having else nearest(key, SECTIONS)
 
 
 def resolved(value: Any, resolve: str | None, folder: Path) -> Any:

@@ -65,9 +65,13 @@ def checked(value: Any, setting: Setting, origin: str) -> Any:
 
 
 def described(value: Any) -> str:
-    """A value in a message that refuses it."""
-    if isinstance(value, dict | list):
-        return "a section" if isinstance(value, dict) else "a list"
+    """A value in a message that refuses it, with the first thing in it that is no string."""
+    if isinstance(value, dict):
+        other = next((name for name, item in value.items() if not isinstance(item, str)), None)
+        return "a section" if other is None else f"a section with {other} = {shown(value[other])}"
+    if isinstance(value, list):
+        other = next((item for item in value if not isinstance(item, str)), None)
+        return "a list" if other is None else f"a list with {shown(other)}"
     return f'"{value}"' if isinstance(value, str) else shown(value)
 
 
