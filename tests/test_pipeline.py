@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -110,8 +111,8 @@ def test_every_stage_is_summed_up_and_what_is_left_out_is_named_once(
     result = ragdoll("run", docs, "--pca-dims", 4)
     assert result.status == 0
     assert "(384 dimensions, float32)" in result.out
-    assert "43 read, 1 files or records left out" in result.out
-    assert "42 passages, 1 duplicates left out" in result.out
+    assert "43 read, 1 left out" in result.out
+    assert re.search(r"passages +42; 1 duplicate left out\n", result.out)
     assert "explained variance" in result.out
     assert "43 added" in result.out
     assert result.err.count("empty: empty.txt") == 1

@@ -33,6 +33,11 @@ def counted(template: str, number: int) -> str:
     return template.format(f"{number:,}") if number else ""
 
 
+def number_of(thing: str, number: int) -> str:
+    """Such as ``1 row`` and ``2 rows``."""
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
 def megabytes(number: int) -> str:
     """A number of bytes for the eye."""
     return f"{number / 1e6:,.1f} MB"

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.cli.layout import counted, facts
+from ragdoll.cli.layout import counted, facts, number_of
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.documents import LINE, left_out
 
@@ -30,18 +30,20 @@ if TYPE_CHECKING:
 
 def featurize_summary(result: FeaturizeResult) -> RenderableType:
     """What a person reads after ``featurize``."""
-    done = f"{result.rows:,} passages"
+    done = f"{result.rows:,}"
     if result.rows == result.rows_resumed:
         done += ", all of them there already"
     elif result.rows_resumed:
         done += f", {result.rows_resumed:,} of them from before"
+    if result.duplicates:
+        done += f"; {number_of('duplicate', result.duplicates)} left out"
     return facts(
         {
             "features": str(result.features),
             "teacher": f"{result.teacher} ({result.dimension} dimensions, {result.dtype})",
             "documents": f"{result.documents:,} read"
-            + counted(", {} files or records left out", left_out(result.skipped)),
-            "passages": done + counted(", {} duplicates left out", result.duplicates),
+            + counted(", {} left out", left_out(result.skipped)),
+            "passages": done,
             "time": f"{result.seconds:.1f} s"
             + counted(", {} tokens a second", round(result.tokens_per_second)),
         }
@@ -60,7 +62,7 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
             "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
-            + counted("; {} rows with NaN left out", result.skipped),
+            + (f"; {number_of('row', result.skipped)} with NaN left out" if result.skipped else ""),
             **({"uploaded to": uploaded} if uploaded else {}),
         }
     )
@@ -81,7 +83,7 @@ def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
     rows = {
         "table": f"{result.table} in {result.database}" + (" (nothing written)" * dry_run),
         "documents": (", ".join(changes) or "none")
-        + counted("; {} files or records left out", left_out(result.skipped)),
+        + counted("; {} left out", left_out(result.skipped)),
         "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} embedded now",
         "model": f"{result.model} ({result.dimension} dimensions, {result.metric})",
         "time": f"{result.seconds:.1f} s",

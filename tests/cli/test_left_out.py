@@ -148,4 +148,4 @@ def test_json_says_where_its_list_is_not_all() -> None:
 def test_the_summary_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     items = [*of("empty", "a.txt"), Skipped("", "not JSON", 5)]
     Console().result({}, render.index_summary(result(items)))
-    assert "2 added; 6 files or records left out\n" in capsys.readouterr().out
+    assert "2 added; 6 left out\n" in capsys.readouterr().out
