@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import textwrap
 
+from rich.console import Console
 from rich.text import Text
 
 from ragdoll.cli.console import printable
 
 _WORD = re.compile(r"\w+")
 _INDENT = " " * 4
+# Text is wrapped by one, whatever it writes to.
+_ANY_CONSOLE = Console(width=80)
 _MAX_LINES = 8
-_MAX_CHARACTERS = 600
+# Columns where there is no terminal to ask for its own.
+_WIDTH = 100
 
 # Words too common to say what a passage is about.
 _COMMON = frozenset(
@@ -29,22 +33,22 @@ def passage_view(text: str, title: str, query: str, width: int | None = None) ->
     """Indent the part of a passage that holds most of the query's words, and mark those.
 
     The title is left out where the passage begins with it, since it stands above. Lines are broken
-    to ``width`` columns; None leaves them whole.
+    to ``width`` columns; None: there is no terminal.
     """
     body = text.removeprefix(title).strip() if title else text.strip()
     wanted = {_stem(word) for word in _words(query)}
-    lines = (body or text).splitlines()
-    if width is not None:
-        room = max(20, width - len(_INDENT))
-        lines = [part for line in lines for part in textwrap.wrap(line, room)]
-    shown = "\n".join(_best_lines(lines, wanted))
-    if len(shown) > _MAX_CHARACTERS:
-        shown = shown[: _MAX_CHARACTERS - 1] + "…"
-    view = Text(printable(textwrap.indent(shown, _INDENT)))
+    room = max(20, (width or _WIDTH) - len(_INDENT))
+    lines = [part for line in (body or text).splitlines() for part in _wrapped(line, room)]
+    view = Text(printable(textwrap.indent("\n".join(_best_lines(lines, wanted)), _INDENT)))
     for match in _WORD.finditer(view.plain):
         if _stem(match.group().lower()) in wanted:
             view.stylize("bold yellow", match.start(), match.end())
     return view
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Break a line to so many columns, of which Chinese and other wide characters take two."""
+    return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
 
 
 def _best_lines(lines: list[str], wanted: set[str]) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from model2vec import StaticModel
+from rich.cells import cell_len
 
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.sources import open_corpus
@@ -433,10 +434,18 @@ def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
     assert len(shown) == 10
 
 
-def test_a_passage_of_one_endless_line_is_cut() -> None:
-    view = passage_view("word " * 1000, "", "word").plain
-    assert view.endswith("…")
-    assert len(view) < 700
+@pytest.mark.parametrize("width", [None, 40, 200])
+def test_of_a_passage_of_one_endless_line_the_part_that_answers_is_shown(width: int | None) -> None:
+    view = passage_view("word " * 900 + "semaphore " + "word " * 900, "", "semaphore", width).plain
+    assert "semaphore" in view
+    assert view.startswith("    …")
+    assert view.endswith("    …")
+    assert max(map(len, view.splitlines())) <= (width or 100)
+
+
+def test_wide_characters_take_two_columns() -> None:
+    view = passage_view("水泵必须停机，因为压力超过十二巴。" * 9, "", "x", 31).plain
+    assert {cell_len(line) for line in view.splitlines()[:8]} == {30}
 
 
 def test_the_title_is_not_repeated() -> None:

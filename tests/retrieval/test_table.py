@@ -103,7 +103,9 @@ def test_a_missing_table_is_said_with_those_that_are_there(
 
 
 def test_a_folder_without_tables_is_said_to_have_none(ragdoll: Ragdoll, tmp_path: Path) -> None:
-    is_refused(ragdoll("query", "loop", "--database", tmp_path), f"database {tmp_path}: it has none.")
+    is_refused(
+        ragdoll("query", "loop", "--database", tmp_path), f"database {tmp_path}: it has none."
+    )
     assert not list(tmp_path.iterdir())
 
 
