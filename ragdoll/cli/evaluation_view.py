@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line, printable
-from ragdoll.cli.layout import grid
+from ragdoll.cli.layout import clipped, grid
 
 if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation
@@ -70,7 +70,7 @@ def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
     table.add_column("text", no_wrap=True)
     for place in places:
         ranks = ["–" if rank is None else str(rank) for rank in place.ranks.values()]
-        text = " ".join(place.text.split())[:_SHOWN_TEXT]
+        text = clipped(" ".join(place.text.split()), _SHOWN_TEXT)
         table.add_row(one_line(place.document), *ranks, one_line(text))
     return table
 

@@ -38,6 +38,11 @@ def number_of(thing: str, number: int) -> str:
     return f"{number:,} {thing}" + "s" * (number != 1)
 
 
+def clipped(text: str, most: int) -> str:
+    """A text of at most so many characters, which shows where it is cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def megabytes(number: int) -> str:
     """A number of bytes for the eye."""
     return f"{number / 1e6:,.1f} MB"

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line, printable
-from ragdoll.cli.layout import LABEL_WIDTH, counted, facts, grid, megabytes
+from ragdoll.cli.layout import LABEL_WIDTH, clipped, counted, facts, grid, megabytes
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement
@@ -199,4 +199,4 @@ def _movement(found: Movement) -> RenderableType:
 
 def _value(value: object) -> str:
     text = "–" if value is None else one_line(str(value))
-    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
+    return clipped(text, _MAX_VALUE)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from ragdoll.cli.evaluation_view import explanation
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.collection import TestCollection
-from ragdoll.evaluation.explain import explain
+from ragdoll.evaluation.explain import Explanation, Place, explain
 from ragdoll.evaluation.metrics import ranking
 from ragdoll.evaluation.systems import search_text, static_similarities, vector_run
 from tests.conftest import Ragdoll, Trained
@@ -106,6 +110,14 @@ def test_the_command_explains_one_question(ragdoll: Ragdoll, beir: Path, trained
     assert record["query_id"] == "q1"
     assert set(record["answers"][0]) == {"document", "text", "relevance", "ranks"}
     assert set(record["answers"][0]["ranks"]) == set(record["systems"])
+
+
+def test_a_text_that_is_cut_shows_where() -> None:
+    place = Place("long", "word " * 40, 1, {"BM25": 1})
+    view = explanation(Explanation("c", "q1", "word", ["BM25"], [place], []), 10)
+    console = Console(width=200, file=StringIO())
+    console.print(view)
+    assert "word word…\n" in re.sub(" +\n", "\n", console.file.getvalue())
 
 
 def test_a_question_of_ones_own_is_said_to_be_one(ragdoll: Ragdoll, beir: Path) -> None:
