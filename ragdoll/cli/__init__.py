@@ -34,9 +34,15 @@ class _Commands(TyperGroup):
         except _UsageError as error:
             context = getattr(error, "ctx", None)
             path = context.command_path if context else "ragdoll"
-            Console().error(error.format_message(), hint=f"See {path} --help.")
+            Console().error(_plain(error.format_message()), hint=f"See {path} --help.")
             sys.exit(WRONG_USAGE)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _plain(message: str) -> str:
+    """What Typer says of a wrong value, without the words of the library that it asks."""
+    number = "Input should be a valid integer, unable to parse string as an integer"
+    return message.replace("Value error, ", "").replace(number, "a whole number is wanted.")
 
 
 app = typer.Typer(

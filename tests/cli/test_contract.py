@@ -99,6 +99,14 @@ def test_wrong_usage_exits_with_2_and_prints_nothing_on_stdout(
     assert second.startswith("See ragdoll")
 
 
+def test_a_value_of_the_wrong_kind_is_told_in_plain_words(ragdoll: Ragdoll) -> None:
+    for option, value in (("-k", "many"), ("--mode", "both"), ("--alpha", "half")):
+        said = ragdoll("query", "x", option, value).err
+        assert said.startswith("Error: Invalid value for '--")
+        assert "Input should" not in said
+        assert "Value error" not in said
+
+
 def test_no_command_shows_the_help(ragdoll: Ragdoll) -> None:
     result = ragdoll()
     assert result.status == 2
