@@ -129,12 +129,12 @@ class Console:
 
             def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
                 nonlocal current, task
+                shown = f"{stage}: {detail}" if detail else stage
                 if stage != current:
                     # A task that has a total keeps it.
                     progress.remove_task(task)
-                    task = progress.add_task("", total=total)
+                    task = progress.add_task(shown, total=total)
                     current = stage
-                shown = f"{stage}: {detail}" if detail else stage
                 progress.update(task, completed=done, total=total, description=shown)
 
             yield report
