@@ -111,6 +111,7 @@ def evaluate(
         library.check_systems(models, choice, chosen.mode)
         alpha = wanted.alpha(settings)
         with console.progress() as report:
+            report("reading", 0, None)
             collection = _collection(data, settings, text_key is not None or no_ignore)
             systems = (models, choice, chosen.mode, chosen.k)
             if explain is not None:

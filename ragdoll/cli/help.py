@@ -17,7 +17,7 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, as the help shows them; see ``TyperCommand.get_params``."""
-        params = super().get_params(ctx)
+        params: list[Any] = list(super().get_params(ctx))
         for param in params:
             if getattr(param, "is_flag", False) and param.metavar is None:
                 # Typer would put <bool> behind it, as though it took a value.

@@ -15,6 +15,8 @@ _INDENT = " " * 4
 # Text is wrapped by one, whatever it writes to.
 _ANY_CONSOLE = Console(width=80)
 _MAX_LINES = 8
+# Legible on dark terminals and on light ones, where bold yellow is not.
+_FOUND = "bold magenta"
 # Columns where there is no terminal to ask for its own.
 _WIDTH = 100
 
@@ -42,7 +44,7 @@ def passage_view(text: str, title: str, query: str, width: int | None = None) ->
     view = Text(printable(textwrap.indent("\n".join(_best_lines(lines, wanted)), _INDENT)))
     for match in _WORD.finditer(view.plain):
         if _stem(match.group().lower()) in wanted:
-            view.stylize("bold yellow", match.start(), match.end())
+            view.stylize(_FOUND, match.start(), match.end())
     return view
 
 

@@ -131,7 +131,8 @@ def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> Ren
     for hit in found:
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
         heading.append(_place(hit), style=_link(hit, table))
-        if hit.title and hit.title != hit.source:
+        # A file without a title of its own has its name for one, which stands there already.
+        if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
         parts.append(heading)
         if console.verbose:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import ragdoll as package
 from ragdoll.cli import render
 from ragdoll.cli import session as session_module
-from ragdoll.cli.console import one_line, printable, silence_libraries
+from ragdoll.cli.console import Console, one_line, printable, silence_libraries
+from ragdoll.corpus.documents import LINE
+from ragdoll.retrieval.search import Hit
 from tests.conftest import Ragdoll
 
 COMMON = {"--config", "--json", "--quiet", "--verbose"}
@@ -202,6 +207,21 @@ def test_the_next_command_can_be_pasted_into_a_shell() -> None:
     said = render.again("train", features=Path("my docs/it's"), output=None)
     assert said == """Next: ragdoll train --features 'my docs/it'"'"'s'"""
     assert shlex.split(said)[-1] == "my docs/it's"
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [("b.txt", "a/b.txt:1"), ("a/b.txt", "a/b.txt:1"), ("The lock", "a/b.txt:1  The lock")],
+)
+def test_an_answer_has_its_title_unless_that_is_the_name_of_the_file(
+    title: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = json.dumps({LINE: 1})
+    hit = Hit(1, 0.5, "x1", "a/b.txt", title, 0, 6, "A lock", None, None, line)
+    table: Any = SimpleNamespace(state=SimpleNamespace(roots={}))
+    console = Console()
+    console.result({}, render.hits("lock", [hit], table, console))
+    assert capsys.readouterr().out.splitlines()[0] == f" 1  0.500  {shown}"
 
 
 def test_what_could_forge_the_terminal_is_made_visible() -> None:
