@@ -401,7 +401,7 @@ def test_on_a_terminal_the_words_of_the_query_are_marked(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     out = ragdoll("query", "delays", "--mode", "text", "--database", indexed.database).out
-    assert "\x1b[1;33mdelay\x1b[0m" in out
+    assert "\x1b[1;35mdelay\x1b[0m" in out
     assert (indexed.docs / "loop.md").as_uri() in out
 
 
