@@ -120,9 +120,10 @@ def held_out_rows(rows: int, wanted: Wanted) -> npt.NDArray[np.bool_]:
     count = min(wanted.max_held_out, rows // 10)
     if rows - count < wanted.dimension or count < 1:
         needed = max(10, wanted.dimension + (wanted.dimension - 1) // 9)
+        instead = f", or lower --pca-dims to {rows - count} or less" if count else ""
         raise TrainingError(
             f"{rows} passages are too few for {wanted.dimension} dimensions: {needed} are needed.",
-            hint="Featurize more text, or lower --pca-dims.",
+            hint=f"Give it more text{instead}.",
         )
     mask = np.zeros(rows, dtype=np.bool_)
     mask[np.random.default_rng(wanted.seed).choice(rows, count, replace=False)] = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +171,13 @@ def test_a_row_of_a_bag_is_the_share_of_each_token(ids: list[list[int]]) -> None
     for row, tokens in zip(dense, ids, strict=True):
         expected = np.bincount(tokens, minlength=10) / max(1, len(tokens))
         np.testing.assert_allclose(row, expected, atol=1e-6)
+
+
+@given(rows=st.integers(10, 3000), dimension=st.integers(1, 3000))
+def test_the_dimensions_that_a_refusal_names_are_possible(rows: int, dimension: int) -> None:
+    try:
+        held_out_rows(rows, replace(WANTED, dimension=dimension))
+    except TrainingError as refused:
+        named = re.search(r"lower --pca-dims to (\d+) or less", str(refused.hint))
+        assert named
+        held_out_rows(rows, replace(WANTED, dimension=int(named[1])))
