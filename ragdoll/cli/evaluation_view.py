@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -28,7 +28,8 @@ def evaluation_table(result: Evaluation) -> RenderableType:
 
     table = grid(gap=1)
     for column in columns(result.k):
-        table.add_column(column.heading, justify="right" if column.is_figure else "left")
+        side: Literal["left", "right"] = "right" if column.is_figure else "left"
+        table.add_column(column.heading, justify=side, overflow="fold")
     for system in result.systems:
         name, *figures = cells(system)
         table.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)

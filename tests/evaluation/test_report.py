@@ -7,6 +7,7 @@ import itertools
 import re
 from datetime import date
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,7 +15,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from ragdoll.cli.evaluation_view import evaluation_table
 from ragdoll.errors import UsageError
 from ragdoll.evaluation.chart import chart
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
@@ -251,3 +254,11 @@ def test_the_command_writes_a_report_beside_the_table(
     assert "1.0" in file.read_text(encoding="utf-8")
     as_json = ragdoll("evaluate", beir, "--mode", "text", "--output", file, "--json", "--quiet")
     assert as_json.json["systems"][0]["ndcg@10"] == 1
+
+
+def test_a_narrow_terminal_loses_no_figure_and_no_heading() -> None:
+    result = Evaluation("c", 5, 5, 2, 10, 0, [score("distillate", "distillate"), score("model")])
+    console = Console(width=44, file=StringIO())
+    console.print(evaluation_table(result))
+    table = console.file.getvalue().partition("p: ")[0]
+    assert "…" not in table
