@@ -127,6 +127,7 @@ def run(
             trust_remote_code=trust_remote_code,
             report=report,
             replaces=output,
+            otherwise=settings.featurize.teacher,
             keep_interrupted=False,
         )
     else:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
 from ragdoll.distillation.teacher_files import TeacherFiles
+from ragdoll.distillation.teacher_trust import refuse_code
 from ragdoll.distillation.tokenized import Tokenized, batch_size, longest_first
 from ragdoll.distillation.training_extra import quiet_transformers
 from ragdoll.embedding.words import WordTokens
@@ -59,8 +60,11 @@ class Teacher:
         """Load the teacher from its folder; the network is not used.
 
         Raises:
-            TeacherError: the folder cannot be loaded, or the device is not there.
+            TeacherError: the folder cannot be loaded, or not without running code that comes with
+                it, or the device is not there.
         """
+        if not trust_remote_code:
+            refuse_code(files.name, files.path)
         self.files = files
         self.device = choose_device(device)
         self.dtype = dtype

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragdoll.distillation.teacher_trust import refuse_pickles
 from ragdoll.embedding.fingerprint import weights_fingerprint
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric, metric_of
@@ -26,18 +27,24 @@ class TeacherFiles:
     metric: Metric
 
 
-def find_teacher(name: str) -> TeacherFiles:
+def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
     """Find a teacher: a folder, the Hugging Face cache, the package of all-MiniLM-L6-v2, the hub.
 
-    Only the last needs the network.
+    Only the last needs the network, and is asked only if ``fetch``: a name that no person gave is
+    no reason to contact anyone.
 
     Raises:
-        TeacherError: it cannot be had, or is a static model.
+        TeacherError: it cannot be had, is a static model, or has a part that is only a pickle.
         ModelError: the folder holds no model, or its weights only as a pickle.
     """
     path = find_model(name)
     if path is None:
         _refuse_path(name)
+        if not fetch:
+            raise TeacherError(
+                f"The features were made by the teacher {name}, which is not on this machine.",
+                hint="To fetch it from the model hub, name it by --teacher.",
+            )
         path = _download(name)
     folder = open_folder(path)
     if folder.is_static:
@@ -45,6 +52,7 @@ def find_teacher(name: str) -> TeacherFiles:
             f"{name} is a static model; a teacher is a full sentence-transformer.",
             hint="For example sentence-transformers/all-MiniLM-L6-v2.",
         )
+    refuse_pickles(name, path)
     return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
 
 

@@ -107,11 +107,12 @@ def train(
 ) -> TrainResult:
     """Train a static model on features and save it with its variants and its distillate.
 
-    ``teacher`` is needed only where the features do not name theirs; ``otherwise`` is then taken if
-    it is None. ``replaces`` is an earlier model whose distillate serves again if it was made
-    the same way (None: the one at the output). Work in progress is kept in a hidden folder beside
-    the output, and is gone on with when it was interrupted or killed. An interruption gives the
-    best model so far, unless ``keep_interrupted`` is False.
+    ``teacher`` is needed only where the features do not name theirs, or where it is to be fetched
+    or its code to be run; ``otherwise`` is then taken if it is None. ``replaces`` is an earlier
+    model whose distillate serves again if it was made the same way (None: the one at the output).
+    Work in progress is kept in a hidden folder beside the output, and is gone on with when it was
+    interrupted or killed. An interruption gives the best model so far, unless ``keep_interrupted``
+    is False.
 
     Raises:
         MissingExtraError: the training extra is not installed.
@@ -120,8 +121,9 @@ def train(
         ModelError: the teacher's folder holds no model, or the weights only as a pickle.
         TrainingError: there are too few passages, the loss is no number, or another process trains
             the same model.
-        UsageError: no teacher is known, the output folder holds something else, or an option was
-            given that the method does not have.
+        UsageError: no teacher is known, its code is to run and only the features name it, the
+            output folder holds something else, or an option was given that the method does not
+            have.
         KeyboardInterrupt: interrupted, and there was no model to keep.
     """
     started = time.perf_counter()
@@ -130,7 +132,7 @@ def train(
     model_folder.refuse_foreign(settings.output)
     features = open_features(settings.features)
     check(features, wanted)
-    files = _teacher_of(features, teacher, otherwise)
+    files = _teacher_of(features, teacher, otherwise, trust_remote_code)
     device = choose_device(settings.device)
     workplace = model_folder.beside(settings.output, "training")
     with _only_one(settings.output, workplace):
@@ -277,7 +279,10 @@ def _only_one(output: Path, workplace: Path) -> Iterator[None]:
             raise
 
 
-def _teacher_of(features: Features, given: str | None, otherwise: str | None) -> TeacherFiles:
+def _teacher_of(
+    features: Features, given: str | None, otherwise: str | None, trust_remote_code: bool
+) -> TeacherFiles:
+    """Find the teacher; one that only the features name is not fetched, and its code is not run."""
     name = features.teacher or given or otherwise
     if name is None:
         raise UsageError(
@@ -288,7 +293,13 @@ def _teacher_of(features: Features, given: str | None, otherwise: str | None) ->
             f"The features were made by the teacher {name}, not by {given}.",
             hint="Leave --teacher out, or featurize with the other teacher.",
         )
-    files = find_teacher(name)
+    by_user = name in {given, otherwise}
+    if trust_remote_code and not by_user:
+        raise UsageError(
+            f"The features name the teacher {name}, whose code you may not know.",
+            hint="To run it, name that teacher too: --trust-remote-code --teacher NAME",
+        )
+    files = find_teacher(name, fetch=by_user)
     if features.teacher_fingerprint not in (None, files.fingerprint):
         raise FeaturesError(
             f"The weights of {name} are not those that made the features.",

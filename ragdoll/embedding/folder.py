@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ragdoll.embedding import bounded_json
 from ragdoll.embedding.safetensors_header import TensorInfo, read_header
@@ -95,8 +95,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_modules(path: Path) -> list[str]:
-    """The module types in a folder's ``modules.json``, in order; empty where it has none.
+class Module(NamedTuple):
+    """A part of a sentence-transformer: its class and its folder, as the model names them."""
+
+    type: str
+    path: str
+
+
+def read_modules(path: Path) -> list[Module]:
+    """The modules in a folder's ``modules.json``, in order; empty where it has none.
 
     Raises:
         ModelError: the file is too large or not a list of modules.
@@ -107,7 +114,7 @@ def read_modules(path: Path) -> list[str]:
     content = _json(file)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise ModelError(f"{file} is not a list of modules.")
-    return [str(entry.get("type", "")) for entry in content]
+    return [Module(str(entry.get("type", "")), str(entry.get("path", ""))) for entry in content]
 
 
 def _json(path: Path) -> Any:

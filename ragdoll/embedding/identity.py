@@ -66,7 +66,7 @@ def normalizes(folder: ModelFolder) -> bool:
     """Whether the model's vectors have unit length."""
     if folder.kind == "model2vec":
         return bool(folder.config.get("normalize", False))
-    return any("Normalize" in module for module in read_modules(folder.path))
+    return any("Normalize" in module.type for module in read_modules(folder.path))
 
 
 def truncates_at(folder: ModelFolder) -> int | None:

@@ -156,7 +156,7 @@ def _remarks(folder: ModelFolder, normalize: bool, vocabulary: int | None) -> li
             remarks.append(f"The tokenizer has {vocabulary} tokens, the table {rows} rows.")
     modules = read_modules(folder.path)
     if folder.kind == "model2vec" and modules:
-        elsewhere = any("Normalize" in module for module in modules)
+        elsewhere = any("Normalize" in module.type for module in modules)
         if elsewhere != normalize:
             remarks.append(
                 f"config.json says normalize {str(normalize).lower()}, modules.json the contrary: "
