@@ -20,13 +20,17 @@ def only_one(
     second is told by an error of this type, with the hint, that another process is ``doing`` this.
 
     Raises:
-        RagdollError: another process holds the lock, or the folder cannot be written.
+        RagdollError: another process holds the lock, the folder cannot be written, or the lock is
+            a link to a file elsewhere.
     """
     from filelock import FileLock, Timeout
 
     is_new = not folder.exists()
     lock_file = folder / f".{name}.lock"
     owner = folder / f".{name}.lock.pid"
+    for file in (lock_file, owner):
+        if file.is_symlink():  # the folder may be a stranger's; the file it leads to is not
+            raise error(f"{file} is a link, and is not written through.", hint="Remove the link.")
     lock = FileLock(lock_file)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ def train(config: Config) -> TrainSettings:
     section = config.train
     return TrainSettings(
         features=Path(section.features or config.featurize.output),
-        output=Path(section.output),
+        output=_behind_links(section.output),
         method=section.method,
         pca_dims=section.pca_dims,
         vocab_size=section.vocab_size,
@@ -107,6 +107,11 @@ def static_model(name: str) -> Path:
     from ragdoll.embedding.lookup import find_model
 
     return Path(name) if Path(name).is_dir() else find_model(name) or Path(name)
+
+
+def _behind_links(path: str) -> Path:
+    """What a link leads to: a folder that is replaced is renamed, and would be the link itself."""
+    return Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
 
 
 def _corpus_paths(config: Config) -> list[str]:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.distillation.confined import inside
 from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.embedding import bounded_json
 from ragdoll.errors import FeaturesError
 
 if TYPE_CHECKING:
@@ -146,7 +148,8 @@ def _open_tokenlearn(path: Path) -> Features:
 
 def _numbered(path: Path, pattern: str) -> list[Path]:
     found = [(_NUMBERED.fullmatch(file.name), file) for file in path.glob(pattern)]
-    return [file for _, file in sorted((int(match[1]), file) for match, file in found if match)]
+    numbered = sorted((int(match[1]), file) for match, file in found if match)
+    return [inside(path, file) for _, file in numbered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +177,15 @@ class _Pairs:
 
     def _texts(self, file: Path) -> list[str]:
         try:
-            texts = json.loads(file.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
+            texts = bounded_json.parse(file.read_bytes())
+        except (OSError, ValueError) as error:
             raise FeaturesError(f"{file} cannot be read: {error}") from error
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise FeaturesError(f"{file} is not a list of texts.")
         return texts
 
     def _vectors(self, file: Path) -> npt.NDArray[Any]:
-        file = file.with_suffix(".npy")
+        file = inside(file.parent, file.with_suffix(".npy"))
         try:
             vectors = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -220,17 +223,17 @@ class _Shards:
         import pyarrow as pa
 
         for folder in self.folders:
-            state = folder / "state.json"
+            state = inside(folder, folder / "state.json")
             try:
                 # Only names: what is listed cannot lie outside the folder.
                 names = [
                     Path(entry["filename"]).name
-                    for entry in json.loads(state.read_bytes())["_data_files"]
+                    for entry in bounded_json.parse(state.read_bytes())["_data_files"]
                 ]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise FeaturesError(f"{state} cannot be read: {error!r}") from error
             for name in names:
-                file = folder / name
+                file = inside(folder, folder / name)
                 try:
                     with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as reader:
                         for batch in reader:

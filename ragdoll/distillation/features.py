@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.distillation.confined import inside
 from ragdoll.distillation.manifest import (
     MANIFEST,
     PART,
@@ -53,7 +54,7 @@ class FeaturesFolder:
         Raises:
             FeaturesError: it is damaged, of another version, or not ragdoll's.
         """
-        return read_manifest(self.path / MANIFEST)
+        return read_manifest(inside(self.path, self.path / MANIFEST))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest aside, then rename it."""
@@ -143,6 +144,7 @@ class FeaturesFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise FeaturesError(f"{self.path} is a file.", hint="Give a folder by --output.")
+        inside(self.path, self.path / "data")
         others = [
             path
             for folder, known in ((self.path, _KNOWN), (self.path / "data", _PART))
@@ -201,7 +203,7 @@ class FeaturesFolder:
         return table
 
     def _file(self, part: Mapping[str, Any]) -> Path:
-        return self.path / "data" / str(part["file"])
+        return inside(self.path, self.path / "data" / str(part["file"]))
 
 
 @contextmanager
@@ -219,8 +221,9 @@ def _damage_told(file: Path) -> Iterator[None]:
 def _appearing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that appears under its name when it is whole and on the disk, or not at all."""
     aside = path.with_name(f"{path.name}.tmp")
+    aside.unlink(missing_ok=True)  # it may be a link
     try:
-        with aside.open("wb") as file:
+        with aside.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ragdoll.embedding import bounded_json
 from ragdoll.errors import FeaturesError
 
 FORMAT = "ragdoll-features"
@@ -84,10 +85,10 @@ def read_manifest(file: Path) -> Manifest | None:
         FeaturesError: it is damaged, of another version, or not ragdoll's.
     """
     try:
-        content = json.loads(file.read_bytes())
+        content = bounded_json.parse(file.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise FeaturesError(f"{file} is damaged: {error}", hint=RESTART) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FeaturesError(f"{file} is not the manifest of a features folder.")
@@ -99,7 +100,7 @@ def read_manifest(file: Path) -> Manifest | None:
         )
     try:
         return Manifest(
-            settings=dict(content["settings"]),
+            settings=_settings(dict(content["settings"])),
             dimension=int(content["dimension"]),
             parts=[_part(part) for part in content["parts"]],
             facts=dict(content["facts"]),
@@ -107,6 +108,18 @@ def read_manifest(file: Path) -> Manifest | None:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FeaturesError(f"{file} is damaged: {error!r}", hint=RESTART) from error
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Check the types of the settings that a training goes by."""
+    corpus = settings.get("corpus", {})
+    paths = corpus.get("path", []) if isinstance(corpus, dict) else None
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise TypeError("corpus")
+    for name in ("teacher", "teacher_fingerprint", "computed_in", "prompt"):
+        if not isinstance(settings.get(name, ""), str):
+            raise TypeError(name)
+    return settings
 
 
 def is_ours(file: Path) -> bool:

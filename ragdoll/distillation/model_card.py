@@ -25,6 +25,7 @@ def card(
     base = f"base_model: {json.dumps(base_model)}\n" if base_model else ""
     agreement = record["heldout_agreement"]
     variant = record.get("variant", record["recommended"])
+    teacher = _plain(record["teacher"]["name"])
     settings = "\n".join(f"| {key} | {value} |" for key, value in record["settings"].items())
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     training = (
@@ -41,7 +42,7 @@ tags:
 - ragdoll
 ---
 
-# A static embedding model of {record["teacher"]["name"]}
+# A static embedding model of {teacher}
 
 A [Model2Vec](https://github.com/MinishLab/model2vec) model, {training} by
 ragdoll: {rows:,} token vectors of {dimension} dimensions,
@@ -62,7 +63,7 @@ or `SentenceTransformer("{place}")` with sentence-transformers.
 
 | | |
 |---|---|
-| teacher | {record["teacher"]["name"]} |
+| teacher | {teacher} |
 | teacher's weights, SHA-256 | {record["teacher"]["fingerprint"]} |
 | corpus | {_corpus(record)} |
 | passages | {record["rows"]:,} |
@@ -88,4 +89,10 @@ model was not trained on, that the model finds too.
 
 def _corpus(record: Mapping[str, Any]) -> str:
     paths = record["features"].get("corpus", {}).get("path") or ["unknown"]
-    return ", ".join(Path(path).name or path for path in paths)
+    return _plain(", ".join(Path(path).name or path for path in paths))
+
+
+def _plain(name: str) -> str:
+    """A name as Markdown shows it and does not read it, on one line."""
+    marked = "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in name)
+    return " ".join(marked.split())

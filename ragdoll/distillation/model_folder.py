@@ -85,7 +85,7 @@ def save(
 ) -> None:
     """Write the whole folder aside, then put it in the place of the old one."""
     aside = beside(output, "partial")
-    shutil.rmtree(aside, ignore_errors=True)
+    _discard(aside)
     record = {"format": FORMAT, "version": VERSION, **provenance}
     _save_one(aside, variants[recommended], record)
     for name, model in variants.items():
@@ -102,11 +102,18 @@ def beside(output: Path, role: str) -> Path:
 def replace(output: Path, by: Path) -> None:
     """Rename a whole folder into the place of another; a kill in between leaves one of the two."""
     old = beside(output, "old")
-    shutil.rmtree(old, ignore_errors=True)
+    _discard(old)
     if output.exists():
         output.rename(old)
     by.rename(output)
-    shutil.rmtree(old, ignore_errors=True)
+    _discard(old)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder if it is there; of a link, the link and not what it leads to."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> None:

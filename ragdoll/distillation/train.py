@@ -271,6 +271,8 @@ def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -
 def _only_one(output: Path, workplace: Path) -> Iterator[None]:
     """Hold the workplace of a model that is being trained; leave nothing there when it fails."""
     hint = "Wait until it is done, or give another --output."
+    if workplace.is_symlink():
+        raise TrainingError(f"{workplace} is a link, and is not written through.")
     with only_one(workplace, "train", f"training {output}", TrainingError, hint):
         try:
             yield

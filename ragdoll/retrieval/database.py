@@ -15,6 +15,7 @@ from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval import engine
 from ragdoll.retrieval.lance import is_local, place, translated
 from ragdoll.retrieval.remote import in_time
+from ragdoll.retrieval.self_contained import refuse_outside
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import KEY, TableIdentity, TableState, not_ours, schema
 
@@ -125,6 +126,7 @@ class Database:
         """LanceDB's table; None where there is none, or a killed creation left only its name."""
         if name not in self.tables():
             return None
+        refuse_outside(self.uri, name)
         where = f"{place(self.uri, name)} cannot be opened"
         try:
             return translated(lambda: self._connection.open_table(name), where)

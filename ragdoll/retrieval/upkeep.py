@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ragdoll.progress import Report
 from ragdoll.retrieval.lance import is_local
+from ragdoll.retrieval.self_contained import refuse_outside
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import TableState
 
@@ -66,7 +67,11 @@ def remove_leftovers(database: str, name: str) -> None:
     """Remove what killed runs left of a table; only for the one writer of a local database.
 
     That is files that were being written, and a table that has no version yet.
+
+    Raises:
+        TableError: the table has a part elsewhere, where nothing is removed or written.
     """
+    refuse_outside(database, name)
     folder = Path(database) / f"{name}.lance"
     if not is_local(database) or not folder.is_dir():
         return

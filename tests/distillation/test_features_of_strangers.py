@@ -1,0 +1,179 @@
+"""A features folder from anyone: nothing outside it is read or written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragdoll.corpus.sources import open_corpus
+from ragdoll.distillation import model_card, model_folder
+from ragdoll.distillation.feature_reading import open_features
+from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.featurize import FeaturizeSettings, featurize
+from ragdoll.errors import FeaturesError, RagdollError
+from tests.distillation.reading import load_features
+from tests.distillation.test_features import write
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Features that are nobody's business."""
+    write(tmp_path / "elsewhere")
+    np.save(tmp_path / "elsewhere/feature_1.npy", np.ones((1, 4), np.float32))
+    (tmp_path / "elsewhere/feature_1.json").write_text('["secret"]')
+    return tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("linked", ["data", "data/part-00000.parquet", "manifest.json"])
+def test_features_behind_a_link_out_of_the_folder_are_not_read(
+    tmp_path: Path, elsewhere: Path, linked: str
+) -> None:
+    folder = tmp_path / "features"
+    shutil.copytree(elsewhere, folder)
+    place = folder / linked
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(elsewhere / linked)
+    with pytest.raises(FeaturesError, match=rf"{place}\S* is a link out of the folder"):
+        load_features(folder)
+
+
+@pytest.mark.parametrize("linked", ["feature_1.npy", "feature_1.json"])
+def test_neither_are_those_of_tokenlearn(tmp_path: Path, elsewhere: Path, linked: str) -> None:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for name in ("feature_1.npy", "feature_1.json"):
+        shutil.copy(elsewhere / name, folder)
+    (folder / linked).unlink()
+    (folder / linked).symlink_to(elsewhere / linked)
+    with pytest.raises(FeaturesError, match="link out of the folder"):
+        open_features(folder)
+
+
+def test_links_within_the_folder_and_a_link_to_it_are_read(tmp_path: Path) -> None:
+    texts, _ = write(tmp_path / "features")
+    (tmp_path / "features/data").rename(tmp_path / "features/.data")
+    (tmp_path / "features/data").symlink_to(".data")
+    (tmp_path / "link").symlink_to("features")
+    assert load_features(tmp_path / "link")[0] == texts
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "manifest.json"], ids=["device", "itself"])
+def test_a_manifest_without_an_end_is_an_error(tmp_path: Path, target: str) -> None:
+    (tmp_path / "manifest.json").symlink_to(target)
+    with pytest.raises(FeaturesError):
+        FeaturesFolder(tmp_path).manifest()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json.tmp", "data/part-00000.parquet.tmp", ".featurize.lock", ".featurize.lock.pid"],
+)
+def test_nothing_is_written_through_a_link(
+    small_teacher: Path, docs: Path, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder = tmp_path / "features"
+    (folder / "data").mkdir(parents=True)
+    (folder / name).symlink_to(victim)
+    settings = FeaturizeSettings(str(small_teacher), folder, corpus={}, dtype="float32")
+    try:
+        featurize(open_corpus([str(docs)]), settings)
+    except RagdollError as error:
+        assert ".lock" in name
+        assert "is a link" in error.message  # noqa: PT017
+    else:
+        assert load_features(folder)[0]
+    assert victim.read_text() == "mine"
+
+
+def test_no_part_is_written_into_a_folder_elsewhere(
+    small_teacher: Path, docs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/part-00007.parquet").write_text("mine")
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features/data").symlink_to(tmp_path / "elsewhere")
+    settings = FeaturizeSettings(str(small_teacher), tmp_path / "features", corpus={})
+    with pytest.raises(FeaturesError, match="link out of the folder"):
+        featurize(open_corpus([str(docs)]), settings)
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["part-00007.parquet"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"teacher": 5}, {"corpus": "x"}, {"corpus": {"path": [5]}}, {"computed_in": {}}]
+)
+def test_settings_of_other_types_are_an_error_before_the_training(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    write(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["settings"] |= settings
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(FeaturesError, match="is damaged"):
+        open_features(tmp_path)
+
+
+# Model folders
+
+
+def made(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "new").touch()
+
+
+@pytest.mark.parametrize("role", ["old", "partial"])
+@pytest.mark.parametrize(
+    "plant", [Path.symlink_to, lambda place, to: made(place)], ids=["link", "folder"]
+)
+def test_what_stands_in_the_way_of_a_new_model_is_removed_and_not_followed(
+    tmp_path: Path, role: str, plant: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mine").touch()
+    output = tmp_path / "model"
+    output.mkdir()
+    plant(model_folder.beside(output, role), tmp_path / "elsewhere")
+    made(tmp_path / "by")
+    model_folder._discard(model_folder.beside(output, "partial"))
+    model_folder.replace(output, tmp_path / "by")
+    assert [file.name for file in output.iterdir()] == ["new"]
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine"]
+    assert {file.name for file in tmp_path.iterdir()} == {"elsewhere", "model"}
+
+
+def test_a_model_behind_a_link_is_replaced_there() -> None:
+    from ragdoll import config
+    from ragdoll.cli import settings
+
+    Path("model").symlink_to("elsewhere")
+    wanted = settings.train(config.load(None, {"train.output": "model"}))
+    assert wanted.output == Path("elsewhere").absolute()
+
+
+def test_names_are_no_markup_in_a_model_card() -> None:
+    record = {
+        "teacher": {"name": "<b>x</b>|\n# y", "fingerprint": "f"},
+        "features": {"corpus": {"path": ["docs/<img src=x>|[a](b)"]}},
+        "metric": "cosine",
+        "method": "ridge",
+        "settings": {},
+        "versions": {},
+        "rows": 1,
+        "epochs": 1,
+        "explained_variance": 1.0,
+        "validation_loss": 1.0,
+        "recommended": "weighted",
+        "heldout_agreement": {"distillate": 1.0, "weighted": 1.0, "unweighted": 1.0},
+    }
+    card = model_card.card((1, 1), record, None)
+    assert r"| teacher | \<b\>x\</b\>\| \# y |" in card
+    assert r"| corpus | \<img src=x\>\|\[a\](b) |" in card
+    assert not {"<b>", "<img", "\n# y"} & {
+        text for text in ("<b>", "<img", "\n# y") if text in card
+    }
