@@ -6,7 +6,10 @@ import io
 import json
 import logging
 import os
+import re
 import sys
+import textwrap
+import traceback
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +24,13 @@ from ragdoll.progress import Report, silent
 # Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file
 # name or a passage look like another.
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# What must not reach a terminal: controls, halves of characters, separators of lines.
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Of these, what JSON leaves as it is in a string.
+_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029" + "".join(sorted(_DIRECTION)) + "]")
+# The innermost frames of a traceback that are shown.
+_MAX_FRAMES = 20
 
 
 class _PipedConsole(RichConsole):
@@ -40,8 +50,10 @@ class Console:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What the encoding of the terminal or pipe lacks is spelled out.
             sys.stdout.reconfigure(errors="backslashreplace")
-        self._out = _PipedConsole(highlight=False, soft_wrap=True)
-        self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        # Without markup: a name in brackets is a name, and not a style or a link.
+        style: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        self._out = _PipedConsole(soft_wrap=True, **style)
+        self._err = RichConsole(stderr=True, soft_wrap=True, **style)
 
     @property
     def width(self) -> int | None:
@@ -57,33 +69,43 @@ class Console:
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one line of JSON, and let the reader of a pipe have it at once."""
-        content = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+        # An encoding that lacks a character has no escape for it that JSON knows.
+        everything = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        content = json.dumps(record, ensure_ascii=not everything, default=str, allow_nan=False)
+        content = _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", content)
         sys.stdout.write(content + "\n")
         sys.stdout.flush()
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Say on standard error what goes on."""
+        """Say on standard error, in one line, what goes on."""
         if not self.quiet:
-            self._err.print(Text(printable(text), style=style))
+            self._err.print(Text(one_line(text), style=style))
+
+    def interruption(self, text: str) -> None:
+        """Say what an interruption left, below the ``^C`` of the terminal."""
+        if not self.quiet:
+            self._err.print()
+            self.note(text, style="yellow")
 
     def detail(self, text: str) -> None:
         """Say what only ``--verbose`` asks for."""
         if self.verbose:
-            self._err.print(Text(printable(text), style="dim"))
+            self._err.print(Text(one_line(text), style="dim"))
 
     def warning(self, text: str) -> None:
         """Warn; ``--quiet`` does not silence warnings."""
-        self._err.print(Text.assemble(("Warning: ", "yellow"), printable(text)))
+        self._err.print(Text.assemble(("Warning: ", "yellow"), one_line(text)))
 
     def error(self, message: str, hint: str | None = None) -> None:
         """Say in one or two lines what is wrong and what to do."""
-        self._err.print(Text.assemble(("Error: ", "bold red"), printable(message)))
+        self._err.print(Text.assemble(("Error: ", "bold red"), one_line(message)))
         if hint:
-            self._err.print(Text(printable(hint), style="dim"))
+            self._err.print(Text(one_line(hint), style="dim"))
 
     def traceback(self) -> None:
         """Print the exception that is being handled, for ``--verbose``."""
-        self._err.print_exception(show_locals=False, max_frames=20)
+        trace = printable(traceback.format_exc(limit=-_MAX_FRAMES).rstrip())
+        self._err.print(Text(textwrap.indent(trace, "  "), style="dim"))
 
     @contextmanager
     def progress(self) -> Iterator[Report]:
@@ -114,7 +136,7 @@ class Console:
 
         progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             CountColumn(),
             RateColumn(),
@@ -129,7 +151,7 @@ class Console:
 
             def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
                 nonlocal current, task
-                shown = f"{stage}: {detail}" if detail else stage
+                shown = one_line(f"{stage}: {detail}" if detail else stage)
                 if stage != current:
                     # A task that has a total keeps it.
                     progress.remove_task(task)
@@ -175,7 +197,7 @@ def one_line(text: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cs"}
+    return unicodedata.category(character) in _CONTROLS
 
 
 def silence_libraries() -> None:

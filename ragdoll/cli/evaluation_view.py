@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import clipped, grid
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def evaluation_table(result: Evaluation) -> RenderableType:
     for system in result.systems:
         name, *figures = cells(system)
         table.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)
-    below = [Text(printable(note), style="dim") for note in notes(result)]
-    return Group(Text(printable(title(result)), style="dim"), table, *below)
+    below = [Text(one_line(note), style="dim") for note in notes(result)]
+    return Group(Text(one_line(title(result)), style="dim"), table, *below)
 
 
 def explanation(result: Explanation, k: int) -> RenderableType:
@@ -45,8 +45,8 @@ def explanation(result: Explanation, k: int) -> RenderableType:
         else (f"{result.dataset}, a question of your own: nobody judged its answers")
     )
     parts: list[RenderableType] = [
-        Text(printable(which), style="dim"),
-        Text(printable(result.query), style="bold"),
+        Text(one_line(which), style="dim"),
+        Text(one_line(" ".join(result.query.split())), style="bold"),
     ]
     if result.query_id is not None:
         parts += [Text(""), Text("Where each system ranks the answers:")]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ragdoll.cli.console import printable
+from ragdoll.cli.console import one_line
 
 # As wide as the longest label, so that the summaries of several stages stand in line.
 LABEL_WIDTH = 20
 
 
-def facts(rows: Mapping[str, str]) -> RenderableType:
-    """Labels and what they stand for, a line each."""
-    lines = [
-        Text.assemble((f"{name:<{LABEL_WIDTH}}", "dim"), printable(value))
-        for name, value in rows.items()
-    ]
+def facts(rows: Mapping[str, str | Sequence[str]]) -> RenderableType:
+    """Labels and what they stand for, a line each; several values below one another."""
+    lines = []
+    for name, value in rows.items():
+        values = [value] if isinstance(value, str) else value
+        for label, shown in zip(chain([name], repeat("")), values, strict=False):
+            lines.append(Text.assemble((f"{label:<{LABEL_WIDTH}}", "dim"), one_line(shown)))
     return Text("\n").join(lines)
 
 

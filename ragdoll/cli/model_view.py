@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ragdoll.cli.console import one_line, printable
+from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import LABEL_WIDTH, clipped, counted, facts, grid, megabytes
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _rows(found: ModelFacts) -> dict[str, str]:
 
 
 def _remarks(found: ModelFacts) -> list[RenderableType]:
-    return [Text(printable(remark), style="yellow") for remark in found.remarks]
+    return [Text(one_line(remark), style="yellow") for remark in found.remarks]
 
 
 def _neighbors(near: Neighbors) -> dict[str, str]:
@@ -129,9 +129,9 @@ def _table(found: TableFacts) -> RenderableType:
     if found.problem is None:
         return Group(described, Text("Table and model agree.", style="green"))
     verdict = Text.assemble(
-        ("Table and model do not agree. ", "bold red"), printable(found.problem.message)
+        ("Table and model do not agree. ", "bold red"), one_line(found.problem.message)
     )
-    return Group(described, verdict, Text(printable(found.problem.hint or ""), style="dim"))
+    return Group(described, verdict, Text(one_line(found.problem.hint or ""), style="dim"))
 
 
 def _weight(state: TableState) -> str:
@@ -156,7 +156,7 @@ def _side_by_side(
     first, second = rows
     shared = {name: value for name, value in first.items() if second.get(name) == value}
     others = {
-        name: f"{first.get(name, '–')}\n{' ' * LABEL_WIDTH}{second.get(name, '–')}"
+        name: [first.get(name, "–"), second.get(name, "–")]
         for name in dict.fromkeys([*first, *second])
         if name not in shared
     }
@@ -177,7 +177,7 @@ def _side_by_side(
 
 def _movement(found: Movement) -> RenderableType:
     heading = Text(
-        printable(
+        one_line(
             f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
             "moved (cosine below 0.99, the turn of the whole space taken out)."
         )

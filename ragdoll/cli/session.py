@@ -57,7 +57,7 @@ def session(
     except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt:
-        console.note(f"\nInterrupted. {resume_hint}", style="yellow")
+        console.interruption(f"Interrupted. {resume_hint}")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of the pipe has what it wants. Python would complain when it flushes at exit.

@@ -129,9 +129,7 @@ def _push(result: "TrainResult", repo: str, public: bool, console: Console) -> "
             report("uploading", 0, None)
             return hub.push(result.model, repo, public)
     except KeyboardInterrupt:
-        console.note(
-            f"\nInterrupted while uploading. The model is saved in {result.model}.", style="yellow"
-        )
+        console.interruption(f"Interrupted while uploading. The model is saved in {result.model}.")
         raise typer.Exit(INTERRUPTED) from None
 
 
