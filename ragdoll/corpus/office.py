@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-import zipfile
 from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from typing import BinaryIO
 from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.markdown import first_heading, tidy
+from ragdoll.corpus.packed import check_parts
 from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.records import Record
 from ragdoll.errors import first_line
@@ -101,18 +101,9 @@ class _LimitedText(StringIO):
 
 
 def _from_office(file: BinaryIO, suffix: str) -> str:
-    _check_unpacked_size(file)
+    check_parts(file)
     # One format's converter: not the class that guesses formats and knows addresses.
     from markitdown import StreamInfo, converters
 
     converter = getattr(converters, _CONVERTERS[suffix])()
     return str(converter.convert(file, StreamInfo(extension=suffix), **_OPTIONS).markdown)
-
-
-def _check_unpacked_size(file: BinaryIO) -> None:
-    """Refuse a file whose texts are too large unpacked, however small it is packed."""
-    with zipfile.ZipFile(file) as archive:
-        size = sum(part.file_size for part in archive.infolist() if part.filename.endswith(".xml"))
-    if size > decoding.MAX_BYTES:
-        raise UnreadableError(decoding.TOO_LARGE)
-    file.seek(0)

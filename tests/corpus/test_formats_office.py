@@ -189,6 +189,45 @@ def test_a_packed_file_that_is_large_unpacked_is_refused(
     assert reason(file) == "larger than 64 MiB; split it"
 
 
+@pytest.mark.parametrize("name", ["word/media/a.png", "word/document.bin"])
+def test_so_is_one_whose_other_parts_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100_000)
+    file = docx(tmp_path / "a.docx", paragraph("text"))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(90_000))
+        assert only(file).text == "text"
+        archive.writestr(name + ".2", bytes(20_000))
+    assert reason(file) == "larger than 64 MiB; split it"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "entity", ['"' + "x" * 1000 + '"', 'SYSTEM "file:///etc/passwd"'], ids=["text", "file"]
+)
+def test_entities_are_not_expanded(tmp_path: Path, encoding: str, entity: str) -> None:
+    plain, file = docx(tmp_path / "plain.docx", paragraph("text &a;")), tmp_path / "a.docx"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            text = old.read(name).decode().partition("?>")[2]
+            declared = (
+                f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY a {entity}>]>'
+            )
+            new.writestr(name, (declared + text).encode(encoding))
+    assert reason(file) == "declares entities, which no Office file needs"
+
+
+def test_a_sheet_with_a_cell_far_away_is_refused(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active["A1"] = "near"
+    book.create_sheet("second")["CV10001"] = "far"  # the hundredth column
+    book.save(tmp_path / "a.xlsx")
+    assert reason(tmp_path / "a.xlsx") == "sheets of more than 1,000,000 cells; split it"
+
+
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.pptx", "a.xlsx"])
 def test_a_file_that_is_too_large_is_not_opened(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
