@@ -10,6 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ragdoll.corpus.dataset_files import (
+    SPLIT,
+    check_saved,
+    data_files,
+    without_decoding,
+    without_media,
+)
 from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.files import is_own
@@ -20,8 +27,6 @@ from ragdoll.errors import CorpusError, MissingExtraError, first_line
 
 # What Dataset.save_to_disk and DatasetDict.save_to_disk leave at the root.
 _SAVED = (("dataset_info.json", "state.json"), ("dataset_dict.json",))
-# Named as libraries name the parts of a dataset; other Parquet files are read one by one.
-_SPLIT = re.compile(r"(train|test|validation)([-_.].*)?\.parquet")
 # What a dataset's folder holds besides its data.
 _CARDS = frozenset({"README.md", "dataset_info.json", "dataset_infos.json"})
 _STATES = frozenset({"state.json", "dataset_dict.json"})
@@ -38,7 +43,7 @@ def is_dataset_folder(path: Path) -> bool:
 
 def _has_data(path: Path) -> bool:
     return any(
-        file.suffix == ".arrow" or _SPLIT.fullmatch(file.name)
+        file.suffix == ".arrow" or SPLIT.fullmatch(file.name)
         for file in (*path.glob("*"), *path.glob("data/*"))
     )
 
@@ -48,7 +53,7 @@ def _has_documents(path: Path) -> bool:
     return any(
         file.suffix.lower() in SUPPORTED
         and file.name not in _CARDS
-        and not _SPLIT.fullmatch(file.name)
+        and not SPLIT.fullmatch(file.name)
         for file in _files(path)
     )
 
@@ -115,13 +120,13 @@ class DatasetSource:
     def _note_unread(self, reading: Reading) -> None:
         """Name the splits of a folder that are not asked for, and what is no part of a dataset."""
         files = list(_files(Path(self.path)))
-        named = {found[1] for file in files if (found := _SPLIT.fullmatch(file.name))}
+        named = {found[1] for file in files if (found := SPLIT.fullmatch(file.name))}
         # An expression of the library may ask for several splits, or for a part of one.
         asked = set(re.split(r"\W+", self.split))
         for split in sorted({*self._splits, *named} - asked if "all" not in asked else ()):
             reading.skip(f"{self.path}#{split}", f"split '{split}', not asked for")
         for file in files:
-            is_data = file.suffix == ".arrow" or _SPLIT.fullmatch(file.name)
+            is_data = file.suffix == ".arrow" or SPLIT.fullmatch(file.name)
             if not is_data and file.name not in _CARDS | _STATES:
                 reading.skip(shown(file.as_posix()), "not part of the dataset")
 
@@ -134,7 +139,7 @@ class DatasetSource:
                 return
             except Exception as error:  # as below: the files are read only now
                 raise self._failed(error) from error
-            yield row
+            yield without_media(row)
 
     def _extent(self) -> tuple[int, int] | None:
         """How many rows there are, and how many bytes they have."""
@@ -154,15 +159,25 @@ class DatasetSource:
 
         datasets.disable_progress_bars()
         try:
-            if _is_saved(Path(self.path)):
-                self._data = self._split_of(datasets.load_from_disk(self.path))
-            else:
-                self._data = datasets.load_dataset(
-                    self.path, self.name, split=self.split, streaming=self.streaming
-                )
+            self._data = without_decoding(self._loaded(datasets))
         except Exception as error:  # the library raises dozens of kinds, hub errors among them
             raise self._failed(error) from error
         return self._data
+
+    def _loaded(self, datasets: Any) -> Any:
+        """The split, by the library; of a folder only what lies in it."""
+        folder = Path(self.path)
+        if _is_saved(folder):
+            check_saved(folder)
+            return self._split_of(datasets.load_from_disk(self.path))
+        if folder.is_dir():
+            kind, files = data_files(folder)
+            return datasets.load_dataset(
+                kind, data_files=files, split=self.split, streaming=self.streaming
+            )
+        return datasets.load_dataset(
+            self.path, self.name, split=self.split, streaming=self.streaming
+        )
 
     def _split_of(self, data: Any) -> Any:
         """Take the split of a saved dataset, which may be one alone."""

@@ -164,4 +164,9 @@ def _short(name: str) -> str:
 
 def text(value: str) -> str:
     """Text of others in a page: nothing of it is markup, and what cannot be seen is shown as �."""
-    return escape("".join(sign if sign.isprintable() else "\ufffd" for sign in value))
+    return escape(visible(value))
+
+
+def visible(value: str) -> str:
+    """Text with � for what cannot be seen: controls, and marks that turn the direction."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in value)

@@ -12,10 +12,14 @@ from pathlib import Path
 
 import ragdoll
 from ragdoll.errors import UsageError
+from ragdoll.evaluation.chart import visible
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
 from ragdoll.evaluation.report_html import page
 
 SUFFIXES = (".csv", ".md", ".html")
+
+# What a cell begins with that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 # What the figures depend on, beside ragdoll itself.
 _LIBRARIES = ("model2vec", "lancedb", "numpy")
@@ -142,13 +146,18 @@ def _csv(result: Evaluation) -> str:
     for system in result.systems:
         writer.writerow(
             [
-                *(result.dataset, result.documents, result.queries, result.seed),
-                *(system.name, system.kind, system.ndcg, system.recall, system.mrr),
+                *(_no_formula(result.dataset), result.documents, result.queries, result.seed),
+                *(_no_formula(system.name), system.kind, system.ndcg, system.recall, system.mrr),
                 *(system.p_value, system.queries_per_second, 1000 * system.latency),
                 *(system.documents_per_second, system.bytes or None, system.alpha),
             ]
         )
     return out.getvalue()
+
+
+def _no_formula(name: str) -> str:
+    """A name that no spreadsheet computes: behind an apostrophe where it would."""
+    return f"'{visible(name)}" if name.startswith(_FORMULA) else visible(name)
 
 
 def _markdown(result: Evaluation, made_on: date) -> str:
@@ -165,5 +174,5 @@ def _markdown(result: Evaluation, made_on: date) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    shown = "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in text)
-    return " ".join(shown.split())
+    shown = " ".join(text.split())
+    return "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in visible(shown))

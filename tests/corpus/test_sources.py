@@ -215,6 +215,46 @@ def test_a_folder_of_parquet_files_is_a_dataset(parquet: Path, streaming: bool) 
     assert list(corpus) == documents
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(
+    "place", ["{0}/secret.parquet", "../secret.parquet", "hf://datasets/a/b/c"]
+)
+def test_a_card_names_no_files_of_other_places(parquet: Path, streaming: bool, place: str) -> None:
+    pq.write_table(pa.table({"text": ["secret"]}), parquet.parent / "secret.parquet")
+    named = json.dumps({"split": "train", "path": place.format(parquet.parent)})
+    card = f"---\nconfigs: [{{config_name: default, data_files: [{named}]}}]\n---\n"
+    (parquet / "README.md").write_text(card)
+    found = texts(open_corpus([str(parquet)], streaming=streaming))
+    assert found == ["First\n\none", "two", "Third\n\nthree"]
+
+
+def test_links_out_of_a_dataset_are_not_followed(parquet: Path, saved: Path) -> None:
+    data = next(saved.glob("*.arrow"))
+    data.rename(parquet.parent / "elsewhere.arrow")
+    state = json.loads((saved / "state.json").read_text())
+    state["_data_files"] = [{"filename": "../elsewhere.arrow"}]
+    (saved / "state.json").write_text(json.dumps(state))
+    pq.write_table(pa.table({"text": ["secret"]}), parquet.parent / "secret.parquet")
+    (parquet / "train-00009.parquet").symlink_to(parquet.parent / "secret.parquet")
+    for folder in (parquet, saved):
+        with pytest.raises(CorpusError, match="leads out of the folder"):
+            list(open_corpus([str(folder)]))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_pictures_of_a_dataset_are_not_fetched(tmp_path: Path, streaming: bool) -> None:
+    picture = pa.array(
+        [{"bytes": None, "path": "https://example.org/a.png"}],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    kinds = {"text": {"dtype": "string", "_type": "Value"}, "picture": {"_type": "Image"}}
+    described = {"huggingface": json.dumps({"info": {"features": kinds}})}
+    table = pa.table({"text": ["a row"], "picture": picture}).replace_schema_metadata(described)
+    pq.write_table(table, tmp_path / "train.parquet")
+    (document,) = open_corpus([str(tmp_path)], streaming=streaming)
+    assert (document.text, document.metadata) == ("a row", {})
+
+
 def test_parquet_files_in_a_data_folder_are_a_dataset(parquet: Path, tmp_path: Path) -> None:
     (tmp_path / "pushed").mkdir()
     parquet.rename(tmp_path / "pushed" / "data")

@@ -91,6 +91,16 @@ def test_the_csv_has_the_figures_as_they_are(tmp_path: Path) -> None:
     assert (rows[0]["p_value"], rows[2]["bytes"], rows[3]["documents_per_second"]) == ("", "", "")
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r="])
+def test_names_are_no_formulas_in_the_csv(tmp_path: Path, begin: str) -> None:
+    name = f'{begin}HYPERLINK("http://x")\x1b[2J\u202e, "y"\nz'
+    content = report(tmp_path, "csv", comparison(score(name), dataset=name))
+    (row,) = csv.DictReader(content.splitlines())
+    for cell in (row["name"], row["dataset"]):
+        assert cell.startswith("'")
+        assert cell.isprintable()
+
+
 def test_the_markdown_is_a_table_with_what_made_it(tmp_path: Path) -> None:
     lines = report(tmp_path, "md").splitlines()
     assert lines[0] == "## set: 20 documents (30 passages), 7 queries"
@@ -110,6 +120,7 @@ def test_markdown_of_others_is_no_markup(tmp_path: Path) -> None:
     unescaped = re.sub(r"\\.", "", row)
     assert unescaped.count("|") == 10
     assert not set(unescaped) & set("`*_<>&#")
+    assert all(line.isprintable() for line in content.splitlines())
 
 
 def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
