@@ -158,6 +158,8 @@ class DatasetSource:
         import datasets
 
         datasets.disable_progress_bars()
+        # Nothing is told to anyone for reading a local file.
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
         try:
             self._data = without_decoding(self._loaded(datasets))
         except Exception as error:  # the library raises dozens of kinds, hub errors among them

@@ -6,6 +6,7 @@ import datetime as dt
 import importlib.util
 import json
 import math
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -226,6 +227,19 @@ def test_a_card_names_no_files_of_other_places(parquet: Path, streaming: bool, p
     (parquet / "README.md").write_text(card)
     found = texts(open_corpus([str(parquet)], streaming=streaming))
     assert found == ["First\n\none", "two", "Third\n\nthree"]
+
+
+def test_no_one_is_told_of_a_dataset_that_is_read(
+    parquet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
+    asked: list[str] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host))
+    assert len(texts(open_corpus([str(parquet)]))) == 3
+    assert asked == []
 
 
 def test_links_out_of_a_dataset_are_not_followed(parquet: Path, saved: Path) -> None:
