@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.cli.layout import LABEL_WIDTH, clipped, counted, facts, grid, megabytes
+from ragdoll.cli.layout import clipped, counted, facts, grid, megabytes
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement
