@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ragdoll import __version__
-from ragdoll.cli import evaluate, featurize, index, inspect_model, query, run, train
+from ragdoll.cli import evaluate, featurize, index, inspect_model, process, query, run, train
 from ragdoll.cli.console import Console
 from ragdoll.cli.help import Command
 from ragdoll.cli.session import WRONG_USAGE
@@ -88,4 +88,5 @@ app.command("evaluate", cls=Command)(evaluate.evaluate)
 
 def main() -> None:
     """Run the command line."""
-    app()
+    with process.orderly():
+        app()

@@ -19,6 +19,7 @@ from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.text import Text
 
+from ragdoll.cli import process
 from ragdoll.progress import Report, silent
 
 # Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file
@@ -40,6 +41,14 @@ class _PipedConsole(RichConsole):
         raise  # noqa: PLE0704  (called by rich while it handles BrokenPipeError)
 
 
+class _RemarksConsole(RichConsole):
+    """Goes on in silence where the reader of remarks has gone: the work and its status matter."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        process.drop(sys.stderr)
+
+
 class Console:
     """One command's output, as its options ask for it."""
 
@@ -53,7 +62,7 @@ class Console:
         # Without markup: a name in brackets is a name, and not a style or a link.
         style: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
         self._out = _PipedConsole(soft_wrap=True, **style)
-        self._err = RichConsole(stderr=True, soft_wrap=True, **style)
+        self._err = _RemarksConsole(stderr=True, soft_wrap=True, **style)
 
     @property
     def width(self) -> int | None:
@@ -62,10 +71,11 @@ class Console:
 
     def result(self, record: Mapping[str, Any], human: RenderableType | None = None) -> None:
         """Print a result: one line of JSON, or what a person reads."""
-        if self.as_json:
-            self.json(record)
-        elif human is not None:
-            self._out.print(human)
+        with _named_output():
+            if self.as_json:
+                self.json(record)
+            elif human is not None:
+                self._out.print(human)
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one line of JSON, and let the reader of a pipe have it at once."""
@@ -167,6 +177,18 @@ def _count(done: int, total: float | None) -> str:
     if total is not None:
         return f"{done:,}/{int(total):,}"
     return f"{done:,}" if done else ""
+
+
+@contextmanager
+def _named_output() -> Iterator[None]:
+    """Name standard output in the error of a full disk, which has no name of a file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        process.drop(sys.stdout)
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 class LogHandler(logging.Handler):

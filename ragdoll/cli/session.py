@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple
 import typer
 
 from ragdoll import config as configuration
+from ragdoll.cli import process
 from ragdoll.cli.console import Console, LogHandler, silence_libraries
 from ragdoll.errors import RagdollError, UsageError, first_line
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 class Session(NamedTuple):
@@ -41,7 +41,8 @@ def session(
     ``resume_hint`` says how to go on after an interruption.
 
     Raises:
-        typer.Exit: 1 the work failed, 2 wrong usage or configuration, 130 interrupted.
+        typer.Exit: 1 the work failed, 2 wrong usage or configuration, 130 interrupted,
+            143 terminated.
     """
     console = Console(as_json, quiet, verbose)
     silence_libraries()
@@ -57,20 +58,29 @@ def session(
     except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt:
-        console.interruption(f"Interrupted. {resume_hint}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise _interruption(console, resume_hint) from None
     except BrokenPipeError:
-        # The reader of the pipe has what it wants. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the pipe has what it wants.
+        process.drop(sys.stdout)
         raise typer.Exit(DONE) from None
     except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback unasked)
         if verbose:
             console.traceback()
+        if process.was_interrupted() and not isinstance(error, (RagdollError, OSError)):
+            # A library that was interrupted may say so in its own way.
+            raise _interruption(console, resume_hint) from None
         console.error(*_explained(error, verbose))
         raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+def _interruption(console: Console, resume_hint: str) -> typer.Exit:
+    """Say that a signal has ended the command, and how to go on; return its exit."""
+    process.end_at_once()
+    console.interruption(f"Interrupted. {resume_hint}")
+    return typer.Exit(process.interrupted())
 
 
 def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragdoll.cli import options, records, render
+from ragdoll.cli import options, process, records, render
 from ragdoll.cli.console import Console
-from ragdoll.cli.session import INTERRUPTED, session
+from ragdoll.cli.session import session
 from ragdoll.config import Config
 from ragdoll.errors import UsageError
 
@@ -104,7 +104,7 @@ def train(
                 + ". The same command goes on from there.",
                 style="yellow",
             )
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Exit(process.interrupted())
         console.note(render.again("index DOCS", model=result.model))
 
 
@@ -130,7 +130,7 @@ def _push(result: "TrainResult", repo: str, public: bool, console: Console) -> "
             return hub.push(result.model, repo, public)
     except KeyboardInterrupt:
         console.interruption(f"Interrupted while uploading. The model is saved in {result.model}.")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(process.interrupted()) from None
 
 
 def _configured_teacher(settings: Config) -> str | None:
