@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ragdoll.errors import RagdollError
@@ -25,13 +25,29 @@ def only_one(
     """
     from filelock import FileLock, Timeout
 
-    is_new = not folder.exists()
     lock_file = folder / f".{name}.lock"
     owner = folder / f".{name}.lock.pid"
     for file in (lock_file, owner):
         if file.is_symlink():  # the folder may be a stranger's; the file it leads to is not
             raise error(f"{file} is a link, and is not written through.", hint="Remove the link.")
+    # What a killed process left of its lock is nothing.
+    there = set(folder.iterdir()) if folder.is_dir() else None
+    is_new = there is None or (bool(there) and there <= {lock_file, owner})
     lock = FileLock(lock_file)
+
+    def leave() -> None:
+        # What was done is done, whatever becomes of these files.
+        with suppress(OSError):
+            if lock.is_locked:
+                owner.unlink(missing_ok=True)
+                if is_new and list(folder.iterdir()) == [lock_file]:
+                    # While the lock is held, so that nobody else's is removed.
+                    lock_file.unlink()
+            if is_new:
+                # Where nothing came of it, leave no folder that looks like a result.
+                folder.rmdir()
+        lock.release()
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -40,14 +56,9 @@ def only_one(
         holder = owner.read_text() if owner.is_file() else "unknown"
         raise error(f"Another process ({holder}) is {doing}.", hint=hint) from held
     except OSError as denied:
-        lock.release()
+        leave()
         raise error(f"{folder} cannot be written: {denied.strerror}.") from denied
     try:
         yield
     finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-        if is_new and folder.is_dir() and list(folder.iterdir()) == [lock_file]:
-            # Nothing came of it: leave no folder that looks like a result.
-            lock_file.unlink()
-            folder.rmdir()
+        leave()

@@ -1,0 +1,76 @@
+"""One process at a time, and nothing left of that."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ragdoll.errors import TableError
+from ragdoll.lock import only_one
+
+
+def held(folder: Path) -> AbstractContextManager[None]:
+    return only_one(folder, "work", "at work", TableError, "Wait.")
+
+
+def test_a_folder_in_which_nothing_came_about_is_removed(tmp_path: Path) -> None:
+    with held(tmp_path / "new"):
+        assert (tmp_path / "new" / ".work.lock.pid").is_file()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_of_its_lock_is_removed(tmp_path: Path) -> None:
+    for left in ([".work.lock"], [".work.lock", ".work.lock.pid"]):
+        (tmp_path / "f").mkdir()
+        for name in left:
+            (tmp_path / "f" / name).touch()
+        with held(tmp_path / "f"):
+            pass
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    with held(tmp_path):
+        pass
+    assert tmp_path.is_dir()
+
+
+def test_a_result_stays(tmp_path: Path) -> None:
+    with held(tmp_path / "f"):
+        (tmp_path / "f" / "result").touch()
+    assert (tmp_path / "f" / "result").is_file()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_no_obstacle(tmp_path: Path) -> None:
+    with held(tmp_path / "f"):
+        for file in (tmp_path / "f").iterdir():
+            file.unlink()
+        (tmp_path / "f").rmdir()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_and_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with (
+        pytest.raises(TableError, match="f cannot be written: No space left on device"),
+        held(tmp_path / "f"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_lock_is_left_alone(tmp_path: Path) -> None:
+    with held(tmp_path / "f"):
+        with pytest.raises(TableError, match="Another process"), held(tmp_path / "f"):
+            pass
+        assert (tmp_path / "f" / ".work.lock.pid").is_file()
+        with pytest.raises(TableError, match="Another process"), held(tmp_path / "f"):
+            pass
