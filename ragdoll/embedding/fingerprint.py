@@ -95,7 +95,9 @@ def _remember(path: Path, key: list[object], value: str) -> str:
     try:
         file = _cache_file(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(f".{os.getpid()}")
+        # One name for all processes, so that kills leave one file at most. What two of them write
+        # at once is what one of them wrote, or no JSON.
+        aside = file.with_suffix(".tmp")
         aside.write_text(json.dumps({"key": key, "fingerprint": value}))
         aside.replace(file)
     except (OSError, RuntimeError):

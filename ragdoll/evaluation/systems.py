@@ -153,15 +153,15 @@ def vector_run(
 def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandidates:
     """Search the documents by BM25, as ragdoll's tables have it, in a table made for that."""
     started = time.perf_counter()
-    with text_table(collection.documents) as table:
-        rate = len(collection.documents) / (time.perf_counter() - started)
-        found, seconds = [], []
-        for query in collection.queries.values():
-            started = time.perf_counter()
-            hits, scores = table.matching(query, max(_CANDIDATES, k), ["id"])
-            found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
-            seconds.append(time.perf_counter() - started)
-        return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
+    table = text_table(collection.documents)
+    rate = len(collection.documents) / (time.perf_counter() - started)
+    found, seconds = [], []
+    for query in collection.queries.values():
+        started = time.perf_counter()
+        hits, scores = table.matching(query, max(_CANDIDATES, k), ["id"])
+        found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
+        seconds.append(time.perf_counter() - started)
+    return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
 
 
 def weight_of_table(encoder: StaticEncoder, collection: TestCollection) -> float:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,12 +11,15 @@ from ragdoll.retrieval.rows import Row, record_batch
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 
+# Each connection to it is a database of its own.
+_MEMORY = "memory://"
 
-@contextmanager
-def text_table(texts: Mapping[str, str]) -> Iterator[Table]:
-    """A table of texts, by their ids, with a full-text index; gone afterwards.
 
-    Its vectors mean nothing.
+def text_table(texts: Mapping[str, str]) -> Table:
+    """Make a table of texts in memory, by their ids, with a full-text index.
+
+    Its vectors mean nothing. It needs no room on a disk, and a process that is killed leaves none
+    of it behind.
     """
     identity = TableIdentity(
         fingerprint="",
@@ -29,10 +30,9 @@ def text_table(texts: Mapping[str, str]) -> Iterator[Table]:
         chunk_size=0,
         model="",
     )
-    with tempfile.TemporaryDirectory(prefix="ragdoll-") as folder:
-        state = TableState(model="", database=folder)
-        rows = [Row(name, name, "", text, 0, 0, "") for name, text in texts.items()]
-        batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state), {})
-        table = Database(folder, create=True).build("documents", identity, state, [batch])
-        table.index_text()
-        yield table
+    state = TableState(model="", database=_MEMORY)
+    rows = [Row(name, name, "", text, 0, 0, "") for name, text in texts.items()]
+    batch = record_batch(rows, np.ones((len(rows), 1), np.float32), schema(identity, state), {})
+    table = Database(_MEMORY).build("documents", identity, state, [batch])
+    table.index_text()
+    return table

@@ -61,11 +61,7 @@ def sample_places(count: int) -> list[int]:
 
 
 def choose_weight(texts: Sequence[str], encode: Encode, metric: Metric) -> HybridWeight:
-    """Choose a weight by texts, the same one for the same texts in any order.
-
-    Raises:
-        TableError: there is no room for a small table in the folder for temporary files.
-    """
+    """Choose a weight by texts, the same one for the same texts in any order."""
     passages, questions = _known_items(sorted(set(texts)))
     if len(questions) < _LEAST_QUESTIONS:
         return HybridWeight(questions=len(questions))
@@ -121,11 +117,11 @@ def _mean_by_vector(
 
 def _mean_by_text(passages: Mapping[str, str], questions: Mapping[str, str]) -> float:
     reciprocal_ranks = []
-    with text_table(passages) as table:
-        for name, piece in questions.items():
-            rows, scores = table.matching(piece, _DEPTH, ["id"])
-            found = dict(zip(rows["id"].to_pylist(), scores.tolist(), strict=True))
-            own = found.get(name, np.inf)
-            rank = sum(score >= own for score in found.values())
-            reciprocal_ranks.append(1 / rank if rank else 0.0)
+    table = text_table(passages)
+    for name, piece in questions.items():
+        rows, scores = table.matching(piece, _DEPTH, ["id"])
+        found = dict(zip(rows["id"].to_pylist(), scores.tolist(), strict=True))
+        own = found.get(name, np.inf)
+        rank = sum(score >= own for score in found.values())
+        reciprocal_ranks.append(1 / rank if rank else 0.0)
     return float(np.mean(reciprocal_ranks))

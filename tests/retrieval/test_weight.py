@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,6 +128,11 @@ def test_the_piece_that_is_asked_for_is_not_searched() -> None:
     texts = [f"{' '.join(f'a{n}x{i}' for i in range(9))}. " * 2 for n in range(60)]
     texts = [f"{text}{' '.join(f'b{n}x{i}' for i in range(12))}." for n, text in enumerate(texts)]
     assert choose_weight(texts, blind, "cosine").text == 0
+
+
+def test_no_room_on_a_disk_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert choose_weight(texts_of_words(), blind, "cosine").text > 0.9
 
 
 def test_the_same_texts_have_the_same_weight_in_any_order() -> None:
