@@ -74,7 +74,9 @@ class FeaturesFolder:
 
         name = f"part-{number:05d}.parquet"
         folder = self.path / "data"
-        folder.mkdir(parents=True, exist_ok=True)
+        if not number:
+            # Later it is there, unless somebody has removed it with the parts before this one.
+            folder.mkdir(parents=True, exist_ok=True)
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
         table = pa.table(
             {
@@ -128,6 +130,19 @@ class FeaturesFolder:
         except (OSError, KeyError, AttributeError, pa.ArrowException):
             return False
         return facts == (part["rows"], dimension)
+
+    def refuse_gaps(self, manifest: Manifest) -> None:
+        """Check that the parts of a manifest are all there still.
+
+        Raises:
+            FeaturesError: one is not.
+        """
+        for part in manifest.parts:
+            if not (self.path / "data" / part["file"]).is_file():
+                raise FeaturesError(
+                    f"{self.path} has lost {part['file']} while the features were made.",
+                    hint="The same command (without --restart) makes again what is missing.",
+                )
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Remove the parts of other names, whole or begun, and nothing else."""

@@ -85,7 +85,7 @@ def featurize(
     Raises:
         MissingExtraError: the training extra is not installed.
         CorpusChangedError: the folder was made from another corpus.
-        FeaturesError: it was made by other settings, or is not ragdoll's.
+        FeaturesError: it was made by other settings, is not ragdoll's, or cannot be written.
         CorpusError: the corpus has no passages.
         TeacherError: the teacher cannot be had.
         ModelError: its folder holds no model, or the weights only as a pickle.
@@ -119,6 +119,7 @@ def featurize(
             TeacherPass(corpus, teacher, settings.target, folder, manifest, report).run(
                 settings.max_means, settings.batch_size
             )
+            folder.refuse_gaps(manifest)
             folder.keep_only(part["file"] for part in manifest.parts)
             if any(reading.unread for reading in corpus.readings.values()):
                 # What could not be read this time is looked for the next.

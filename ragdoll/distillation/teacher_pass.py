@@ -142,6 +142,11 @@ class TeacherPass:
                 }
             )
             folder.write_manifest(manifest)
+        except FileNotFoundError as error:
+            raise FeaturesError(
+                f"{folder.path} has been removed while the features were made.",
+                hint="The same command makes them again.",
+            ) from error
         except OSError as error:
             raise FeaturesError(
                 f"{folder.path} cannot be written: {error.strerror or error}.",
