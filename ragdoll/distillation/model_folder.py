@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +65,8 @@ def static_model(
     """Make a model of token vectors that normalizes, otherwise configured ``like`` another."""
     from model2vec import StaticModel
 
-    config = {
-        key: value for key, value in like.config.items() if key not in {"normalize", "max_length"}
-    }
+    own = {"normalize", "max_length", "embedding_dtype"}
+    config = {key: value for key, value in like.config.items() if key not in own}
     return StaticModel(
         vectors=quantized(vectors, dtype),
         tokenizer=tokenizer,
@@ -85,12 +85,17 @@ def save(
 ) -> None:
     """Write the whole folder aside, then put it in the place of the old one."""
     aside = beside(output, "partial")
-    _discard(aside)
+    _remove(aside)
     record = {"format": FORMAT, "version": VERSION, **provenance}
-    _save_one(aside, variants[recommended], record)
-    for name, model in variants.items():
-        _save_one(aside / "variants" / name, model, {**record, "variant": name})
-    _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
+    try:
+        _save_one(aside, variants[recommended], record)
+        for name, model in variants.items():
+            _save_one(aside / "variants" / name, model, {**record, "variant": name})
+        _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
+    except BaseException:
+        # Where the disk is full, it is not to stay so for the half of a model.
+        _remove(aside)
+        raise
     replace(output, aside)
 
 
@@ -102,14 +107,27 @@ def beside(output: Path, role: str) -> Path:
 def replace(output: Path, by: Path) -> None:
     """Rename a whole folder into the place of another; a kill in between leaves one of the two."""
     old = beside(output, "old")
-    _discard(old)
-    if output.exists():
-        output.rename(old)
-    by.rename(output)
-    _discard(old)
+    _remove(old)
+    try:
+        if output.exists():
+            output.rename(old)
+        by.rename(output)
+    finally:
+        if old.exists() and not output.exists():
+            old.rename(output)
+    _remove(old)
 
 
-def _discard(folder: Path) -> None:
+def discard(folder: Path) -> None:
+    """Remove a folder; a kill in between leaves all or nothing under its name."""
+    old = beside(folder, "old")
+    _remove(old)
+    with suppress(FileNotFoundError):
+        folder.rename(old)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
     """Remove a folder if it is there; of a link, the link and not what it leads to."""
     if folder.is_symlink():
         folder.unlink()

@@ -5,6 +5,7 @@ What is written is disposable: it can be made again from the features, and is wh
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -244,7 +245,7 @@ def _write(projector: _Projector, key: str) -> dict[str, Any]:
         **counts,
     }
     for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        _save(folder / f"{name}.npy", array)
     facts = {
         "key": key,
         "rows": projector.rows,
@@ -255,6 +256,18 @@ def _write(projector: _Projector, key: str) -> dict[str, Any]:
     aside.write_text(json.dumps(facts), encoding="utf-8")
     aside.replace(folder / _FACTS)
     return facts
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a projection that was written to its end."""
+    return (folder / _FACTS).is_file()
+
+
+def _save(file: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as ``np.save`` does, which does not say why it cannot."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    file.write_bytes(content.getbuffer())
 
 
 def _facts(folder: Path, key: str) -> dict[str, Any] | None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +25,8 @@ from ragdoll.distillation.token_vectors import dtype_for
 from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
-from ragdoll.errors import FeaturesError, RagdollError, TrainingError, UsageError
-from ragdoll.lock import only_one
+from ragdoll.distillation.workplace import workplace
+from ragdoll.errors import FeaturesError, UsageError
 from ragdoll.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -119,8 +116,8 @@ def train(
         FeaturesError: the features cannot be used, or are of another teacher.
         TeacherError: the teacher or the device cannot be had.
         ModelError: the teacher's folder holds no model, or the weights only as a pickle.
-        TrainingError: there are too few passages, the loss is no number, or another process trains
-            the same model.
+        TrainingError: there are too few passages, the loss is no number, another process trains
+            the same model, or it cannot be written.
         UsageError: no teacher is known, its code is to run and only the features name it, the
             output folder holds something else, or an option was given that the method does not
             have.
@@ -134,14 +131,13 @@ def train(
     check(features, wanted)
     files = _teacher_of(features, teacher, otherwise, trust_remote_code)
     device = choose_device(settings.device)
-    workplace = model_folder.beside(settings.output, "training")
-    with _only_one(settings.output, workplace):
+    with workplace(settings.output) as place:
         distillate, made_by = _distillate(
             settings, features, files, device, trust_remote_code, replaces, report
         )
         key = _key(features, made_by, settings)
-        projection = project(features, distillate, wanted, workplace, key, report)
-        task = methods.Task(distillate, features, projection, wanted, workplace, key)
+        projection = project(features, distillate, wanted, place, key, report)
+        task = methods.Task(distillate, features, projection, wanted, place, key)
         trained = methods.run(task, settings, report)
         if trained.interrupted and not keep_interrupted:
             raise KeyboardInterrupt
@@ -156,8 +152,8 @@ def train(
         }
         provenance = _provenance(settings, files, made_by, task, trained, measured)
         model_folder.save(settings.output, variants, measured.recommended, distillate, provenance)
-    if not trained.interrupted:
-        shutil.rmtree(workplace, ignore_errors=True)
+        if not trained.interrupted:
+            model_folder.discard(place)
     vocabulary_size, dimension = variants[measured.recommended].embedding.shape
     return TrainResult(
         model=settings.output,
@@ -265,20 +261,6 @@ def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -
     """What an unfinished training must agree with to be gone on with."""
     content = json.dumps([features.signature, made_by, settings.wanted(), _versions()])
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-@contextmanager
-def _only_one(output: Path, workplace: Path) -> Iterator[None]:
-    """Hold the workplace of a model that is being trained; leave nothing there when it fails."""
-    hint = "Wait until it is done, or give another --output."
-    if workplace.is_symlink():
-        raise TrainingError(f"{workplace} is a link, and is not written through.")
-    with only_one(workplace, "train", f"training {output}", TrainingError, hint):
-        try:
-            yield
-        except (RagdollError, OSError):
-            shutil.rmtree(workplace, ignore_errors=True)
-            raise
 
 
 def _teacher_of(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from ragdoll.distillation import model_folder, projection
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import NO_HASH, Manifest
 from ragdoll.distillation.train import TrainSettings, train
-from ragdoll.errors import FeaturesError, TrainingError, UsageError
+from ragdoll.errors import FeaturesError, TeacherError, TrainingError, UsageError
 from ragdoll.progress import silent
 from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
 from tests.distillation.reading import load_features
@@ -173,6 +176,12 @@ def test_the_distillate_of_an_earlier_training_serves_again(
     train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=3))
     with pytest.raises(AssertionError, match="distilled again"):
         train(TrainSettings(trained.features, tmp_path / "m", pca_dims=16, epochs=1))
+
+
+def test_a_model_does_not_tell_whether_its_distillate_served_before(
+    trained: Trained, undisturbed: Undisturbed
+) -> None:
+    assert same_model(undisturbed.model, trained.model)
 
 
 def test_as_many_terms_of_the_corpus_as_asked_for_join_the_vocabulary(
@@ -391,6 +400,87 @@ def test_a_killed_training_goes_on_from_its_checkpoint_with_the_same_result(
     assert same_model(tmp_path / "m", undisturbed.model)
 
 
+def full(*arguments: object, **options: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full_in_rust(*arguments: object, **options: object) -> None:
+    raise Exception(  # noqa: TRY002  (which is what tokenizers raises)
+        "Error while serializing: I/O error: No space left on device (os error 28)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "fails", "is_gone_on_with"),
+    [
+        ("ragdoll.distillation.projection._save", full, False),
+        ("safetensors.numpy.save_file", full_in_rust, True),
+        ("model2vec.StaticModel.save_pretrained", full_in_rust, True),
+        ("ragdoll.distillation.model_folder.card", full, True),
+    ],
+    ids=["projecting", "a checkpoint", "saving", "the card"],
+)
+def test_a_full_disk_is_said_in_a_line_and_the_next_training_goes_on(
+    trained: Trained,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    fails: Callable[..., None],
+    is_gone_on_with: bool,
+) -> None:
+    settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=32)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fails)
+        with pytest.raises(TrainingError) as caught:
+            train(settings, replaces=trained.model)
+    message = f"{tmp_path} cannot be written: No space left on device."
+    assert caught.value.message == message
+    # What is of no use is not to fill the disk.
+    left = [".m.ragdoll-training"] if is_gone_on_with else []
+    assert [path.name for path in tmp_path.iterdir()] == left
+    train(settings, replaces=trained.model)
+    assert same_model(tmp_path / "m", undisturbed.model)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_an_error_leaves_what_an_interrupted_training_can_go_on_from(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*arguments: object, **options: object) -> None:
+        raise TeacherError("the teacher is gone")
+
+    settings = TrainSettings(trained.features, tmp_path / "m", **SMALL)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, passes=0)
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, replaces=trained.model)
+    with monkeypatch.context() as patch:
+        patch.setattr("ragdoll.distillation.train.distil", missing)
+        with pytest.raises(TeacherError):
+            train(settings)
+    assert projection.is_whole(tmp_path / ".m.ragdoll-training")
+
+
+def test_a_model_whose_replacement_fails_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("m", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "which").write_text(name)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model_folder.replace(tmp_path / "m", tmp_path / "new")
+    assert (tmp_path / "m" / "which").read_text() == "m"
+
+
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,10 +582,16 @@ def counted_passes(patch: pytest.MonkeyPatch) -> list[int]:
 
 
 def same_model(one: Path, other: Path) -> bool:
-    return all(
-        (one / name).read_bytes() == (other / name).read_bytes()
-        for name in ("model.safetensors", "ragdoll.json", "distillate/model.safetensors")
+    """Whether all files of two model folders are the same."""
+    first, second = (
+        {
+            path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (one, other)
     )
+    return first == second
 
 
 def write_features(
