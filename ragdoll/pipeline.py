@@ -7,13 +7,13 @@ always find a table and its own model.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ragdoll import exchange
 from ragdoll.corpus.documents import Corpus
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.featurize import (
@@ -22,8 +22,7 @@ from ragdoll.distillation.featurize import (
     featurize,
 )
 from ragdoll.distillation.manifest import differences
-from ragdoll.distillation.model_folder import beside, refuse_foreign
-from ragdoll.distillation.model_folder import replace as replace_folder
+from ragdoll.distillation.model_folder import refuse_foreign
 from ragdoll.distillation.train import TrainResult, TrainSettings, train
 from ragdoll.embedding.fingerprint import weights_fingerprint
 from ragdoll.embedding.folder import open_folder
@@ -32,11 +31,8 @@ from ragdoll.embedding.lookup import find_model
 from ragdoll.errors import CorpusChangedError, ModelError
 from ragdoll.progress import Report, silent
 from ragdoll.retrieval.compatibility import differing, table_identity
-from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.index import index
 from ragdoll.retrieval.job import IndexResult, IndexSettings
-from ragdoll.retrieval.lance import is_local
-from ragdoll.retrieval.table import Table
 
 _WITH_MODEL = "all documents, with the new model"
 _WHAT_CHANGED = "new and changed documents only"
@@ -105,43 +101,40 @@ def run(
     """
     started = time.perf_counter()
     output = settings.train.output
-    pending = _pending(output)
-    _finish_exchange(output, pending, settings.index)
-
-    needed = _model_needs(corpus, settings)
-    featurized = trained = None
-    model = output
-    if needed.is_ready:
-        model = pending
-    elif needed.train:
-        refuse_foreign(output)
-        model = pending if output.exists() else output
-        if needed.featurize:
-            announce("featurize", needed.featurize)
-            featurized = _featurize(
-                corpus, settings.featurize, needed.restart, trust_remote_code, report
+    with exchange.only_run(output):
+        exchange.finish(output, settings.index)
+        needed = _model_needs(corpus, settings)
+        featurized = trained = None
+        model = output
+        if needed.is_ready:
+            model = exchange.pending(output)
+        elif needed.train:
+            refuse_foreign(output)
+            model = exchange.pending(output) if output.exists() else output
+            if needed.featurize:
+                announce("featurize", needed.featurize)
+                featurized = _featurize(
+                    corpus, settings.featurize, needed.restart, trust_remote_code, report
+                )
+            announce("train", needed.train)
+            trained = train(
+                replace(settings.train, output=model),
+                trust_remote_code=trust_remote_code,
+                report=report,
+                replaces=output,
+                otherwise=settings.featurize.teacher,
+                keep_interrupted=False,
             )
-        announce("train", needed.train)
-        trained = train(
-            replace(settings.train, output=model),
-            trust_remote_code=trust_remote_code,
-            report=report,
-            replaces=output,
-            otherwise=settings.featurize.teacher,
-            keep_interrupted=False,
-        )
-    else:
-        announce("train", "not needed: the model is up to date")
+        else:
+            announce("train", "not needed: the model is up to date")
 
-    # Only now: a model that was trained anew may have become what it was.
-    wanted = replace(settings.index, model=model, model_moves_to=output)
-    rebuild = _reason_to_rebuild(wanted, settings.overwrite)
-    announce("index", rebuild or _WHAT_CHANGED)
-    indexed = index(documents, wanted, overwrite=rebuild is not None, report=report)
-    _finish_exchange(output, pending, settings.index)
-    if _provenance(pending) is not None:
-        # Left by a run that was given up for other settings.
-        shutil.rmtree(pending)
+        # Only now: a model that was trained anew may have become what it was.
+        wanted = replace(settings.index, model=model, model_moves_to=output)
+        rebuild = _reason_to_rebuild(wanted, settings.overwrite)
+        announce("index", rebuild or _WHAT_CHANGED)
+        indexed = index(documents, wanted, overwrite=rebuild is not None, report=report)
+        exchange.finish(output, settings.index)
+        exchange.clear(output)
     return RunResult(
         featurize=featurized,
         train=trained,
@@ -181,17 +174,12 @@ def _model_needs(corpus: Corpus, settings: RunSettings) -> _ModelNeeds:
         return _ModelNeeds("asked for by --restart", why, restart=True)
     if settings.retrain:
         reason = reason or "asked for by --retrain"
-    elif reason and _is_current(_pending(settings.train.output), settings):
+    elif reason and _is_current(exchange.pending(settings.train.output), settings):
         return _ModelNeeds(None, None, is_ready=True)
     if reason is None:
         return _ModelNeeds(None, None)
     why_features, restart = _features_needed(corpus, settings.featurize)
     return _ModelNeeds(why_features, reason, restart)
-
-
-def _pending(output: Path) -> Path:
-    """Where a new model waits until the table is its own."""
-    return beside(output, "next")
 
 
 def _featurize(
@@ -273,38 +261,8 @@ def _reason_to_rebuild(settings: IndexSettings, overwrite: bool) -> str | None:
     """Why the table must be built as a whole; None where it can be brought up to date."""
     if overwrite:
         return _ASKED_FOR
-    table = _table(settings)
+    table = exchange.table_of(settings)
     if table is None:
         return "there is no table yet"
     changed = differing(table, table_identity(identify(settings.model), settings))
     return "; ".join(changed) or None
-
-
-def _finish_exchange(output: Path, pending: Path, settings: IndexSettings) -> None:
-    """Put a new model in the place of the old one, once the table is the new model's.
-
-    Until then the table names the new model where it is pending, and where it will be; whichever
-    of these steps a crash leaves undone, a query finds the model, and the next run ends the rest.
-    """
-    table = _table(settings)
-    if table is None or not table.state.whole:
-        return
-    if pending.is_dir() and _fingerprint(pending) == table.identity.fingerprint:
-        replace_folder(output, pending)
-    here = str(output.absolute())
-    if table.state.model != here and _fingerprint(output) == table.identity.fingerprint:
-        table.write_state(replace(table.state, model=here))
-
-
-def _fingerprint(folder: Path) -> str | None:
-    try:
-        return identify(folder).fingerprint
-    except ModelError:
-        return None
-
-
-def _table(settings: IndexSettings) -> Table | None:
-    """Open the table; None where there is none yet. A table of another tool's is an error."""
-    if is_local(settings.database) and not Path(settings.database).is_dir():
-        return None
-    return Database(settings.database).find(settings.table)

@@ -24,6 +24,7 @@ ROOMS = [
     {"__main__"},
     {"cli"},
     {"pipeline", "config"},
+    {"exchange"},
     {"evaluation"},
     {"retrieval", "distillation"},
     {"corpus", "embedding"},

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from ragdoll import pipeline
+from ragdoll import exchange, pipeline
 from ragdoll.embedding.identity import identify
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.search import Searcher
@@ -259,7 +261,7 @@ def test_a_run_that_dies_leaves_a_pair_and_the_next_one_ends_the_work(
         if moment == "after train":
             patch.setattr(pipeline, "index", cut)
         elif moment == "after index":
-            patch.setattr(pipeline, "replace_folder", cut)
+            patch.setattr(exchange, "replace_folder", cut)
         else:
             patch.setattr(Path, "rename", cut_at_the_second)
         with pytest.raises(PowerCut):
@@ -315,6 +317,80 @@ def test_a_model_that_was_given_up_does_not_stay_behind(
     assert Path(".ragdoll/.model.ragdoll-next").is_dir()
     assert stages(finished()) == []
     assert not Path(".ragdoll/.model.ragdoll-next").exists()
+
+
+def test_a_kill_while_a_model_is_cleared_away_leaves_nothing_in_the_way(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(folder: Path, **options: object) -> None:
+        if folder.is_dir():
+            (folder / "ragdoll.json").unlink()
+            raise PowerCut
+
+    shutil.copytree(".ragdoll/model", ".ragdoll/.model.ragdoll-next")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", cut)
+        with pytest.raises(PowerCut):
+            finished()
+    assert stages(finished("--pca-dims", 12)) == ["train", "rebuild"]
+    assert not list(Path(".ragdoll").glob(".*"))
+
+
+def test_one_run_at_a_time_is_at_work_on_a_model(finished: Run, ragdoll: Ragdoll) -> None:
+    with exchange.only_run(Path(".ragdoll/model")):
+        result = ragdoll("run", "--json")
+        assert (result.status, result.out) == (1, "")
+        assert f"Another process ({os.getpid()}) is at work on" in result.err
+        assert ragdoll("run", "--dry-run").status == 0
+    assert stages(finished()) == []
+    assert not list(Path(".ragdoll").glob(".*"))
+
+
+def test_table_and_model_are_not_exchanged_while_another_process_writes_the_table(
+    finished: Run, ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = pipeline.index
+    other = FileLock(".ragdoll/lancedb/.documents.lock")
+
+    def followed(*arguments: object, **options: object) -> object:
+        result = index(*arguments, **options)  # type: ignore[arg-type]
+        other.acquire()
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "index", followed)
+        result = ragdoll("run", "--pca-dims", 12)
+    assert result.status == 1
+    assert "is writing to" in result.err
+    assert answer() == "loop.md"
+    other.release()
+    assert stages(finished("--pca-dims", 12)) == []
+    assert identify(Path(".ragdoll/model")).dimension == 12
+    assert answer() == "loop.md"
+
+
+def test_a_query_that_opens_a_table_while_it_is_exchanged_gets_the_new_pair(
+    finished: Run, ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, opened = Database.open, []
+
+    def exchanged(self: Database, name: str) -> object:
+        table = find(self, name)
+        opened.append(table)
+        if len(opened) == 1:
+            with monkeypatch.context() as patch:
+                patch.setattr(Database, "open", find)
+                finished("--pca-dims", 12)
+        return table
+
+    monkeypatch.setattr(Database, "open", exchanged)
+    result = ragdoll("query", "call a function after a delay", "--json")
+    assert result.status == 0, result.err
+    assert result.json["hits"][0]["source"] == "loop.md"
+    assert [table.identity.dimension for table in opened] == [16, 12]
 
 
 def test_a_table_of_another_tool_is_not_replaced(run: Run, ragdoll: Ragdoll) -> None:

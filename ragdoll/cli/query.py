@@ -99,13 +99,13 @@ def query(
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         from ragdoll.cli import settings as wanted
-        from ragdoll.retrieval.database import Database
-        from ragdoll.retrieval.search import Searcher
+        from ragdoll.retrieval.search import open_searcher
 
         chosen = settings.query
         place = wanted.database(settings)
-        opened = Database(place, to_search=True).open(settings.index.table)
-        searcher = Searcher(opened, model, chosen.mode, chosen.where, chosen.source)
+        searcher = open_searcher(
+            place, settings.index.table, model, chosen.mode, chosen.where, chosen.source
+        )
         weight = wanted.alpha(settings)
         for lines in _queries(text, console):
             answers = searcher.search_many(lines, chosen.top_k, weight)

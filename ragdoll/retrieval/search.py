@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.errors import ModelError, ModelMismatchError
+from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.filters import conditions
 from ragdoll.retrieval.fusion import fuse
 from ragdoll.retrieval.legs import Found, Legs, MemoryLegs, TableLegs
@@ -22,6 +26,10 @@ Vectors = npt.NDArray[np.float32]
 
 # Each leg of a hybrid search yields this many candidates at least.
 CANDIDATES = 100
+
+# Seconds after which what did not fit together is opened again: to exchange a model for another is
+# to rename two folders.
+_WAITS = (0.0, 0.1)
 
 # From so many queries on, loading the rows costs less than it saves.
 _SEVERAL = 8
@@ -49,6 +57,31 @@ class Hit:
     vector_score: float | None
     text_score: float | None
     metadata: str
+
+
+def open_searcher(
+    database: str,
+    table: str,
+    model: Path | None = None,
+    mode: Mode = "hybrid",
+    where: str | None = None,
+    source: str | None = None,
+) -> Searcher:
+    """Open a table for searching, with its model; see ``Searcher``.
+
+    A run may be putting a new table and its model in the place of those that are being opened: what
+    does not fit together is opened once more.
+
+    Raises:
+        RagdollError: as ``Database`` and ``Searcher`` do.
+    """
+    for wait in _WAITS:
+        opened = Database(database, to_search=True).open(table)
+        with suppress(ModelError, ModelMismatchError):
+            return Searcher(opened, model, mode, where, source)
+        time.sleep(wait)
+    opened = Database(database, to_search=True).open(table)
+    return Searcher(opened, model, mode, where, source)
 
 
 class Searcher:
