@@ -53,7 +53,8 @@ def _explained(error: BaseException) -> tuple[str, str | None]:
     if "INVERTED" in message:
         return "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
     if "Not found" in message:
-        return "its files are gone", "If it was rebuilt meanwhile, try again."
+        hint = "If it was rebuilt meanwhile, try again; if not: ragdoll index --overwrite"
+        return "its files are gone", hint
     if "No space left" in message:
         return "the disk is full", "Free some space and run the same command again."
     return message, None

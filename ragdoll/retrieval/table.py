@@ -90,7 +90,7 @@ class Table:
     def sources(self, key: str) -> Iterator[str]:
         """The source of each row under a root, in no order."""
         query = self._inner.search().where(_under(key)).select(["source"])
-        for batch in translated(query.to_batches, self.place):
+        for batch in self._batches(query):
             yield from batch["source"].to_pylist()
 
     def replace_sources(self, rows: pa.Table, sources: Sequence[str], key: str) -> None:
@@ -217,7 +217,7 @@ class Table:
         """Some columns of all rows, and ``_rowid``; None where they are more than so many bytes."""
         query = self._inner.search().select(list(columns)).with_row_id(True).limit(2**31 - 1)
         batches, size = [], 0
-        for batch in translated(query.to_batches, self.place):
+        for batch in self._batches(query):
             size += batch.nbytes
             if size > most_bytes:
                 return None
@@ -235,6 +235,12 @@ class Table:
             if column in index.columns:
                 return translated(partial(self._inner.index_stats, index.name), self.place)
         return None
+
+    def _batches(self, query: Any) -> Iterator[pa.RecordBatch]:
+        """What a query finds; each batch is read when it is asked for, and may fail only then."""
+        batches = iter(translated(query.to_batches, self.place))
+        while (batch := translated(lambda: next(batches, None), self.place)) is not None:
+            yield batch
 
     def _scan(self, condition: Any, columns: Sequence[str]) -> pa.Table:
         # Without a limit a search returns ten rows.

@@ -19,7 +19,7 @@ from filelock import FileLock
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder, Vectors
-from ragdoll.errors import CorpusError
+from ragdoll.errors import CorpusError, TableError
 from ragdoll.retrieval import batches as module
 from ragdoll.retrieval import roots
 from ragdoll.retrieval.database import Database
@@ -667,6 +667,21 @@ def test_queries_see_the_old_table_until_the_new_one_is_whole(
     after = [ragdoll(*query, "--mode", mode).json for mode in modes]
     assert [hit["source"] for hit in after[2]["hits"]] == ["new.md"]
     assert len(after[0]["hits"]) == 5
+
+
+def test_a_table_whose_files_are_gone_says_how_to_get_it_back(
+    ragdoll: Ragdoll, indexed: Indexed
+) -> None:
+    shutil.rmtree(indexed.database / "documents.lance" / "data")
+    table = Database(str(indexed.database)).open("documents")
+    with pytest.raises(TableError, match="its files are gone"):
+        list(table.sources(next(iter(table.state.roots))))
+    (indexed.docs / "new.md").write_text("A new one.")
+    result = ragdoll("index", indexed.docs, *indexed.options)
+    assert (result.status, result.out) == (1, "")
+    assert "if not: ragdoll index --overwrite" in result.err
+    assert ragdoll("index", indexed.docs, *indexed.options, "--overwrite").status == 0
+    indexed.check()
 
 
 def test_a_first_table_is_not_whole_until_it_is(
