@@ -31,8 +31,8 @@ def workplace(output: Path) -> Iterator[Path]:
     if folder.is_symlink():
         raise TrainingError(f"{folder} is a link, and is not written through.")
     is_new = not folder.exists()
-    hint = "Wait until it is done, or give another --output."
-    with only_one(folder, "train", f"training {output}", TrainingError, hint):
+    wait = "Wait until it is done, or give another --output."
+    with only_one(folder, "train", f"training {output}", TrainingError, wait):
         try:
             yield folder
         except RagdollError:
@@ -43,13 +43,18 @@ def workplace(output: Path) -> Iterator[Path]:
             why = _said_by_the_system(error)
             if why is None:
                 raise
-            if not projection.is_whole(folder):
+            if not folder.is_dir():
+                raise TrainingError(
+                    f"{folder} has been removed while the model was made.",
+                    hint="The same command makes it again.",
+                ) from error
+            hint = "Mind the space on the disk."
+            if projection.is_whole(folder):
+                hint = f"What is done is kept; the same command goes on from there. {hint}"
+            else:
                 discard(folder)
-            raise TrainingError(
-                f"{getattr(error, 'filename', None) or output.parent} cannot be written: {why}.",
-                hint="What is done is kept; the same command goes on from there. "
-                "Mind the space on the disk.",
-            ) from error
+            place = getattr(error, "filename", None) or output.parent
+            raise TrainingError(f"{place} cannot be written: {why}.", hint=hint) from error
 
 
 def _said_by_the_system(error: Exception) -> str | None:

@@ -436,12 +436,27 @@ def test_a_full_disk_is_said_in_a_line_and_the_next_training_goes_on(
             train(settings, replaces=trained.model)
     message = f"{tmp_path} cannot be written: No space left on device."
     assert caught.value.message == message
+    assert ("goes on from there" in str(caught.value.hint)) is is_gone_on_with
     # What is of no use is not to fill the disk.
     left = [".m.ragdoll-training"] if is_gone_on_with else []
     assert [path.name for path in tmp_path.iterdir()] == left
     train(settings, replaces=trained.model)
     assert same_model(tmp_path / "m", undisturbed.model)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_place_of_work_that_is_removed_is_said_to_be(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(*arguments: object) -> None:
+        shutil.rmtree(tmp_path / ".m.ragdoll-training")
+        save(*arguments)  # type: ignore[arg-type]
+
+    save = projection._save
+    monkeypatch.setattr(projection, "_save", removed)
+    with pytest.raises(TrainingError, match="has been removed while the model was made"):
+        train(TrainSettings(trained.features, tmp_path / "m", **SMALL), replaces=trained.model)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_leaves_what_an_interrupted_training_can_go_on_from(
