@@ -375,6 +375,7 @@ def test_table_and_model_are_not_exchanged_while_another_process_writes_the_tabl
 def test_a_query_that_opens_a_table_while_it_is_exchanged_gets_the_new_pair(
     finished: Run, ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    finished("--overwrite")  # This table knows no other place of its model than this one.
     find, opened = Database.open, []
 
     def exchanged(self: Database, name: str) -> object:

@@ -203,5 +203,11 @@ def test_an_interruption_while_the_program_is_loaded_says_nothing() -> None:
         "sys.meta_path.insert(0, Loading())\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
