@@ -64,7 +64,7 @@ def explanation(result: Explanation, k: int) -> RenderableType:
 
 def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
     table = grid(gap=1)
-    table.add_column("document", min_width=_MIN_NAME)
+    table.add_column("document", min_width=_MIN_NAME, overflow="fold")
     for name in systems:
         shown = _system(name)
         table.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))

@@ -120,6 +120,14 @@ def test_a_text_that_is_cut_shows_where() -> None:
     assert "word word…\n" in re.sub(" +\n", "\n", console.file.getvalue())
 
 
+def test_a_long_name_is_shown_whole_on_a_narrow_terminal() -> None:
+    place = Place("a/path/to/a/document.txt", "word " * 11, 1, {"BM25": 1})
+    console = Console(width=70, file=StringIO())
+    console.print(explanation(Explanation("c", "q1", "word", ["BM25"], [place], []), 10))
+    assert "…" not in console.file.getvalue()
+    assert "\n.txt " in console.file.getvalue()
+
+
 def test_a_question_of_ones_own_is_said_to_be_one(ragdoll: Ragdoll, beir: Path) -> None:
     result = ragdoll("evaluate", beir, "--mode", "text", "--explain", "loops")
     assert result.status == 0
