@@ -424,6 +424,28 @@ def test_a_number_out_of_range_is_refused_with_key_bound_and_value(
         load(environ={f"RAGDOLL_{section}_{key}".upper(): value})
 
 
+@pytest.mark.parametrize(
+    ("section", "key"), [("featurize", "max_means"), ("train", "lr"), ("query", "alpha")]
+)
+@pytest.mark.parametrize("value", ["9" * 400, "0x" + "f" * 5000, "-0x" + "f" * 5000])
+def test_a_number_too_long_to_compute_with_is_refused(
+    section: str, key: str, value: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"{section}.{key} must be at .* of so many digits"):
+        load(written(tmp_path, f"[{section}]\n{key} = {value.removeprefix('-')}\n"), environ={})
+    with pytest.raises(UsageError, match=f"{section}.{key} must be"):
+        load(environ={f"RAGDOLL_{section}_{key}".upper(): value})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("a." * 600 + "a = 1\n", "line 1: more than 500 dots"), ("#" * 2**18 + "\n", "256 KiB")],
+)
+def test_what_would_take_long_to_parse_is_refused(content: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        load(written(tmp_path, content), environ={})
+
+
 @pytest.mark.parametrize("value", ["0", "inf"])
 def test_a_learning_rate_that_cannot_learn_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"train\.lr"):
@@ -494,7 +516,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     def denied(*arguments: object, **keywords: object) -> str:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(Path, "read_text", denied)
+    monkeypatch.setattr(Path, "read_bytes", denied)
     with pytest.raises(UsageError, match=f"{file} cannot be read: Permission denied"):
         load(file, environ={})
 

@@ -22,6 +22,9 @@ from rich.text import Text
 from ragdoll.cli import process
 from ragdoll.progress import Report, silent
 
+# Characters of an error or a warning.
+_MAX_MESSAGE = 2000
+
 # Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file
 # name or a passage look like another.
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -104,13 +107,13 @@ class Console:
 
     def warning(self, text: str) -> None:
         """Warn; ``--quiet`` does not silence warnings."""
-        self._err.print(Text.assemble(("Warning: ", "yellow"), one_line(text)))
+        self._err.print(Text.assemble(("Warning: ", "yellow"), _brief(text)))
 
     def error(self, message: str, hint: str | None = None) -> None:
         """Say in one or two lines what is wrong and what to do."""
-        self._err.print(Text.assemble(("Error: ", "bold red"), one_line(message)))
+        self._err.print(Text.assemble(("Error: ", "bold red"), _brief(message)))
         if hint:
-            self._err.print(Text(one_line(hint), style="dim"))
+            self._err.print(Text(_brief(hint), style="dim"))
 
     def traceback(self) -> None:
         """Print the exception that is being handled, for ``--verbose``."""
@@ -216,6 +219,14 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """As ``printable``, with line breaks made visible too: for names."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _brief(text: str) -> str:
+    """What is said in one line, of which the middle may be left out: it can quote any input."""
+    line = one_line(text)
+    if len(line) <= _MAX_MESSAGE:
+        return line
+    return f"{line[: _MAX_MESSAGE // 2]} … {line[-_MAX_MESSAGE // 2 :]}"
 
 
 def _is_control(character: str) -> bool:

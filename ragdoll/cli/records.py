@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -212,7 +211,7 @@ def explanation(result: Explanation) -> Record:
 
 def _hit(hit: Hit) -> Record:
     record = asdict(hit)
-    record["metadata"] = json.loads(hit.metadata) if hit.metadata else {}
+    record["metadata"] = hit.fields()
     for name in ("score", "vector_score", "text_score"):
         if record[name] is not None:
             record[name] = _rounded(record[name], 6)

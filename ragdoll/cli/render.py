@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -159,7 +158,7 @@ def again(command: str, **options: object) -> str:
 
 def _place(hit: Hit) -> str:
     """The source with the line, or where that is not known the offsets, of a passage."""
-    line = (json.loads(hit.metadata) if hit.metadata else {}).get(LINE)
+    line = hit.fields().get(LINE)
     if isinstance(line, int):
         file = hit.source.partition(".py#")
         return f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"

@@ -20,6 +20,10 @@ else:
 
 FILE_NAME = "ragdoll.toml"
 
+# Far more than a configuration has. The parser's time grows with the square of the parts of a key.
+_MAX_BYTES = 2**18
+_MAX_DOTS = 500
+
 
 def find_file(file: Path | None) -> Path | None:
     """The absolute path of the file; without one ``./ragdoll.toml``, None where there is none.
@@ -43,7 +47,9 @@ def read_file(file: Path) -> dict[str, dict[str, Any]]:
             nearest valid one).
     """
     try:
-        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        content = file.read_bytes()
+        _check_size(content, file)
+        tables: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
     except OSError as error:
@@ -88,3 +94,14 @@ def resolved(value: Any, resolve: str | None, folder: Path) -> Any:
     if resolve == "path" or looks_like_path or os.path.exists(folder / path):  # noqa: PTH110
         return str(folder / path) if "://" not in value else value
     return value
+
+
+def _check_size(content: bytes, file: Path) -> None:
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{file} is larger than {_MAX_BYTES // 1024} KiB: no configuration.")
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.count(b".") > _MAX_DOTS:
+            raise UsageError(
+                f"{file}, line {number}: more than {_MAX_DOTS} dots.",
+                hint="Break a long list into lines.",
+            )

@@ -16,6 +16,9 @@ _TYPE_NAMES = {
     str: "a string",
 }
 
+# Above it a number is a mistake, and no longer exact in what computes with it.
+_LARGEST = 2**53
+
 
 def parse(text: str, hint: Any) -> Any:
     """Turn an environment variable's text into the nearest type that ``hint`` admits.
@@ -51,16 +54,14 @@ def checked(value: Any, setting: Setting, origin: str) -> Any:
             f"{name} must be {_expected(setting.hint)}, not {described(value)} (from {origin})."
         )
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise UsageError(f"{name} must be a finite number, not {value} (from {origin}).")
+        given = f"{described(value)} (from {origin})"
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name} must be a finite number, not {given}.")
         if value < setting.least:
-            raise UsageError(
-                f"{name} must be at least {setting.least:g}, not {value} (from {origin})."
-            )
-        if value > setting.most:
-            raise UsageError(
-                f"{name} must be at most {setting.most:,g}, not {value} (from {origin})."
-            )
+            raise UsageError(f"{name} must be at least {setting.least:g}, not {given}.")
+        most = min(setting.most, _LARGEST)
+        if value > most:
+            raise UsageError(f"{name} must be at most {most:,}, not {given}.")
     return value
 
 
@@ -72,6 +73,8 @@ def described(value: Any) -> str:
     if isinstance(value, list):
         other = next((item for item in value if not isinstance(item, str)), None)
         return "a list" if other is None else f"a list with {shown(other)}"
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return "a number of so many digits"  # more than Python writes, it may be
     return f'"{value}"' if isinstance(value, str) else shown(value)
 
 

@@ -9,7 +9,7 @@ from ragdoll.corpus import decoding, office
 from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown, whole
 from ragdoll.corpus.front_matter import front_matter
 from ragdoll.corpus.markdown import first_heading
-from ragdoll.corpus.records import Record, plain, read_json, read_json_lines
+from ragdoll.corpus.records import Record, read_json, read_json_lines
 from ragdoll.corpus.tables import read_csv, read_parquet, read_tsv
 from ragdoll.errors import first_line
 
@@ -82,7 +82,7 @@ def _document(path: Path) -> Record:
         name=None,
         title=named or first_heading(text) or shown(path.name),
         text=text,
-        metadata=plain(fields),
+        metadata=fields,
     )
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ragdoll.corpus.records import plain
+
 # From the first line, a line of three dashes, to the next such line.
 _BLOCK = re.compile(r"\ufeff?---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _MAX_CHARACTERS = 64 * 1024
+# The scanner looks through all open brackets at each word.
+_MAX_OPEN = 100
 
 
 def front_matter(text: str) -> dict[str, Any]:
-    """The fields of a text's front matter; empty where it has none that can be read.
+    """The fields of a text's front matter, as JSON can hold them; empty where it has none.
 
-    Aliases are not read: they let a short text stand for a very long one.
+    None are read of a block with a mistake in it, or with aliases: those let a short text stand for
+    a very long one.
     """
     found = _BLOCK.match(text[:_MAX_CHARACTERS])
     if found is None:
@@ -21,9 +26,28 @@ def front_matter(text: str) -> dict[str, Any]:
     import yaml
 
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(found[1])):
+        if not _is_read(found[1]):
             return {}
         fields = yaml.safe_load(found[1])
-    except (yaml.YAMLError, ValueError, RecursionError):
+        named = {str(key): value for key, value in fields.items()}
+        return plain(named)
+    except yaml.YAMLError:
         return {}
-    return {str(key): value for key, value in fields.items()} if isinstance(fields, dict) else {}
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return {}  # what is not of the type that its tag says, and what is no mapping
+
+
+def _is_read(block: str) -> bool:
+    """Whether a block has no alias, and is not nested too deeply in brackets."""
+    import yaml
+
+    opening, closing = (
+        (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
+        (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken),
+    )
+    depth = 0
+    for token in yaml.scan(block):
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > _MAX_OPEN or isinstance(token, yaml.AliasToken):
+            return False
+    return True

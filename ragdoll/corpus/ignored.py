@@ -155,24 +155,25 @@ def _expression(pattern: bytes) -> bytes:
     # To git, stars after a literal beginning are the first of the pattern, slash or not.
     first = next((at for at, char in enumerate(pattern) if char in b"*?[\\"), len(pattern))
     parts, at = [re.escape(pattern[:first])], first
-    star = 0  # where among the parts the latest star of the same name is; 0 for nowhere
+    # Where among the parts the latest star of the same name is, and the latest that stands for any
+    # folders; None for nowhere.
+    star = folders = None
     while at < len(pattern):
         char = pattern[at : at + 1]
         if char == b"*":
             end = len(pattern) - len(pattern[at:].lstrip(b"*"))
             may_cross = end - at > 1 and (at == first or pattern[at - 1 : at] == b"/")
             if may_cross and pattern[end : end + 1] == b"/":
-                part, end, star = b"(?:.*/)?", end + 1, 0
+                part, end, star = b"(?:.*/)?", end + 1, None
+                if folders is not None:
+                    _take_first(parts, folders, b"(?:.*?/)??", at)
+                folders = len(parts)
             elif may_cross and (end == len(pattern) or pattern[end : end + 2] == b"\\/"):
-                part, star = b".*", 0
+                part, star = b".*", None
             else:
                 part = b"[^/]*"
-                if star:
-                    # The first place that fits the text between two stars is as good as any, which
-                    # keeps the time from growing with the power of their number.
-                    group = b"s%d" % at
-                    between = b"".join(parts[star + 1 :])
-                    parts[star:] = [b"(?=(?P<%b>[^/]*?%b))(?P=%b)" % (group, between, group)]
+                if star is not None:
+                    _take_first(parts, star, b"[^/]*?", at)
                 star = len(parts)
             at = end
         elif char == b"?":
@@ -181,10 +182,21 @@ def _expression(pattern: bytes) -> bytes:
             part, at = _choice(pattern, at + 1)
         else:
             at += char == b"\\"
-            star = 0 if pattern[at] == ord("/") else star
+            star = None if pattern[at] == ord("/") else star
             part, at = re.escape(bytes([pattern[at]])), at + 1
         parts.append(part)
     return b"".join(parts)
+
+
+def _take_first(parts: list[bytes], wild: int, shortest: bytes, at: int) -> None:
+    """Let what follows a wildcard be found at the first place that fits, and at no other.
+
+    Before another such wildcard that is as good as any, and keeps the time from growing with the
+    power of their number. ``shortest`` is the wildcard as it takes no more than it must.
+    """
+    group = b"g%d" % at
+    between = b"".join(parts[wild + 1 :])
+    parts[wild:] = [b"(?=(?P<%b>%b%b))(?P=%b)" % (group, shortest, between, group)]
 
 
 def _choice(pattern: bytes, at: int) -> tuple[bytes, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +12,7 @@ from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError, shown
 from ragdoll.corpus.markdown import first_heading, tidy
 from ragdoll.corpus.packed import check_parts
+from ragdoll.corpus.pdf import pdf_text
 from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.records import Record
 from ragdoll.errors import first_line
@@ -35,6 +35,7 @@ _OPTIONS = {
     "strip": ["a", "b", "em", "i", "img", "strong"],
     "table_infer_header": True,
 }
+
 # What stands for a slide's number, a picture, a glyph without a character, and an empty cell.
 _NOISE = re.compile(
     r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)"
@@ -73,31 +74,12 @@ def _convert(file: BinaryIO, suffix: str) -> str:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ignore_warnings(rf"({'|'.join(_LIBRARIES)})(\.|$)")
     try:
-        text = _from_office(file, suffix) if suffix in _CONVERTERS else _from_pdf(file)
+        text = _from_office(file, suffix) if suffix in _CONVERTERS else pdf_text(file)
     except UnreadableError:
         raise
     except Exception as error:  # the libraries for these formats raise whatever they meet
         raise UnreadableError(f"cannot be converted: {first_line(error)}") from error
     return decoding.whole(text)
-
-
-def _from_pdf(file: BinaryIO) -> str:
-    # Not by markitdown, which runs words together wherever it takes a page for a form.
-    from pdfminer.high_level import extract_text_to_fp
-    from pdfminer.layout import LAParams
-
-    text = _LimitedText()
-    extract_text_to_fp(file, text, laparams=LAParams())
-    return text.getvalue().replace("\f", "\n\n")
-
-
-class _LimitedText(StringIO):
-    """The text of a file, page by page, that is given up when it is too large: pages are packed."""
-
-    def write(self, text: str) -> int:
-        if self.tell() + len(text) > decoding.MAX_BYTES:
-            raise UnreadableError(decoding.TOO_LARGE)
-        return super().write(text)
 
 
 def _from_office(file: BinaryIO, suffix: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count, repeat
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -21,8 +21,14 @@ _ID_KEYS = ("_id", "id", "doc_id", "docid")
 _END = object()
 # Deeper is a mistake or an attack, which costs more than it is long.
 _MAX_DEPTH = 1000
+# Python writes no number with many more digits.
+_MAX_BITS = 4096
 # The parser goes over a long text again with each piece of it.
 _PIECE = 2**18
+# Python reads no whole number of more digits, and the parser, which goes on all the same, may end
+# the process. Within a text such a run of digits is refused too where it stands like a number.
+_MAX_DIGITS = 4300
+_LONG_NUMBER = re.compile(rb"[\s\[,:-]\d{%d}" % (_MAX_DIGITS + 1))
 # What some programs write where JSON has no number, and where the parser quotes it in its errors.
 _NO_NUMBER = re.compile(rb"NaN|-?Infinity")
 _QUOTED_BEFORE = 39
@@ -177,6 +183,8 @@ class _Counted:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._tail = b" "
+        self._is_over = False
         self.taken = 0
         self.has_text = False
 
@@ -184,14 +192,23 @@ class _Counted:
         """Return the next bytes.
 
         Raises:
-            UnreadableError: more was taken than one record may have.
+            UnreadableError: more was taken than one record may have, or a number is too long.
         """
         if self.taken > decoding.MAX_BYTES:
             raise UnreadableError(decoding.TOO_LARGE)
+        if self._is_over:
+            raise UnreadableError("not JSON")
         piece = self._file.read(size)
+        found = _LONG_NUMBER.search(self._tail + piece)
+        if found:
+            # What stands before it is read first.
+            piece = piece[: max(0, found.start() - len(self._tail))]
+            self._is_over = True
+        self._tail = (self._tail + piece)[-_MAX_DIGITS - 2 :]
         self.taken += len(piece)
-        self.has_text = self.has_text or bool(piece.strip())
-        return piece
+        self.has_text = self.has_text or bool(piece.strip()) or self._is_over
+        # No bytes would be the end of the file.
+        return piece or (b" " if self._is_over else b"")
 
 
 def _record(value: Any, text_key: str, number: int) -> Record:
@@ -226,18 +243,19 @@ def plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; None for what it cannot (NaN, raw bytes) or says nothing."""
+    """A value as JSON can hold it; None for what it cannot (NaN, bytes) or says nothing."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()} or None
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value] or None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, int | float):
+        is_held = value.bit_length() <= _MAX_BITS if isinstance(value, int) else isfinite(value)
+        return value if is_held else None
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, Decimal | UUID | dt.timedelta):
         return str(value)
-    return value if isinstance(value, str | int) else None
+    return value if isinstance(value, str) else None
 
 
 def _begins_with(text: str, title: str) -> bool:

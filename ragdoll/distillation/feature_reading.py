@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.confined import inside
+from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.embedding import bounded_json
-from ragdoll.errors import FeaturesError
+from ragdoll.errors import FeaturesError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,6 +108,7 @@ def open_features(path: Path) -> Features:
         )
     if not manifest.rows:
         raise _nothing(path)
+    folder.check(manifest)
     return Features(
         rows=manifest.rows,
         dimension=manifest.dimension,
@@ -163,7 +165,8 @@ class _Pairs:
 
     def batches(self) -> Iterator[Batch]:
         for file in self.files:
-            vectors = self._vectors(file).astype(np.float32)
+            with np.errstate(over="ignore"):
+                vectors = self._vectors(file).astype(np.float32)
             texts = self._texts(file)
             if len(texts) != len(vectors):
                 raise FeaturesError(
@@ -188,9 +191,9 @@ class _Pairs:
         file = inside(file.parent, file.with_suffix(".npy"))
         try:
             vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise FeaturesError(f"{file} cannot be read: {error}") from error
-        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
+        except Exception as error:  # its parsers of headers and archives raise kinds of their own
+            raise FeaturesError(f"{file} cannot be read: {first_line(error)}") from error
+        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
             raise FeaturesError(f"{file} is not a table of vectors.")
         return vectors
 
@@ -205,18 +208,20 @@ class _Shards:
         return sum(batch.num_rows for _, batch in self._record_batches())
 
     def batches(self) -> Iterator[Batch]:
+        import pyarrow as pa
+
         for file, batch in self._record_batches():
             with _missing_column_told(file):
-                texts = batch.column("text").to_pylist()
-                flat = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
-                vectors = flat.reshape(len(texts), -1) if texts else np.zeros((0, 0))
+                texts, vectors = texts_and_vectors(pa.Table.from_batches([batch]))
             if texts:
-                yield texts, np.asarray(vectors, dtype=np.float32)
+                yield texts, vectors
 
     def texts(self) -> Iterator[str]:
+        import pyarrow as pa
+
         for file, batch in self._record_batches():
             with _missing_column_told(file):
-                texts = batch.column("text").to_pylist()
+                texts = texts_of(pa.Table.from_batches([batch]))
             yield from texts
 
     def _record_batches(self) -> Iterator[tuple[Path, pa.RecordBatch]]:
@@ -230,7 +235,7 @@ class _Shards:
                     Path(entry["filename"]).name
                     for entry in bounded_json.parse(state.read_bytes())["_data_files"]
                 ]
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise FeaturesError(f"{state} cannot be read: {error!r}") from error
             for name in names:
                 file = inside(folder, folder / name)
@@ -238,7 +243,7 @@ class _Shards:
                     with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as reader:
                         for batch in reader:
                             yield file, batch
-                except (OSError, pa.ArrowException) as error:
+                except (OSError, ValueError, pa.ArrowException) as error:
                     raise FeaturesError(f"{file} cannot be read: {error}") from error
 
 

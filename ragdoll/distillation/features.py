@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.confined import inside
+from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
 from ragdoll.distillation.manifest import (
     MANIFEST,
     PART,
@@ -120,16 +121,38 @@ class FeaturesFolder:
 
     def _is_whole(self, part: dict[str, Any], dimension: int) -> bool:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            # What was cut off has no footer; the rows themselves are not read.
-            with pq.ParquetFile(self._file(part)) as file:
-                embedding = file.schema_arrow.field("embedding").type
-                facts = (file.metadata.num_rows, embedding.list_size)
-        except (OSError, KeyError, AttributeError, pa.ArrowException):
+            return self._extent(part) == (part["rows"], dimension)
+        except (OSError, KeyError, ValueError, AttributeError, pa.ArrowException):
             return False
-        return facts == (part["rows"], dimension)
+
+    def check(self, manifest: Manifest) -> None:
+        """Check that the parts are there and as large as the manifest says, by their footers.
+
+        Raises:
+            FeaturesError: a part is missing, damaged, or not as the manifest says.
+        """
+        for part in manifest.parts:
+            file = self._file(part)
+            with _damage_told(file):
+                rows, dimension = self._extent(part)
+            for name, here, said in (
+                ("rows", rows, part["rows"]),
+                ("dimensions", dimension, manifest.dimension),
+            ):
+                if here != said:
+                    raise FeaturesError(
+                        f"{file} has {here} {name} where the manifest says {said}.", hint=RESTART
+                    )
+
+    def _extent(self, part: Mapping[str, Any]) -> tuple[int, int]:
+        """The rows of a part and the dimensions of its vectors, which are not read for that."""
+        import pyarrow.parquet as pq
+
+        # What was cut off has no footer.
+        with pq.ParquetFile(self._file(part)) as file:
+            return file.metadata.num_rows, file.schema_arrow.field("embedding").type.list_size
 
     def refuse_gaps(self, manifest: Manifest) -> None:
         """Check that the parts of a manifest are all there still.
@@ -185,10 +208,8 @@ class FeaturesFolder:
         for part in manifest.parts:
             table = self._read(part, ["text", "embedding"])
             with _damage_told(self._file(part)):
-                texts = table["text"].to_pylist()
-                flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-                vectors = flat.reshape(len(texts), manifest.dimension)
-            yield texts, np.asarray(vectors, dtype=np.float32)
+                texts, vectors = texts_and_vectors(table)
+            yield texts, vectors
 
     def texts(self) -> Iterator[str]:
         """Yield the texts alone, in the same order; vectors are not read.
@@ -200,7 +221,7 @@ class FeaturesFolder:
         for part in manifest.parts if manifest else []:
             table = self._read(part, ["text"])
             with _damage_told(self._file(part)):
-                texts = table["text"].to_pylist()
+                texts = texts_of(table)
             yield from texts
 
     def _read(self, part: Mapping[str, Any], columns: Sequence[str]) -> pa.Table:
@@ -228,7 +249,7 @@ def _damage_told(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except (OSError, pa.ArrowException, AttributeError, KeyError, ValueError) as error:
         raise FeaturesError(f"{file} cannot be read: {error}", hint=RESTART) from error
 
 

@@ -100,26 +100,14 @@ def read_manifest(file: Path) -> Manifest | None:
         )
     try:
         return Manifest(
-            settings=_settings(dict(content["settings"])),
-            dimension=int(content["dimension"]),
+            settings=_settings(content["settings"]),
+            dimension=_count(content["dimension"]),
             parts=[_part(part) for part in content["parts"]],
-            facts=dict(content["facts"]),
+            facts=_facts(content["facts"]),
             complete=bool(content["complete"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise FeaturesError(f"{file} is damaged: {error!r}", hint=RESTART) from error
-
-
-def _settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Check the types of the settings that a training goes by."""
-    corpus = settings.get("corpus", {})
-    paths = corpus.get("path", []) if isinstance(corpus, dict) else None
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise TypeError("corpus")
-    for name in ("teacher", "teacher_fingerprint", "computed_in", "prompt"):
-        if not isinstance(settings.get(name, ""), str):
-            raise TypeError(name)
-    return settings
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FeaturesError(f"{file} is damaged: {error!r:.200}", hint=RESTART) from error
 
 
 def is_ours(file: Path) -> bool:
@@ -154,7 +142,35 @@ def _part(record: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(name)
     return {
         "file": name,
-        "rows": int(record["rows"]),
-        "tokens": int(record["tokens"]),
+        "rows": _count(record["rows"]),
+        "tokens": _count(record["tokens"]),
         "hash": bytes.fromhex(record["hash"]).hex(),
     }
+
+
+def _settings(content: Any) -> dict[str, Any]:
+    settings = dict(content)
+    for key in ("teacher", "teacher_fingerprint", "computed_in", "prompt"):
+        if not isinstance(settings.get(key), str | None):
+            raise TypeError(f"{key} is no text")
+    paths = dict(settings.get("corpus") or {}).get("path") or []
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise TypeError("the corpus has no list of paths")
+    return settings
+
+
+def _facts(content: Any) -> dict[str, Any]:
+    facts = dict(content)
+    for key in ("documents", "duplicates"):
+        _count(facts.get(key, 0))
+    for path, reason, *rest in facts.get("skipped", []):
+        if not isinstance(path, str) or not isinstance(reason, str) or len(rest) > 2:
+            raise TypeError("what was left out is no list of paths and reasons")
+    return facts
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if count < 0:
+        raise ValueError(f"{count} is less than nothing")
+    return count

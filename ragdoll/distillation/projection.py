@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +39,7 @@ MAX_COMPARED = 2_000
 
 _TRAINING, _HELD_OUT = "training", "held-out"
 _FACTS = "projection.json"
+_ARRAYS = ("teacher_vectors", "spread", "occurrences", "documents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,14 @@ def project(
         FeaturesError: the features cannot be read.
         TrainingError: without the passages that have a NaN, too few are left.
     """
+    width = len(model.embedding)
     facts = _facts(folder, key)
-    if facts is None:
-        facts = _write(_Projector(features, model, wanted, folder, report), key)
-    return _open(folder, facts, len(model.embedding), wanted.dimension)
+    if facts is not None:
+        # What is no longer whole is made again; what reads arrays raises kinds of its own for it.
+        with suppress(Exception):
+            return _open(folder, facts, width, wanted.dimension)
+    facts = _write(_Projector(features, model, wanted, folder, report), key)
+    return _open(folder, facts, width, wanted.dimension)
 
 
 def check(features: Features, wanted: Wanted) -> None:
@@ -274,23 +279,41 @@ def _facts(folder: Path, key: str) -> dict[str, Any] | None:
     """What was written last of a projection; None where there is none of this key."""
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) and facts.get("key") == key else None
 
 
 def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Projection:
-    def passages(name: str) -> Passages:
-        targets = mapped(folder / f"{name}.targets", np.float32)
-        return Passages(open_bags(folder, name, width), targets.reshape(-1, dimension))
+    """Map what was written.
 
-    names = ("teacher_vectors", "spread", "occurrences", "documents")
-    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
-    return Projection(
+    Raises:
+        Exception: it is not whole.
+    """
+
+    def passages(name: str) -> Passages:
+        targets = mapped(folder / f"{name}.targets", np.float32).reshape(-1, dimension)
+        bags = open_bags(folder, name, width)
+        if len(bags) != len(targets):
+            raise ValueError(f"{name}: {len(bags)} bags, {len(targets)} targets")
+        return Passages(bags, targets)
+
+    shapes = {"spread": (dimension,), "occurrences": (width,), "documents": (width,)}
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+            raise ValueError(f"{name} is of another shape")
+    found = Projection(
         training=passages(_TRAINING),
         held_out=passages(_HELD_OUT),
-        explained_variance=facts["explained_variance"],
-        rows=facts["rows"],
-        skipped=facts["skipped"],
+        explained_variance=float(facts["explained_variance"]),
+        rows=int(facts["rows"]),
+        skipped=int(facts["skipped"]),
         **arrays,
     )
+    compared = min(len(found.held_out.targets), MAX_COMPARED)
+    if found.teacher_vectors.ndim != 2 or len(found.teacher_vectors) != compared:
+        raise ValueError("teacher_vectors are of other passages")
+    if len(found.training.targets) + len(found.held_out.targets) != found.rows:
+        raise ValueError("targets of other passages")
+    return found

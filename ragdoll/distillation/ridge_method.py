@@ -113,7 +113,7 @@ def _choose(job: Job) -> Fitted:
     checkpoint = _Checkpoint(job.folder / "choosing.safetensors", job.key)
     limit = job.passes or MAX_PASSES
     begin = ridge.begin()
-    progress = checkpoint.load() or _Progress(begin, begin.solution)
+    progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
     shown = ""
     interrupted = False
     try:
@@ -140,7 +140,7 @@ def _fit_all(job: Job, passes: int) -> Vectors:
     ridge = Ridge(job.distillate, projection, [projection.training, projection.held_out])
     checkpoint = _Checkpoint(job.folder / "all.safetensors", job.key)
     begin = ridge.begin()
-    progress = checkpoint.load() or _Progress(begin, begin.solution)
+    progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
     while len(progress.losses) < passes:
         job.report("training on the held-out passages, too", len(progress.losses), passes)
         state = ridge.step(progress.state)
@@ -191,8 +191,8 @@ class _Checkpoint:
         aside.replace(self._file)
         self._last = time.monotonic()
 
-    def load(self) -> _Progress | None:
-        """Read it; None where there is none, or it is another training's."""
+    def load(self, begin: State) -> _Progress | None:
+        """Read it; None where there is none, or none of the training that begins like this."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -201,9 +201,13 @@ class _Checkpoint:
                 if facts.get("key") != self._key:
                     return None
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                losses = tuple(json.loads(facts["losses"]))
+                losses = tuple(map(float, json.loads(facts["losses"])))
                 best_passes = int(facts["best_passes"])
-        except (OSError, SafetensorError, KeyError, ValueError):
+            best = arrays.pop("best")
+            state = State(**arrays)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
             return None
-        best = arrays.pop("best")
-        return _Progress(State(**arrays), best, best_passes, losses)
+        kinds = {(array.shape, array.dtype) for array in (*arrays.values(), best)}
+        if kinds != {(begin.solution.shape, begin.solution.dtype)}:
+            return None
+        return _Progress(state, best, best_passes, losses)

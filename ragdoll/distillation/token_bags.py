@@ -98,8 +98,21 @@ _PARTS: dict[str, type[Any]] = {"columns": np.int32, "shares": np.float32, "offs
 
 
 def open_bags(folder: Path, name: str, width: int) -> Bags:
-    """Map what ``writing`` wrote."""
+    """Map what ``writing`` wrote.
+
+    Raises:
+        OSError, ValueError: it is not whole. What computes with it does not look where a row ends.
+    """
     parts = {part: mapped(folder / f"{name}.{part}", dtype) for part, dtype in _PARTS.items()}
+    columns, offsets = parts["columns"], parts["offsets"]
+    if (
+        not len(offsets)
+        or offsets[0] != 0
+        or not len(columns) == len(parts["shares"]) == offsets[-1]
+        or (np.diff(offsets) < 0).any()
+        or (len(columns) and not 0 <= columns.min() <= columns.max() < width)
+    ):
+        raise ValueError(f"{folder / name} is damaged")
     return Bags(width=width, **parts)
 
 

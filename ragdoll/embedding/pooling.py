@@ -39,6 +39,9 @@ class WordPooling:
             table = table[model.mapping]
         if model.weights is not None:
             table = table * model.weights[:, None]
+        # What is compiled does not look where a row is.
+        if max(model.tokenizer.get_vocab().values(), default=-1) >= len(table):
+            raise model.tokens_without_vector()
         # A file may have it at an odd place, from which compiled code cannot compute.
         self._table = np.require(table, np.float32, ["C", "A"])
         # Where a tokenizer has no unknown token, no id is left out.

@@ -17,6 +17,10 @@ from ragdoll.errors import ModelError
 # The limit of the reference implementation.
 _MAX_HEADER_BYTES = 100_000_000
 
+# More than any tensor has: without these limits its size could take all day to compute.
+_MAX_NUMBERS = 64
+_MAX_NUMBER = 2**63
+
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
 _BITS |= {"I16": 16, "U16": 16, "F16": 16, "BF16": 16}
 _BITS |= {"I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64}
@@ -77,7 +81,9 @@ def _tensor(path: Path, name: str, entry: dict[str, Any], base: int, total: int)
     begin, end = entry["data_offsets"]
     dtype = str(entry["dtype"])
     numbers = [*shape, begin, end] if isinstance(shape, list) else [shape]
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if len(numbers) > _MAX_NUMBERS or not all(
+        type(number) is int and 0 <= number <= _MAX_NUMBER for number in numbers
+    ):
         raise ValueError(numbers)
     expected = math.prod(shape) * _BITS.get(dtype, 0) // 8
     if not 0 <= begin <= end <= total - base or (dtype in _BITS and end - begin != expected):

@@ -50,6 +50,22 @@ def mapped_row(file: Path, tensor: TensorInfo | None) -> npt.NDArray[Any] | None
     return mapped(file, tensor)
 
 
+def mapped_places(
+    file: Path, tensor: TensorInfo | None, rows: int
+) -> npt.NDArray[np.integer[Any]] | None:
+    """The row of each token in a table of so many; None where the model has no such tensor.
+
+    Raises:
+        ModelError: it has another shape or type, or names rows that the table lacks.
+    """
+    places = mapped_row(file, tensor)
+    if places is None:
+        return None
+    if places.dtype.kind != "i" or places.min() < 0 or places.max() >= rows:
+        raise ModelError(f"{file}: its mapping names rows that the table lacks.")
+    return places
+
+
 def widened(bits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Numbers in bfloat16 as float32."""
     return cast(npt.NDArray[np.float32], (bits.astype(np.uint32) << 16).view(np.float32))

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.identity import truncates_at
-from ragdoll.embedding.tensors import mapped, mapped_row, widened
+from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
+from ragdoll.embedding.tokenizer_file import load_tokenizer
 from ragdoll.errors import ModelError
 
 Vectors = npt.NDArray[np.float32]
@@ -41,16 +42,15 @@ class TokenMeans:
         """
         if folder.embedding is None or folder.tokenizer is None:
             raise ModelError(f"{folder.path} is no static model.")
-        from tokenizers import Tokenizer
-
+        self._path = folder.path
         file = folder.weights[0]
         self.normalize = normalize
         # As a plain array: the class of the map makes each access slower.
         table = np.asarray(mapped(file, folder.embedding))
         self.table = widened(table) if folder.embedding.dtype == "bfloat16" else table
-        self.mapping = mapped_row(file, folder.tensors.get("mapping"))
+        self.mapping = mapped_places(file, folder.tensors.get("mapping"), len(self.table))
         self.weights = mapped_row(file, folder.tensors.get("weights"))
-        self.tokenizer = Tokenizer.from_file(str(folder.tokenizer))
+        self.tokenizer = load_tokenizer(folder.tokenizer)
         self.unknown = _unknown(self.tokenizer, folder.tokenizer)
         # Means are rounded to the type of the table, integers aside, as the library rounds them.
         self._dtype = np.dtype(np.float32) if self.table.dtype == np.int8 else self.table.dtype
@@ -72,7 +72,7 @@ class TokenMeans:
             for place, encoding in enumerate(encodings, start):
                 ids = [token for token in encoding.ids if token != self.unknown]
                 if ids:
-                    means[place] = self._vectors(ids).mean(axis=0)
+                    means[place] = self._mean(ids)
         return self.finished(means)
 
     def cut(self, texts: Sequence[str]) -> list[str]:
@@ -93,9 +93,21 @@ class TokenMeans:
         vectors: Vectors = finished.astype(self._dtype, copy=False).astype(np.float32, copy=False)
         return vectors
 
-    def _vectors(self, ids: list[int]) -> npt.NDArray[Any]:
-        vectors = self.table[ids if self.mapping is None else self.mapping[ids]]
-        return vectors if self.weights is None else vectors * self.weights[ids][:, None]
+    def tokens_without_vector(self) -> ModelError:
+        """The error about a tokenizer whose ids go beyond the table: they need not be in a row."""
+        return ModelError(
+            f"{self._path} has tokens beyond the {len(self.table)} rows of its table."
+        )
+
+    def _mean(self, ids: list[int]) -> npt.NDArray[Any]:
+        try:
+            vectors = self.table[ids if self.mapping is None else self.mapping[ids]]
+            if self.weights is not None:
+                vectors = vectors * self.weights[ids][:, None]
+        except IndexError as error:  # to look through all ids beforehand would take a query's time
+            raise self.tokens_without_vector() from error
+        mean: npt.NDArray[Any] = vectors.mean(axis=0)
+        return mean
 
     @cached_property
     def _median_token_length(self) -> int:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.similarity import unit
-from ragdoll.embedding.tensors import mapped, mapped_row, widened
+from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
+from ragdoll.embedding.tokenizer_file import load_tokenizer
 from ragdoll.errors import ModelError, first_line
 
 Vectors = npt.NDArray[np.float32]
@@ -43,7 +44,7 @@ class TokenTable:
         file = folder.weights[0]
         self._vectors = mapped(file, folder.embedding)
         self._is_bfloat16 = folder.embedding.dtype == "bfloat16"
-        self._rows = mapped_row(file, folder.tensors.get("mapping"))
+        self._rows = mapped_places(file, folder.tensors.get("mapping"), len(self._vectors))
         self._weights = mapped_row(file, folder.tensors.get("weights"))
         self._tokenizer, settings = _tokenizer(folder.tokenizer)
         self.tokens: dict[int, str] = {
@@ -104,10 +105,6 @@ class TokenTable:
             raise ModelError(
                 f"{self.path}: the tokenizer has tokens up to {highest}, the table {self.size}."
             )
-        if self._rows is not None and len(self._rows):
-            lowest, last = int(self._rows.min()), int(self._rows.max())
-            if lowest < 0 or last >= len(self._vectors):
-                raise ModelError(f"{self.path}: its mapping names rows that the table lacks.")
         if self._weights is not None and len(self._weights) < self.size:
             raise ModelError(
                 f"{self.path} has {len(self._weights)} weights for {self.size} tokens."
@@ -121,11 +118,11 @@ class TokenTable:
 
 def _tokenizer(file: Path) -> tuple[Any, dict[str, Any]]:
     """The tokenizer without truncation, and its settings."""
-    from tokenizers import Tokenizer
-
     settings = read_json(file)
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = load_tokenizer(file)
+    except ModelError:
+        raise
     except Exception as error:  # it raises bare exceptions
         raise ModelError(f"{file} is no tokenizer: {first_line(error)}") from error
     tokenizer.no_truncation()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -100,7 +101,7 @@ def _facts(table: Table) -> TableFacts:
 
 def _checks(table: Table, model: ModelIdentity | None) -> dict[str, bool | None]:
     if model is None:
-        is_there = any(path.is_dir() for path in candidates(table))
+        is_there = any(map(os.path.isdir, candidates(table)))
         return {**dict.fromkeys(CHECKS), "path_found": is_there}
     return {
         "path_found": True,
@@ -117,5 +118,5 @@ def _is_same(model: ModelIdentity, table: Table) -> bool:
 def _at_its_place(table: Table) -> ModelIdentity | None:
     """What lies where the model should be; None where that is nothing, or no model."""
     with suppress(RagdollError):
-        return next((identify(path) for path in candidates(table) if path.is_dir()), None)
+        return next((identify(path) for path in candidates(table) if os.path.isdir(path)), None)  # noqa: PTH112
     return None

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-
-from ragdoll.errors import TableError, first_line
+from ragdoll.errors import RagdollError, TableError, first_line
 from ragdoll.retrieval import remote
 
 Result = TypeVar("Result")
@@ -41,7 +39,9 @@ def translated(call: Callable[[], Result], where: str) -> Result:
     """Run a LanceDB call; turn what it raises into one line that says ``where``."""
     try:
         return call()
-    except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
+    except RagdollError:
+        raise
+    except Exception as error:  # panics of the engine have a kind of their own
         of_server = None if is_local(where) else remote.explained(str(error))
         message, hint = of_server or _explained(error)
         raise TableError(f"{where}: {message}", hint=hint) from error

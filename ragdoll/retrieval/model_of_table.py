@@ -26,7 +26,8 @@ def model_of(table: Table, given: Path | None = None) -> ModelIdentity:
     other: ModelIdentity | None = None
     damaged: ModelError | None = None
     for path in candidates(table):
-        if not path.is_dir():
+        # Not the method of Path, which raises for a name that is too long.
+        if not os.path.isdir(path):  # noqa: PTH112
             continue
         try:
             identity = identify(path)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.embedding import bounded_json
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.database import Database
@@ -57,6 +58,14 @@ class Hit:
     vector_score: float | None
     text_score: float | None
     metadata: str
+
+    def fields(self) -> dict[str, Any]:
+        """The metadata as JSON values; none where anyone wrote something else into the table."""
+        try:
+            found = bounded_json.parse((self.metadata or "{}").encode())
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def open_searcher(
@@ -193,13 +202,13 @@ def _hits(
             score=float(scores[number]),
             id=row["id"],
             source=row["source"],
-            title=row["title"],
-            start=row["start"],
-            end=row["end"],
-            text=row["text"],
+            title=row["title"] or "",
+            start=row["start"] or 0,
+            end=row["end"] or 0,
+            text=row["text"] or "",
             vector_score=None if by_vector is None else float(by_vector[number]),
             text_score=None if by_text is None else float(by_text[number]),
-            metadata=row["metadata"],
+            metadata=row["metadata"] or "",
         )
         for number, row in enumerate(rows)
     ]

@@ -162,7 +162,7 @@ def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableSt
         if version == VERSION:
             changing = json.loads((vector.metadata or {})[KEY.encode()])
             return _identity(fixed, vector.type.list_size), _state(changing)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise TableError(
             f"{place} has damaged metadata: {error}.", hint="Rebuild it: ragdoll index --overwrite"
         ) from error

@@ -356,6 +356,13 @@ def test_a_pattern_of_many_stars_takes_no_time(tmp_path: Path) -> None:
     assert names(folder) == [name]
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_a_pattern_of_many_folders_takes_no_time(tmp_path: Path) -> None:
+    name = "a/" * 40 + "a.txt"
+    folder = folder_of(tmp_path, {".gitignore": "**/a/" * 15 + "b\n", name: "a"})
+    assert names(folder) == [name]
+
+
 # Ignore files mean what they mean to git
 
 TREES: dict[str, dict[str, str]] = {

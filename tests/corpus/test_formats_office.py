@@ -16,6 +16,7 @@ from ragdoll.corpus import decoding
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.errors import MissingExtraError
 from tests.conftest import Ragdoll
+from tests.corpus.nested import nested_forms
 from tests.corpus.reading import only, reason, written
 
 HINT = "pip install 'ragdoll-cli[documents]'"
@@ -298,3 +299,64 @@ def test_without_the_extra_a_file_that_is_named_is_an_error_with_the_install_lin
 def test_a_file_that_is_named_is_read_with_the_extra(tmp_path: Path) -> None:
     file = written(tmp_path, "report.pdf", pdf(["text"]))
     assert [document.text for document in open_corpus([str(file)])] == ["text"]
+
+
+# Small files that are much unpacked
+
+
+def repacked(content: bytes, entries: str = "") -> bytes:
+    """A PDF whose page draws this."""
+    whole = pdf(["text"], packed=True)
+    begin = whole.find(b"stream\n") + len(b"stream\n")
+    end = whole.find(b"\nendstream", begin)
+    whole = whole[:begin] + zlib.compress(content) + whole[end:]
+    return whole.replace(b"/Filter /FlateDecode", b"/Filter /FlateDecode " + entries.encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (nested_forms(12, 2), "draws far more than its size allows"),
+        (repacked(b"q " * 2**20), "draws far more than its size allows"),
+        (repacked(bytes(66 * 2**20)), "larger than 64 MiB"),
+        (
+            repacked(b"q ", "/DecodeParms << /Predictor 12 /Columns 99999999999 >>"),
+            "a line of a picture is longer than the picture",
+        ),
+    ],
+    ids=["drawn again and again", "long drawing", "packed", "predicted"],
+)
+def test_a_pdf_that_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    assert said in reason(written(tmp_path, "a.pdf", content))
+
+
+@pytest.mark.parametrize("box", [b"[0 0 999999999 999999999]", b"[0 0 -999999999 999999999]"])
+def test_a_page_of_any_size_is_read(tmp_path: Path, box: bytes) -> None:
+    content = pdf(["The loop runs."]).replace(b"[0 0 612 792]", box)
+    assert only(written(tmp_path, "a.pdf", content)).text == "The loop runs."
+
+
+def test_cells_far_apart_are_refused(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.cell(1, 1, "x")
+    book.active.cell(9999, 16384, "x")
+    book.save(tmp_path / "a.xlsx")
+    assert reason(tmp_path / "a.xlsx") == "sheets of more than 1,000,000 cells; split it"
+
+
+def test_every_part_counts_to_what_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100_000)
+    file = docx(tmp_path / "a.docx", paragraph("x"))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.bin", bytes(200_000))
+    assert "larger than" in reason(file)
+    hardly_packs = docx(tmp_path / "b.docx", paragraph("x"))
+    with zipfile.ZipFile(hardly_packs, "a") as archive:
+        archive.writestr("word/media/picture.png", bytes(90_000))
+    assert only(hardly_packs).text == "x"

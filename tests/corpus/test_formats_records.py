@@ -436,3 +436,18 @@ def test_whatever_the_fields_they_make_a_record_or_are_unreadable(fields: dict[s
         assert "title" not in named & set(record.metadata)
         json.dumps(record.metadata, allow_nan=False)
     assert json.dumps(fields) == json.dumps(kept), "the fields were changed"
+
+
+@pytest.mark.parametrize("before", [0, 2**18 - 2000], ids=["at once", "from piece to piece"])
+def test_a_number_too_long_to_read_ends_the_file_and_not_the_process(
+    tmp_path: Path, before: int
+) -> None:
+    content = f'[{" " * before}{{"text": "a"}}, {{"text": "b", "n": {"9" * 5000}, "x": '
+    file = written(tmp_path, "a.json", content + "[" * 10**5 + "]" * 10**5 + "}]")
+    assert told(file) == ["a", "! record 2: not JSON; nothing after it is read"]
+
+
+def test_digits_of_a_text_are_no_number(tmp_path: Path) -> None:
+    digits = "3." + "1" * 5000 + "\\n" + "x" + "1" * 5000
+    (told_text,) = told(written(tmp_path, "a.json", f'["{digits}"]'))
+    assert len(told_text) > 10_000

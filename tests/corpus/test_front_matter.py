@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +50,11 @@ def test_only_markdown_has_front_matter(tmp_path: Path) -> None:
 @given(st.text(alphabet="-a: \n[]{}&*!|>'\"#%@`\t0é"))
 def test_any_text_can_be_looked_at(text: str) -> None:
     assert isinstance(front_matter("---\n" + text + "\n---\n"), dict)
+
+
+def test_brackets_are_not_followed_to_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    scan = yaml.scan
+    monkeypatch.setattr(yaml, "scan", lambda text: (seen.append(t) or t for t in scan(text)))
+    assert front_matter("---\na: " + "[" * 5000 + "\n---\n") == {}
+    assert len(seen) < 200

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.distillation.feature_columns import texts_and_vectors
 from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import NO_HASH, Manifest, rolling_hash
 from ragdoll.errors import FeaturesError
 from tests.distillation.reading import load_features
+
+
+def npy(end: str, dtype: str = "<f4") -> bytes:
+    """A file of numpy's whose header ends so."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {end}".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8)
 
 
 def write(folder: Path, rows: int = 6, complete: bool = True) -> tuple[list[str], np.ndarray]:
@@ -141,6 +149,10 @@ def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Pat
         ({"parts": [{"file": "part-0", "rows": 1}]}, "damaged"),
         ({"dimension": "wide"}, "damaged"),
         ({"settings": None}, "damaged"),
+        ({"settings": {"teacher": ["t"]}}, "damaged"),
+        ({"facts": {"skipped": [5]}}, "damaged"),
+        ({"dimension": float("inf")}, "damaged"),
+        ({"dimension": 10**9}, "4 dimensions where the manifest says 1000000000"),
     ],
     ids=[
         "newer version",
@@ -149,6 +161,10 @@ def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Pat
         "part",
         "dimension",
         "settings",
+        "teacher",
+        "left out",
+        "endless",
+        "wide",
     ],
 )
 def test_a_wrong_manifest_is_an_error(tmp_path: Path, change: dict, message: str) -> None:
@@ -280,3 +296,70 @@ def test_the_rolling_hash_depends_on_the_texts_alone_not_on_the_cuts(
 @given(texts, texts)
 def test_the_rolling_hash_tells_different_texts_apart(first: list[str], second: list[str]) -> None:
     assert (rolling_hash(NO_HASH, first) == rolling_hash(NO_HASH, second)) == (first == second)
+
+
+ROWS = [[1.0, 2.0], [3.0, 4.0]]
+NO_FEATURES: dict[str, dict[str, Any]] = {
+    "numbers for texts": {"text": [1, 2], "embedding": ROWS},
+    "no text": {"text": ["a", None], "embedding": ROWS},
+    "texts that are no text": {"text": pa.array([b"a", b"b"]), "embedding": ROWS},
+    "no vector": {"text": ["a", "b"], "embedding": [[1.0, 2.0], None]},
+    "no vectors": {"text": ["a", "b"], "embedding": [None, None]},
+    "numbers for vectors": {"text": ["a", "b"], "embedding": [1.0, 2.0]},
+    "words for numbers": {"text": ["a", "b"], "embedding": [["a"], ["b"]]},
+    "lists for numbers": {"text": ["a", "b"], "embedding": [[[1.0]], [[2.0]]]},
+    "vectors of other lengths": {"text": ["a", "b"], "embedding": [[1.0], [1.0, 2.0, 3.0]]},
+    "other columns": {"text": ["a", "b"], "vector": ROWS},
+}
+
+
+@pytest.mark.parametrize("columns", NO_FEATURES.values(), ids=NO_FEATURES)
+def test_columns_that_are_no_texts_and_vectors_are_an_error(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    table = pa.table(columns)
+    with pytest.raises(ValueError, match=r"."):
+        texts_and_vectors(table)
+    shard(tmp_path / "shard_0", ["a"], 1)
+    file = next((tmp_path / "shard_0").glob("*.arrow"))
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(FeaturesError, match="cannot be read"):
+        load_features(tmp_path)
+
+
+def test_an_array_that_points_beyond_its_buffer_is_an_error() -> None:
+    # Using it would read the memory of others, or end the process.
+    offsets = pa.py_buffer(np.array([0, 10**6, 2], np.int32))
+    text = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    with pytest.raises(pa.ArrowInvalid):
+        texts_and_vectors(pa.table({"text": text, "embedding": ROWS}))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04",
+        npy("(1, 1), }" + "(" * 99),
+        npy("(99999999999999999999, 1)}"),
+        npy("(1, 1)}", "<U1"),
+        npy("(1, 1)}", "<c8"),
+        npy("(1,)}"),
+    ],
+)
+def test_arrays_of_tokenlearn_that_are_no_vectors_are_an_error(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "feature_0.json").write_text('["a"]')
+    (tmp_path / "feature_0.npy").write_bytes(content)
+    with pytest.raises(FeaturesError, match=r"feature_0\.npy"):
+        load_features(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["[" * 10**5, '{"_data_files": [{"filename": "a\\u0000"}]}'])
+def test_a_state_that_names_no_files_is_an_error(tmp_path: Path, state: str) -> None:
+    shard(tmp_path / "shard_0", ["a"], 1)
+    (tmp_path / "shard_0" / "state.json").write_text(state)
+    with pytest.raises(FeaturesError, match="shard_0"):
+        load_features(tmp_path)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation import methods, tokenlearn_method
-from ragdoll.distillation.feature_reading import open_features
+from ragdoll.distillation.feature_reading import Features, open_features
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import NO_HASH, Manifest
 from ragdoll.distillation.projection import Projection, Wanted, held_out_rows, project
@@ -25,6 +25,7 @@ from ragdoll.errors import FeaturesError, TrainingError
 from ragdoll.progress import silent
 from tests.conftest import Trained
 from tests.distillation.reading import load_features
+from tests.embedding.making import write_model
 
 WANTED = Wanted(dimension=16, unit=True, max_held_out=50, seed=0)
 
@@ -34,11 +35,12 @@ def projection(trained: Trained, tmp_path: Path) -> Projection:
     return made(trained, trained.features, tmp_path)
 
 
-def made(trained: Trained, features: Path, folder: Path, key: str = "a") -> Projection:
+def made(trained: Trained, features: Path | Features, folder: Path, key: str = "a") -> Projection:
     from model2vec import StaticModel
 
     model = StaticModel.from_pretrained(trained.model / "distillate")
-    return project(open_features(features), model, WANTED, folder, key, silent)
+    opened = open_features(features) if isinstance(features, Path) else features
+    return project(opened, model, WANTED, folder, key, silent)
 
 
 def test_the_targets_are_the_pca_of_unit_vectors(trained: Trained, projection: Projection) -> None:
@@ -97,12 +99,12 @@ def test_tokens_are_counted_over_all_passages(trained: Trained, projection: Proj
 
 
 def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: Path) -> None:
-    features = tmp_path / "features"
-    shutil.copytree(trained.features, features)
+    shutil.copytree(trained.features, tmp_path / "features")
+    features = open_features(tmp_path / "features")
     folder = tmp_path / "work"
     folder.mkdir()
     made(trained, features, folder)
-    for part in (features / "data").iterdir():
+    for part in (tmp_path / "features" / "data").iterdir():
         part.unlink()
     assert made(trained, features, folder).rows > 1000
     with pytest.raises(FeaturesError, match="part-00000"):
@@ -110,6 +112,38 @@ def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: 
     # What was begun for the other key is not taken for the first one's.
     with pytest.raises(FeaturesError, match="part-00000"):
         made(trained, features, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("projection.json", None),
+        ("training.columns", b"\xff" * 4000),  # it would be read beyond its end
+        ("training.offsets", b"abc"),
+        ("held-out.targets", bytes(12)),
+        ("spread.npy", b"\x93NUMPY\x01\x00\x04\x00((((" + bytes(8)),
+        ("documents.npy", b""),
+    ],
+)
+def test_a_damaged_projection_is_made_again(
+    tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    from model2vec import StaticModel
+
+    vectors = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    write(tmp_path / "f", vectors)
+    features, folder = open_features(tmp_path / "f"), tmp_path / "work"
+    folder.mkdir()
+    words = write_model(tmp_path / "m", ["task", "row"], vectors[:4])
+    model, wanted = StaticModel.from_pretrained(words), Wanted(3, True, 10, 0)
+    whole = project(features, model, wanted, folder, "a", silent)
+    before = np.array(whole.training.targets)
+    file = folder / name
+    rest = file.read_bytes()
+    file.write_bytes(rest.replace(b'"rows": 40', b'"rows": "x"') if content is None else content)
+    again = project(features, model, wanted, folder, "a", silent)
+    assert np.array_equal(again.training.targets, before)
+    assert file.read_bytes() == rest
 
 
 def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(

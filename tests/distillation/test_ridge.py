@@ -173,3 +173,26 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path: Path, content: bytes
     (tmp_path / "choosing.safetensors").write_bytes(content)
     again = fit(job(tmp_path))
     np.testing.assert_array_equal(again.vectors, fit(job(tmp_path, key="other")).vectors)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"residual", b"other_of"),
+        (b"[0.5]", b"[[5]]"),
+        (b"[0.5]", b"[nul]"),
+        (b'"shape":[4,3]', b'"shape":[3,4]'),
+    ],
+)
+def test_a_damaged_checkpoint_is_not_gone_on_with(
+    tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    begin = ridge.State(*(np.ones((4, 3), np.float32) for _ in range(3)))
+    file = tmp_path / "checkpoint"
+    checkpoint = ridge_method._Checkpoint(file, "key")
+    checkpoint.save(ridge_method._Progress(begin, begin.solution, 1, (0.5,)))
+    assert checkpoint.load(begin) is not None
+    content = file.read_bytes()
+    assert before in content
+    file.write_bytes(content.replace(before, after))
+    assert checkpoint.load(begin) is None

@@ -208,3 +208,10 @@ def test_a_whole_file_with_some_bytes_changed_never_raises_anything_else(
     folder = tmp_path_factory.getbasetemp()
     holds(folder, WHOLE[:place] + put + WHOLE[place + drop :])
     holds(folder, WHOLE[:end])
+
+
+@pytest.mark.parametrize("shape", [[2**64], [1] * 65, [10**18] * 300])
+def test_a_shape_that_no_tensor_has_is_damage(tmp_path: Path, shape: list[int]) -> None:
+    entry = {"dtype": "F4", "shape": shape, "data_offsets": [0, 0]}
+    with pytest.raises(ModelError, match="damaged safetensors header"):
+        read(tmp_path, encoded({"a": entry}))

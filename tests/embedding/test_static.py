@@ -15,11 +15,13 @@ from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
 
 from ragdoll.embedding import pooling, static
+from ragdoll.embedding.neighbors import neighbors
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.token_means import TokenMeans
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import ModelError
 from tests.conftest import Trained
+from tests.embedding.making import write_model
 from tests.embedding.tokenizers_of_each_kind import INDEPENDENT, INTERACTING
 
 TEXTS = ["the event loop runs callbacks", "A lock.", "loop " * 3000, "call_later(5, print)"]
@@ -102,7 +104,26 @@ def limit_by_a_word(model: Path) -> None:
     (model / "config.json").write_text('{"normalize": true, "max_length": "long"}')
 
 
-@pytest.mark.parametrize("damage", [keep_half_the_table, damage_tokenizer, limit_by_a_word])
+def with_mapping(mapping: np.ndarray) -> Callable[[Path], None]:
+    def write(model: Path) -> None:
+        file = model / "model.safetensors"
+        table = load_file(file)["embeddings"]
+        save_file({"embeddings": table, "mapping": np.resize(mapping, len(table))}, file)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        keep_half_the_table,
+        damage_tokenizer,
+        limit_by_a_word,
+        with_mapping(np.array([0.5])),
+        with_mapping(np.array([-1])),
+        with_mapping(np.array([10**9])),
+    ],
+)
 def test_parts_that_do_not_fit_together_are_a_model_error(
     model: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -297,3 +318,30 @@ def watch_tokenizer(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(WordTokens, "_encode", watched)
     return given
+
+
+def test_a_token_beyond_the_table_is_a_model_error(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", ["wing", "flap"], np.ones((4, 3), np.float32))
+    file = model / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["model"]["vocab"]["flap"] = 1_000_000  # the number of tokens is that of the rows
+    file.write_text(json.dumps(content))
+    encoder = StaticEncoder(model)
+    assert encoder.encode(["wing"]).any()
+    for texts in (["flap"], ["flap"] * 300):
+        with pytest.raises(ModelError, match="tokens beyond the 4 rows"):
+            encoder.encode(texts)
+
+
+@pytest.mark.parametrize("identifier", [2**32 - 1, 10**8])
+def test_a_token_with_a_very_high_id_is_a_model_error(tmp_path: Path, identifier: int) -> None:
+    # The library would end the process for want of memory.
+    model = write_model(tmp_path / "model", ["wing", "flap"], np.ones((4, 3), np.float32))
+    file = model / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["model"]["vocab"]["flap"] = identifier
+    file.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="an id above 10,000,000"):
+        StaticEncoder(model)
+    with pytest.raises(ModelError, match="an id above 10,000,000"):
+        neighbors(model, "wing")

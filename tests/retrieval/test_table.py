@@ -16,6 +16,7 @@ from ragdoll.embedding.identity import identify
 from ragdoll.errors import ModelMismatchError, TableError
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.inspection import inspect_table
+from ragdoll.retrieval.lance import translated
 from ragdoll.retrieval.model_of_table import model_of
 from tests.conftest import Ragdoll, Result, Trained
 from tests.retrieval.conftest import Indexed, snapshot
@@ -147,6 +148,7 @@ DAMAGES: dict[str, tuple[Callable[[pa.Schema], pa.Schema], str]] = {
         lambda s: s.set(s.get_field_index("vector"), s.field("vector").remove_metadata()),
         "damaged metadata",
     ),
+    "state nested too deeply": (lambda s: with_changing(s, b"[" * 10**5), "damaged metadata"),
     "state cut short": (lambda s: with_changing(s, b'{"model":'), "damaged metadata"),
     "state that is a list": (lambda s: with_changing(s, b"[1]"), "damaged metadata"),
     "no model": (lambda s: changing(s, model=None), "damaged metadata"),
@@ -372,3 +374,35 @@ def test_the_library_raises_what_the_command_line_prints(movable: Indexed) -> No
         inspect_table(database, "x")
     with pytest.raises(ModelMismatchError, match="was made with the model"):
         model_of(Database(database).open("documents"), movable.model / "distillate")
+
+
+def test_rows_that_anyone_wrote_are_shown(ragdoll: Ragdoll, movable: Indexed) -> None:
+    rows = movable.arrow()
+    for metadata in (None, "[1]", "{", "[" * 10**5, '{"a": NaN}'):
+        changed = rows
+        for name, value in (("metadata", metadata), ("title", None), ("text", None)):
+            column = pa.array([value] * len(rows), pa.string())
+            changed = changed.set_column(rows.column_names.index(name), name, column)
+        movable.connect().create_table("documents", changed.cast(rows.schema), mode="overwrite")
+        options = ("--database", movable.database, "--mode", "vector")
+        assert ragdoll("query", "loop", *options).status == 0
+        assert ragdoll("query", "loop", *options, "--json").json["hits"][0]["metadata"] == {}
+
+
+def test_a_panic_of_the_engine_is_one_line() -> None:
+    class PanicError(Exception):
+        """As the engine's own, which is none of the usual kinds."""
+
+    def panic() -> None:
+        raise PanicError("not yet\nimplemented")
+
+    with pytest.raises(TableError, match=r"here: not yet$"):
+        translated(panic, "here")
+
+
+def test_an_error_is_one_line_of_bounded_length(ragdoll: Ragdoll, movable: Indexed) -> None:
+    where = "x\nError: forged" + "y" * 10_000
+    result = ragdoll("query", "loop", "--database", movable.database, "--where", where)
+    assert result.status == 2
+    assert "\nError: forged" not in result.err
+    assert len(result.err) < 5000
