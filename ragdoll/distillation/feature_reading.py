@@ -33,6 +33,9 @@ Batch = tuple[list[str], Vectors]
 # A part may hold any number; what is made of each text in between takes far more memory than it.
 _ROWS_AT_ONCE = 4096
 
+# What a file of one array begins with; numpy reads pickles and archives, too.
+_ARRAY = b"\x93NUMPY"
+
 _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
@@ -190,8 +193,10 @@ class _Pairs:
     def _vectors(self, file: Path) -> npt.NDArray[Any]:
         file = inside(file.parent, file.with_suffix(".npy"))
         try:
-            vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # its parsers of headers and archives raise kinds of their own
+            with file.open("rb") as content:
+                is_array = content.read(len(_ARRAY)) == _ARRAY
+            vectors = np.load(file, mmap_mode="r", allow_pickle=False) if is_array else None
+        except Exception as error:  # its parser of headers raises kinds of its own
             raise FeaturesError(f"{file} cannot be read: {first_line(error)}") from error
         if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
             raise FeaturesError(f"{file} is not a table of vectors.")
