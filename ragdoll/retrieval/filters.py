@@ -15,6 +15,10 @@ _DOING = re.compile(
     r"|Error during planning: |Error resolving filter expression .*?: (?=Invalid user input)"
     r"|Error parsing statement: .* (?=\(sql parser error: )|\(sql parser error: )+"
 )
+# LanceDB plans a chain of operators by recursion, and a thousand of them exhaust its stack. Values,
+# as in a list of them, do not count.
+_MAX_WORDS = 400
+_WORD = re.compile(r"[^\W\d]\w*|[^\w\s,()]")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _WILDCARD = re.compile(r"\*\*/?|\*|\?")
 _AS_REGEX = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -35,13 +39,15 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
         # In brackets, because what stands behind a whole condition is otherwise ignored.
         found.append(f"({where})")
         try:
-            reason = None if _closes_its_brackets(where) else "a bracket too many"
-            table.check_condition(found[0])
+            reason = _form_is_wrong(where)
+            if reason is None:
+                table.check_condition(found[0])
         except TableError as error:
             reason = _reason(error)
         if reason:
+            shown = where if len(where) <= _MAX_SHOWN else f"{where[:_MAX_SHOWN]}…"
             raise UsageError(
-                f"The filter '{where}' cannot be used: {reason}.",
+                f"The filter '{shown}' cannot be used: {reason}.",
                 hint=f"Columns are {', '.join(table.columns)}.",
             )
     if source is not None:
@@ -69,14 +75,17 @@ def quoted(text: str) -> str:
     return str(lit(text).to_sql())
 
 
-def _closes_its_brackets(where: str) -> bool:
-    """Whether no bracket closes what a condition did not open itself."""
+def _form_is_wrong(where: str) -> str | None:
+    """What no condition may look like, whatever its columns; None where it may be one."""
+    bare = _QUOTED.sub("", where)
     depth = 0
-    for bracket in re.findall(r"[()]", _QUOTED.sub("", where)):
+    for bracket in re.findall(r"[()]", bare):
         depth += 1 if bracket == "(" else -1
         if depth < 0:
-            return False
-    return True
+            return "a bracket too many"  # it would close what the condition did not open
+    if len(_WORD.findall(bare)) > _MAX_WORDS:
+        return f"it has more than {_MAX_WORDS} words and signs; compare with many values by IN"
+    return None
 
 
 def _reason(error: TableError) -> str:

@@ -235,6 +235,24 @@ def test_what_is_no_condition_is_refused_in_two_lines(
     assert not where.strip() or "Columns are id, source, title" in result.err
 
 
+@pytest.mark.parametrize("link", ["+1", " IS NULL", "::int", " LIKE source", " BETWEEN 1 AND 2"])
+def test_a_chain_that_would_exhaust_the_stack_is_refused(
+    ragdoll: Ragdoll, table: Indexed, link: str
+) -> None:
+    where = f"year{link * 1000} > 2"
+    result = ragdoll("query", "a lock", "--database", table.database, "--where", where)
+    assert (result.status, result.out) == (2, "")
+    assert "more than 400 words and signs; compare with many values by IN" in result.err
+    assert len(result.err) < 1000
+
+
+def test_a_list_of_many_values_is_a_condition(
+    find: Callable[..., set[str]], table: Indexed
+) -> None:
+    years = ", ".join(map(str, range(1000, 3000)))
+    assert find("--where", f"year IN ({years})") == find("--where", "year > 0")
+
+
 def test_a_condition_that_fails_at_work_is_one_line(ragdoll: Ragdoll, table: Indexed) -> None:
     result = ragdoll("query", "lock", "--database", table.database, "--where", "year / 0 = 1")
     assert (result.status, result.out) == (1, "")
