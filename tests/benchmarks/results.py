@@ -45,6 +45,12 @@ def trained(collection: Path, work: Path, teacher: str, seed: int) -> Path:
     return model
 
 
+def name_of(system: dict[str, Any]) -> str:
+    """The name of a system, without the owner of a teacher."""
+    name: str = system["name"]
+    return name.rpartition("/")[2] if system["kind"] == "teacher" else name
+
+
 def table(record: dict[str, Any]) -> str:
     """The systems of one comparison as a table in Markdown."""
     k = record["k"]
@@ -55,7 +61,7 @@ def table(record: dict[str, Any]) -> str:
     for system in record["systems"]:
         p_value, rate = system["p_value"], system["documents_per_second"]
         cells = [
-            system["name"],
+            name_of(system),
             *(f"{system[name]:.4f}" for name in (f"ndcg@{k}", f"recall@{k}", f"mrr@{k}")),
             "" if p_value is None else f"{p_value:.4f}",
             f"{system['queries_per_second']:,.0f}",
@@ -69,7 +75,7 @@ def table(record: dict[str, Any]) -> str:
 def agreement(labelled: dict[str, Any], made: dict[str, Any]) -> tuple[str, int, int]:
     """Two rankings of the systems by nDCG side by side, and how many pairs they order alike."""
     by_labels, by_itself = (
-        {system["name"]: system[f"ndcg@{record['k']}"] for system in record["systems"]}
+        {name_of(system): system[f"ndcg@{record['k']}"] for system in record["systems"]}
         for record in (labelled, made)
     )
     pairs = list(combinations(by_labels, 2))
