@@ -181,7 +181,9 @@ def _known(texts: list[str], count: int) -> Task:
 def _judged(texts: list[str], folder: Path) -> Task:
     collection = load_beir(folder)
     others = {f"other-{number}": text for number, text in enumerate(texts)}
-    return Task({**collection.documents, **others}, collection.queries, collection.qrels)
+    # txtai cannot take a text without words: its vector has no direction.
+    documents = {id_: text for id_, text in collection.documents.items() if text.strip()}
+    return Task({**documents, **others}, collection.queries, collection.qrels)
 
 
 def _ndcg(answers: list[Answer], task: Task) -> float:
