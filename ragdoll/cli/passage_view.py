@@ -40,8 +40,9 @@ def passage_view(text: str, title: str, query: str, width: int | None = None) ->
     body = text.removeprefix(title).strip() if title else text.strip()
     wanted = {_stem(word) for word in _words(query)}
     room = max(20, (width or _WIDTH) - len(_INDENT))
-    lines = [part for line in (body or text).splitlines() for part in _wrapped(line, room)]
-    view = Text(printable(textwrap.indent("\n".join(_best_lines(lines, wanted)), _INDENT)))
+    shown = map(printable, (body or text).splitlines())
+    lines = [part for line in shown for part in _wrapped(line, room)]
+    view = Text(textwrap.indent("\n".join(_best_lines(lines, wanted)), _INDENT))
     for match in _WORD.finditer(view.plain):
         if _stem(match.group().lower()) in wanted:
             view.stylize(_FOUND, match.start(), match.end())
