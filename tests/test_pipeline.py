@@ -288,7 +288,7 @@ def test_a_new_model_and_a_table_on_a_server_replace_the_old_pair_together(
     assert stages(finished(*where)) == ["rebuild"]
     old = Path(".ragdoll/model/model.safetensors").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "replace_folder", cut)
+        patch.setattr(exchange, "replace_folder", cut)
         with pytest.raises(PowerCut):
             finished(*where, "--pca-dims", 12)
     assert Path(".ragdoll/model/model.safetensors").read_bytes() == old

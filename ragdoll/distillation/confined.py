@@ -18,7 +18,7 @@ def inside(folder: Path, file: Path) -> Path:
             raise FeaturesError(f"{file} is no file.")
         if file.resolve().is_relative_to(folder.resolve()):
             return file
-    except (OSError, RuntimeError) as error:  # a link in a circle
+    except (OSError, RuntimeError, ValueError) as error:  # a link in a circle, a name with a NUL
         raise FeaturesError(f"{file} cannot be read: {error}") from error
     raise FeaturesError(
         f"{file} is a link out of the folder, where features are neither read nor written.",

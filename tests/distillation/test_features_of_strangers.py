@@ -140,7 +140,7 @@ def test_what_stands_in_the_way_of_a_new_model_is_removed_and_not_followed(
     output.mkdir()
     plant(model_folder.beside(output, role), tmp_path / "elsewhere")
     made(tmp_path / "by")
-    model_folder._discard(model_folder.beside(output, "partial"))
+    model_folder.discard(model_folder.beside(output, "partial"))
     model_folder.replace(output, tmp_path / "by")
     assert [file.name for file in output.iterdir()] == ["new"]
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine"]

@@ -128,7 +128,7 @@ def test_a_missing_table_on_a_server_is_said_with_those_that_are_there(
     ragdoll: Ragdoll, table: Table
 ) -> None:
     missing = ["--database", table.uri, "--table", "missing"]
-    is_refused(ragdoll("query", "lock", *missing), table.uri, "It has: documents.")
+    is_refused(ragdoll("query", "lock", *missing), table.uri, "it has documents.")
 
 
 def test_a_table_that_the_server_does_not_give_away_is_refused(
