@@ -179,17 +179,18 @@ def _movement(found: Movement) -> RenderableType:
     heading = Text(
         one_line(
             f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
-            "moved (cosine below 0.99, the turn of the whole space taken out)."
+            "moved on their own (cosine below 0.99, the map common to all tokens taken out)."
         )
     )
     if not found.moved:
         return heading
     table = grid(gap=2)
-    for name in ("moved most", "cosine", "weight", "nearest before", "nearest after"):
+    for name in ("moved most", "shift", "cosine", "weight", "nearest before", "nearest after"):
         table.add_column(name)
     for move in found.most:
         table.add_row(
             one_line(move.token),
+            f"{move.shift:.2f}",
             f"{move.cosine:.2f}",
             f"× {move.weight:.2f}",
             *(one_line(", ".join(names)) for names in (move.before, move.after)),

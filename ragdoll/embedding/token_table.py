@@ -76,16 +76,22 @@ class TokenTable:
             yield ids, self.vectors(ids)
 
     def nearest(
-        self, wanted: Vectors, k: int, leave_out: Sequence[Collection[int]]
+        self,
+        wanted: Vectors,
+        k: int,
+        leave_out: Sequence[Collection[int]],
+        among: npt.NDArray[np.bool_] | None = None,
     ) -> list[Nearest]:
         """For each vector the ``k`` tokens of the highest cosine, the best first.
 
-        ``leave_out`` has for each the ids that do not count; special tokens never do.
+        ``leave_out`` has for each the ids that do not count; special tokens never do. ``among``
+        says of each id whether it counts for any (None: all do).
         """
         wanted = unit(wanted)
         best: list[Nearest] = [[] for _ in wanted]
-        for ids, vectors in self.blocks():
-            cosines = wanted @ unit(vectors).T
+        for block, vectors in self.blocks():
+            counted = slice(None) if among is None else among[block]
+            ids, cosines = block[counted], wanted @ unit(vectors[counted]).T
             for number, row in enumerate(cosines):
                 keep = k + len(leave_out[number]) + len(self.special)
                 top = np.argpartition(-row, keep)[:keep] if keep < len(row) else np.arange(len(row))
