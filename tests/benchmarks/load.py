@@ -4,8 +4,9 @@
         [--source SOURCE] [--work FOLDER]
 
 The documents are sentences of the source (docstrings of installed packages), drawn at random, with
-a number of their own each. A question is the text of a document, so that it is its own best answer
-by vector; any other first answer is counted as wrong. Three things are measured:
+a number of their own each. A question is the text of a document that is short enough to be one
+passage, so that it is its own best answer by vector; any other first answer is counted as wrong.
+Three things are measured:
 
 - the peak of anonymous memory (RssAnon; this needs Linux) of ``ragdoll index`` for a tenth of the
   documents and for all of them, approximate index included;
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
@@ -36,6 +38,8 @@ from ragdoll.corpus.sources import open_corpus
 
 _QUERY = ["query", "-", "--mode", "vector", "--top-k", "3"]
 _SENTENCES = (2, 5)
+# Characters, of which each is a token at most.
+_ONE_PASSAGE = 256
 _END = re.compile(r"(?<=\.)\s+|\n\s*\n\s*")
 
 
@@ -103,8 +107,9 @@ def _text(pool: list[str], number: int) -> str:
 
 
 def _questions(pool: list[str], passages: int, count: int) -> list[Question]:
-    numbers = random.Random(0).sample(range(passages), min(count, passages))
-    return [Question(_text(pool, number), f"all.jsonl#{number}") for number in numbers]
+    numbers = random.Random(0).sample(range(passages), passages)
+    short = (number for number in numbers if len(_text(pool, number)) <= _ONE_PASSAGE)
+    return [Question(_text(pool, n), f"all.jsonl#{n}") for n in islice(short, count)]
 
 
 def _is_wrong(question: Question, answer: dict[str, Any]) -> bool:
