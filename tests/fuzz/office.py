@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ from tests.corpus.nested import nested_forms
 from tests.corpus.test_formats_office import docx, paragraph, pdf, row
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated, mutated_zip
-from tests.fuzz.texts import check_records
+from tests.fuzz.texts import check_records, mutations
 
 _PDF_WORDS = (
     *(
@@ -161,21 +162,11 @@ def _workbook(folder: Path) -> bytes:
     return (folder / "seed.xlsx").read_bytes()
 
 
-def _zipped(suffix: str, make: object) -> Prepare:
-    def prepare(folder: Path) -> Case:
-        seed = make(folder)  # type: ignore[operator]
-        file = folder / f"a{suffix}"
+def _zipped(suffix: str, make: Callable[[Path], bytes]) -> Prepare:
+    def mutate(seed: bytes, draw: Random) -> bytes:
+        return mutated_zip(seed, draw, _XML_WORDS)
 
-        def case(draw: Random) -> None:
-            file.write_bytes(mutated_zip(seed, draw, _XML_WORDS))
-            check_records(file)
-
-        file.write_bytes(seed)
-        if not check_records(file):
-            raise FindingError("the seed is not read")
-        return case
-
-    return prepare
+    return lambda folder: mutations(folder / f"a{suffix}", make(folder), mutate)
 
 
 TARGETS: dict[str, Prepare] = {

@@ -14,9 +14,9 @@ from pyarrow import parquet
 
 from ragdoll.corpus.documents import Reading
 from ragdoll.corpus.stdin import StdinSource
-from tests.fuzz.harness import Case, FindingError, Prepare
+from tests.fuzz.harness import Case, Prepare
 from tests.fuzz.mutation import mutated, mutated_json
-from tests.fuzz.texts import check_reason, check_records
+from tests.fuzz.texts import check_reason, check_records, mutations
 
 _RECORD = {
     "_id": "a",
@@ -47,21 +47,11 @@ def _objects(name: str, separator: bytes) -> Prepare:
 
 
 def _separated(name: str, separator: str) -> Prepare:
+    def mutate(seed: bytes, draw: Random) -> bytes:
+        return mutated(seed, draw, (b'"', b'""', separator.encode(), b"\n", b"\r\n"))
+
     seed = _TABLE.replace(",", separator).encode()
-
-    def prepare(folder: Path) -> Case:
-        file = folder / name
-
-        def case(draw: Random) -> None:
-            file.write_bytes(mutated(seed, draw, (b'"', b'""', separator.encode(), b"\n", b"\r\n")))
-            check_records(file)
-
-        file.write_bytes(seed)
-        if not check_records(file):
-            raise FindingError("the seed is not read")
-        return case
-
-    return prepare
+    return lambda folder: mutations(folder / name, seed, mutate)
 
 
 def _parquet(folder: Path) -> Case:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -113,6 +114,19 @@ def _document(name: str) -> Prepare:
         return case
 
     return prepare
+
+
+def mutations(file: Path, seed: bytes, mutate: Callable[[bytes, Random], bytes]) -> Case:
+    """Read mutations of a file, which itself has documents."""
+
+    def case(draw: Random) -> None:
+        file.write_bytes(mutate(seed, draw))
+        check_records(file)
+
+    file.write_bytes(seed)
+    if not check_records(file):
+        raise FindingError("the seed is not read")
+    return case
 
 
 def check_records(file: Path) -> int:
