@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ragdoll.corpus.sources import open_corpus
+from tests.benchmarks.memory import peak_while
 
 _QUERY = ["query", "-", "--mode", "vector", "--top-k", "3"]
 _SENTENCES = (2, 5)
@@ -123,27 +124,12 @@ def _run(arguments: list[str], given: str | None = None) -> tuple[int, str]:
     """Run ragdoll in a process of its own; return its peak of anonymous memory and its output."""
     command = [sys.executable, "-m", "ragdoll", *arguments]
     pipe = subprocess.PIPE
-    with (
-        subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        output = pool.submit(process.communicate, given)
-        peak = 0
-        while not output.done():
-            peak = max(peak, _anonymous_memory(process.pid))
-            time.sleep(0.05)
+    outputs: list[str] = []
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
+        peak = peak_while(lambda: outputs.append(process.communicate(given)[0]), process.pid)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
-    return peak, output.result()[0]
-
-
-def _anonymous_memory(process: int) -> int:
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else 0
+    return peak, outputs[0]
 
 
 def _readers(

@@ -106,13 +106,13 @@ def run(passages: int, in_memory: int | None) -> Peak:
         return Peak(peak, bool(spills))
 
 
-def peak_while(work: Callable[[], object]) -> int:
-    """Return the peak of this process's anonymous memory, in bytes, while it does some work."""
+def peak_while(work: Callable[[], object], process: int | str = "self") -> int:
+    """Return the peak of a process's anonymous memory, in bytes, while some work is done."""
     peak, stop = [0], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.02):
-            peak[0] = max(peak[0], _anonymous_memory())
+            peak[0] = max(peak[0], _anonymous_memory(process))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -124,8 +124,13 @@ def peak_while(work: Callable[[], object]) -> int:
     return peak[0]
 
 
-def _anonymous_memory() -> int:
-    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+def _anonymous_memory(process: int | str) -> int:
+    """What a process has; 0 where it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"RssAnon:\s+(\d+) kB", status)
     return int(found.group(1)) * 1024 if found else 0
 
 
