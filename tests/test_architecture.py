@@ -140,6 +140,11 @@ def test_help_and_version_load_nothing_heavy() -> None:
     assert loaded.isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers"})
 
 
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    # Drawing it with rich would load markdown and syntax highlighting, longer than all the rest.
+    assert loaded_by(["--help"]).isdisjoint({"rich", "pygments", "tomllib", "tomli"})
+
+
 def test_searching_never_loads_what_only_training_needs(
     trained: Trained, docs: Path, tmp_path: Path
 ) -> None:

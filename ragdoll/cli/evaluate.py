@@ -26,29 +26,28 @@ def evaluate(
         typer.Argument(
             metavar="DATA",
             help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents, of "
-            "which a test is made. \\[index.docs, corpus.path]",
+            "which a test is made. [index.docs, corpus.path]",
         ),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="DIR", help="Model folder; repeatable. \\[train.output]"),
+        typer.Option("--model", metavar="DIR", help="Model folder; repeatable. [train.output]"),
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(metavar="NAME", help="Score this teacher too; it takes a while.")
     ] = None,
     mode: Annotated[
         Literal["all", "vector", "text", "hybrid"] | None,
-        typer.Option(help="Systems to score. \\[evaluate.mode]"),
+        typer.Option(help="Systems to score. [evaluate.mode]"),
     ] = None,
     k: Annotated[
-        int | None, typer.Option("--k", metavar="K", help="Cut-off of the measures. \\[evaluate.k]")
+        int | None, typer.Option("--k", metavar="K", help="Cut-off of the measures. [evaluate.k]")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Seed of the significance test, and of a test made of documents. "
-            "\\[evaluate.seed]",
+            help="Seed of the significance test, and of a test made of documents. [evaluate.seed]",
         ),
     ] = None,
     output: Annotated[

@@ -15,13 +15,13 @@ def featurize(
         typer.Argument(
             metavar="CORPUS",
             help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
-            "python:PACKAGE. \\[corpus.path]",
+            "python:PACKAGE. [corpus.path]",
         ),
     ] = None,
     teacher: options.Teacher = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the features. \\[featurize.output]"),
+        typer.Option(metavar="DIR", help="Folder for the features. [featurize.output]"),
     ] = None,
     target: options.Target = None,
     max_means: options.MaxMeans = None,

@@ -9,25 +9,29 @@ from typer.core import TyperCommand
 
 from ragdoll.config.schema import Config, shown
 
-_SETTING = re.compile(r"\\\[(\w+\.\w+)\]")
+_SETTING = re.compile(r"\[(\w+\.\w+)\]")
 
 
 class Command(TyperCommand):
-    """Shows flags as flags, and each setting with its default."""
+    """Lists options under the headings they name, and each setting with its default."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, as the help shows them; see ``TyperCommand.get_params``."""
-        params: list[Any] = list(super().get_params(ctx))
-        for param in params:
-            if getattr(param, "is_flag", False) and param.metavar is None:
-                # Typer would put <bool> behind it, as though it took a value.
-                param.metavar = ""
-            if getattr(param, "help", None):
-                param.help = _SETTING.sub(_with_default, param.help)
-        return params
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options; see ``TyperCommand.format_options``."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            name, text = param.get_help_record(ctx) or ("", "")
+            heading = getattr(param, "rich_help_panel", None) or "Options"
+            if param.param_type_name == "argument":
+                # Without its type, which is given as Python has it.
+                name, heading = name.partition(" <")[0], "Arguments"
+            row = (name, _SETTING.sub(_with_default, text))
+            sections.setdefault(heading, []).append(row)
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 def _with_default(setting: re.Match[str]) -> str:
     section, _, key = setting[1].partition(".")
     default = shown(getattr(getattr(Config(), section), key))
-    return f"\\[{setting[1]} = {default}]" if default else setting[0]
+    return f"[{setting[1]} = {default}]" if default else setting[0]

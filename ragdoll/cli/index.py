@@ -14,7 +14,7 @@ def index(
         typer.Argument(
             metavar="DOCS",
             help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
-            "python:PACKAGE. \\[index.docs]",
+            "python:PACKAGE. [index.docs]",
         ),
     ] = None,
     docs_option: Annotated[
@@ -24,7 +24,7 @@ def index(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "--embedding-model-name", metavar="DIR", help="Static model. \\[index.model]"
+            "--model", "--embedding-model-name", metavar="DIR", help="Static model. [index.model]"
         ),
     ] = None,
     database: options.Database = None,

@@ -14,7 +14,7 @@ def inspect_model(
         typer.Argument(
             metavar="PATH",
             help="Model folders, or hub ids in the local cache; two are compared. "
-            "Default: \\[train.output]",
+            "Default: [train.output]",
         ),
     ] = None,
     database: options.Database = None,

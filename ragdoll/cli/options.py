@@ -56,21 +56,21 @@ Verbose = Annotated[
 
 Teacher = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Sentence-transformer: hub id or folder. \\[teacher.model]"),
+    typer.Option(metavar="NAME", help="Sentence-transformer: hub id or folder. [teacher.model]"),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. \\[teacher.device]"),
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. [teacher.device]"),
 ]
 TrainDevice = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. \\[train.device]"
+        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. [train.device]"
     ),
 ]
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"] | None,
-    typer.Option(help="Type the teacher computes in. \\[teacher.dtype]"),
+    typer.Option(help="Type the teacher computes in. [teacher.dtype]"),
 ]
 TrustRemoteCode = Annotated[
     bool,
@@ -84,7 +84,7 @@ TextKey = Annotated[
     typer.Option(
         metavar="KEY",
         rich_help_panel=_DATASET,
-        help="Key or column of the text in JSON, CSV, Parquet and datasets. \\[corpus.text_key]",
+        help="Key or column of the text in JSON, CSV, Parquet and datasets. [corpus.text_key]",
     ),
 ]
 DatasetName = Annotated[
@@ -92,7 +92,7 @@ DatasetName = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_DATASET,
-        help="Configuration of a Hugging Face dataset. \\[corpus.name]",
+        help="Configuration of a Hugging Face dataset. [corpus.name]",
     ),
 ]
 DatasetSplit = Annotated[
@@ -100,7 +100,7 @@ DatasetSplit = Annotated[
     typer.Option(
         metavar="SPLIT",
         rich_help_panel=_DATASET,
-        help="Split of a Hugging Face dataset. \\[corpus.split]",
+        help="Split of a Hugging Face dataset. [corpus.split]",
     ),
 ]
 Streaming = Annotated[
@@ -108,7 +108,7 @@ Streaming = Annotated[
     typer.Option(
         "--streaming/--no-streaming",
         rich_help_panel=_DATASET,
-        help="Stream a hub dataset, or download it whole. \\[corpus.streaming]",
+        help="Stream a hub dataset, or download it whole. [corpus.streaming]",
     ),
 ]
 NoIgnore = Annotated[
@@ -116,7 +116,7 @@ NoIgnore = Annotated[
     typer.Option(
         "--no-ignore",
         rich_help_panel=_DATASET,
-        help="Also read what .gitignore and .ragdollignore leave out. \\[corpus.ignore_files]",
+        help="Also read what .gitignore and .ragdollignore leave out. [corpus.ignore_files]",
     ),
 ]
 
@@ -142,12 +142,12 @@ Target = Annotated[
     Literal["mean", "sentence"] | None,
     typer.Option(
         help="Target vectors: the mean of the token embeddings, or the teacher's own "
-        "sentence embedding. \\[featurize.target]"
+        "sentence embedding. [featurize.target]"
     ),
 ]
 MaxMeans = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Embed at most N passages. \\[featurize.max_means]"),
+    typer.Option(metavar="N", help="Embed at most N passages. [featurize.max_means]"),
 ]
 
 FeaturizeBatchSize = Annotated[
@@ -155,7 +155,7 @@ FeaturizeBatchSize = Annotated[
     typer.Option(
         metavar="N",
         help="A batch of the teacher's has at most the tokens of N passages of full length; a CPU "
-        "takes fewer. \\[featurize.batch_size]",
+        "takes fewer. [featurize.batch_size]",
     ),
 ]
 
@@ -163,18 +163,18 @@ Method = Annotated[
     Literal["ridge", "tokenlearn"] | None,
     typer.Option(
         help="Training recipe: ridge regression of the targets, or the library tokenlearn's "
-        "gradient descent. \\[train.method]"
+        "gradient descent. [train.method]"
     ),
 ]
 PcaDims = Annotated[
-    int | None, typer.Option(metavar="N", help="Dimensions of the model. \\[train.pca_dims]")
+    int | None, typer.Option(metavar="N", help="Dimensions of the model. [train.pca_dims]")
 ]
 VocabSize = Annotated[
     int | None,
     typer.Option(
         metavar="N",
         help="Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, "
-        "that it splits. \\[train.vocab_size]",
+        "that it splits. [train.vocab_size]",
     ),
 ]
 TrainBatchSize = Annotated[
@@ -182,7 +182,7 @@ TrainBatchSize = Annotated[
     typer.Option(
         metavar="N|auto",
         parser=auto_or(int),
-        help="Passages a step of tokenlearn; ridge has none. \\[train.batch_size]",
+        help="Passages a step of tokenlearn; ridge has none. [train.batch_size]",
     ),
 ]
 LearningRate = Annotated[
@@ -191,13 +191,13 @@ LearningRate = Annotated[
         "--lr",
         metavar="RATE|auto",
         parser=auto_or(float),
-        help="Learning rate of tokenlearn; ridge has none. \\[train.lr]",
+        help="Learning rate of tokenlearn; ridge has none. [train.lr]",
     ),
 ]
 Patience = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Stop after N validations without a lower loss. \\[train.patience]"
+        metavar="N", help="Stop after N validations without a lower loss. [train.patience]"
     ),
 ]
 Epochs = Annotated[
@@ -206,13 +206,13 @@ Epochs = Annotated[
         metavar="N|auto",
         parser=auto_or(int),
         help="Stop after N passes over the corpus; auto leaves it to the patience (ridge: 40). "
-        "\\[train.epochs]",
+        "[train.epochs]",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Random seed. \\[train.seed]")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Random seed. [train.seed]")]
 SaveDtype = Annotated[
     Literal["float32", "float16", "int8"] | None,
-    typer.Option(help="Type of the saved vectors. \\[train.save_dtype]"),
+    typer.Option(help="Type of the saved vectors. [train.save_dtype]"),
 ]
 
 Database = Annotated[
@@ -221,17 +221,17 @@ Database = Annotated[
         "--database",
         "--vector-data-dir",
         metavar="DIR",
-        help="Folder or URI of the LanceDB database. \\[index.database]",
+        help="Folder or URI of the LanceDB database. [index.database]",
     ),
 ]
 Table = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Table in the database. \\[index.table]")
+    str | None, typer.Option(metavar="NAME", help="Table in the database. [index.table]")
 ]
 Metric = Annotated[
     Literal["auto", "cosine", "dot", "l2"] | None,
-    typer.Option(help="Similarity; auto is what the model was made for. \\[index.metric]"),
+    typer.Option(help="Similarity; auto is what the model was made for. [index.metric]"),
 ]
 ChunkSize = Annotated[
     int | None,
-    typer.Option(metavar="TOKENS", help="Size of a passage at most. \\[index.chunk_size]"),
+    typer.Option(metavar="TOKENS", help="Size of a passage at most. [index.chunk_size]"),
 ]

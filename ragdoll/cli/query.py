@@ -32,18 +32,18 @@ def query(
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", "-k", metavar="K", help="Number of answers. \\[query.top_k]"),
+        typer.Option("--top-k", "-k", metavar="K", help="Number of answers. [query.top_k]"),
     ] = None,
     mode: Annotated[
         Literal["hybrid", "vector", "text"] | None,
-        typer.Option(help="Search by vector, by words (BM25), or both. \\[query.mode]"),
+        typer.Option(help="Search by vector, by words (BM25), or both. [query.mode]"),
     ] = None,
     alpha: Annotated[
         str | None,
         typer.Option(
             metavar="0..1|auto",
             parser=options.auto_or(float),
-            help="Weight of the vector in the hybrid mode; auto: the table's own. \\[query.alpha]",
+            help="Weight of the vector in the hybrid mode; auto: the table's own. [query.alpha]",
         ),
     ] = None,
     where: Annotated[
@@ -51,7 +51,7 @@ def query(
         typer.Option(
             metavar="SQL",
             help="Only passages that meet a condition on the table's columns, such as "
-            "\"year >= 2020 AND title LIKE '%loop%'\". \\[query.where]",
+            "\"year >= 2020 AND title LIKE '%loop%'\". [query.where]",
         ),
     ] = None,
     source: Annotated[
@@ -59,7 +59,7 @@ def query(
         typer.Option(
             metavar="GLOB",
             help="Only passages of these files or folders, such as '*.md' or 'guide/**'. "
-            "\\[query.source]",
+            "[query.source]",
         ),
     ] = None,
     database: options.Database = None,

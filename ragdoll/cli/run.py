@@ -20,7 +20,7 @@ def run(
         typer.Argument(
             metavar="DOCS",
             help="What to learn from and to search: folders, files, a Hugging Face dataset as "
-            "OWNER/NAME or python:PACKAGE. \\[corpus.path] and \\[index.docs]",
+            "OWNER/NAME or python:PACKAGE. [corpus.path] and [index.docs]",
         ),
     ] = None,
     docs_option: Annotated[
@@ -29,7 +29,7 @@ def run(
             "--docs",
             "--docs-folder",
             metavar="DOCS",
-            help="What to search, where that is not what to learn from. \\[index.docs]",
+            help="What to search, where that is not what to learn from. [index.docs]",
         ),
     ] = None,
     retrain: Annotated[
@@ -47,7 +47,7 @@ def run(
     teacher: options.Teacher = None,
     features: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the features. \\[featurize.output]"),
+        typer.Option(metavar="DIR", help="Folder of the features. [featurize.output]"),
     ] = None,
     target: options.Target = None,
     max_means: options.MaxMeans = None,
@@ -58,7 +58,7 @@ def run(
             "--model",
             "--embedding-model-name",
             metavar="DIR",
-            help="Folder of the model. \\[train.output]",
+            help="Folder of the model. [train.output]",
         ),
     ] = None,
     method: options.Method = None,
@@ -78,7 +78,7 @@ def run(
         str | None,
         typer.Option(
             metavar="DEVICE",
-            help="auto, cpu, cuda, cuda:0 or mps. \\[teacher.device] and \\[train.device]",
+            help="auto, cpu, cuda, cuda:0 or mps. [teacher.device] and [train.device]",
         ),
     ] = None,
     dtype: options.Dtype = None,

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 def train(
     features: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Features folder. \\[train.features]"),
+        typer.Option(metavar="DIR", help="Features folder. [train.features]"),
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only where the features do not name theirs. \\[teacher.model]"
+            metavar="NAME", help="Only where the features do not name theirs. [teacher.model]"
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the model. \\[train.output]")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the model. [train.output]")
     ] = None,
     method: options.Method = None,
     pca_dims: options.PcaDims = None,

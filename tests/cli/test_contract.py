@@ -41,35 +41,58 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("command", OPTIONS)
-def test_every_option_of_the_contract_is_there(command: str) -> None:
+def command(name: str) -> Any:
     from typer.main import get_command
 
     from ragdoll.cli import app
 
-    parameters = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    return get_command(app).commands[name]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_of_the_contract_is_there(name: str) -> None:
+    parameters = command(name).params
     there = {name for option in parameters for name in (*option.opts, *option.secondary_opts)}
-    assert there >= COMMON | set(OPTIONS[command].split())
+    assert there >= COMMON | set(OPTIONS[name].split())
 
 
-@pytest.mark.parametrize("command", OPTIONS)
-def test_every_option_has_a_help_text(command: str) -> None:
-    from typer.main import get_command
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_has_a_help_text(name: str) -> None:
+    for option in command(name).params:
+        assert getattr(option, "help", None), f"{name} {option.name}"
 
-    from ragdoll.cli import app
 
-    for option in get_command(app).commands[command].params:  # type: ignore[attr-defined]
-        assert getattr(option, "help", None), f"{command} {option.name}"
+@pytest.mark.parametrize("name", OPTIONS)
+def test_help_shows_every_name_of_an_option_whole(ragdoll: Ragdoll, name: str) -> None:
+    words = re.split(r"[\s,]+", ragdoll(name, "--help").out)
+    for option in OPTIONS[name].split():
+        assert option in words
 
 
 def test_help_shows_defaults_of_settings_and_no_type_behind_flags(ragdoll: Ragdoll) -> None:
-    for command in OPTIONS:
-        text = re.sub(r"[\s│]+", " ", ragdoll(command, "--help").out)
+    for name in OPTIONS:
+        text = " ".join(ragdoll(name, "--help").out.split())
         assert "<bool>" not in text
-        assert re.search(r"--json Print JSON", text)
-        if command == "query":
+        assert "list[" not in text
+        assert "--json Print JSON" in text
+        assert text.index("Options:") < text.index("Common options:")
+        if name == "query":
             assert "[query.top_k = 10]" in text
             assert "[query.where]" in text  # which has none
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(ragdoll: Ragdoll) -> None:
+    from ragdoll.cli.group import SUMMARIES
+
+    assert set(SUMMARIES) == set(OPTIONS)
+    listed = " ".join(ragdoll("--help").out.split())
+    for name, summary in SUMMARIES.items():
+        assert f" {name} {summary}" in listed
+        assert " ".join(command(name).help.split("\n\n")[0].split()) == summary
+
+
+def test_a_misspelt_command_is_told_its_name(ragdoll: Ragdoll) -> None:
+    assert "Did you mean 'query'?" in ragdoll("qery").err
 
 
 def test_help_tells_the_precedence(ragdoll: Ragdoll) -> None:
