@@ -8,13 +8,21 @@ import importlib.util
 import inspect
 import os
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ragdoll.corpus.decoding import shown, whole
 from ragdoll.corpus.documents import LINE, Document, Reading
 from ragdoll.corpus.files import size_of
+from ragdoll.corpus.python_exports import (
+    Definition,
+    Exports,
+    Function,
+    definitions,
+    module_name,
+)
 from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.seen import UniqueNames
 from ragdoll.errors import CorpusError
@@ -28,16 +36,13 @@ _LEFT_OUT = frozenset(
 # What the parser calls the module that it warns of.
 _PARSED = "<a package that ragdoll reads>"
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Definition = ast.ClassDef | _Function
-
 
 @dataclass(frozen=True, slots=True)
 class PythonSource:
     """``python:stdlib`` or ``python:PACKAGE``: a document for each public docstring.
 
-    A document is titled with the qualified name, which its text begins with; its metadata has
-    the line of the definition.
+    Public is what a public module defines, or offers from a private one. A document is titled with
+    the qualified name, which its text begins with; its metadata has the line of the definition.
     """
 
     name: str
@@ -49,34 +54,48 @@ class PythonSource:
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Parse file by file; a file that is not Python of this version is left out and named."""
-        base, files = self._files()
-        for file in files:
-            relative = shown(file.relative_to(base).as_posix())
+        base, place = self._place()
+
+        def parsed(file: Path) -> ast.Module | None:
+            try:
+                return _parse(file)
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                reading.skip(shown(file.relative_to(base).as_posix()), _reason(error))
+                return None
+
+        exports = Exports(base, parsed)
+        for file in _public(place):
             size = size_of(file)
             unique = UniqueNames()
-            try:
-                tree = _parse(file)
-            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                reading.skip(relative, _reason(error))
-                tree = ast.Module([], [])
-            for name, line, docstring in _docstrings(tree, _module_name(relative)):
-                yield Document(
-                    root=self.root,
-                    source=unique(f"{relative}#{name}"),
-                    title=name,
-                    text=f"{name}\n\n{docstring}",
-                    metadata={LINE: line},
+            if tree := parsed(file):
+                module = module_name(shown(file.relative_to(base).as_posix()))
+                here = [(file, found) for found in _docstrings(tree, module)]
+                offered = (
+                    (export.file, found)
+                    for export in exports.of(file, tree)
+                    for found in _docstrings(
+                        export.definition, export.name, export.definition.lineno
+                    )
                 )
+                for defined, (name, line, docstring) in chain(here, offered):
+                    relative = shown(defined.relative_to(base).as_posix())
+                    yield Document(
+                        root=self.root,
+                        source=unique(f"{relative}#{name}"),
+                        title=name,
+                        text=f"{name}\n\n{docstring}",
+                        metadata={LINE: line},
+                    )
             reading.done += size
 
     def size(self) -> int:
-        """The bytes of the source files."""
-        return sum(size_of(file) for file in self._files()[1])
+        """The bytes of the public source files."""
+        return sum(map(size_of, _public(self._place()[1])))
 
     def signature(self) -> str | None:
         """Hash path, size and modification time of the source files."""
         digest = hashlib.sha256()
-        for file in self._files()[1]:
+        for file in _files(self._place()[1]):
             try:
                 facts = file.stat()
             except OSError:
@@ -84,21 +103,34 @@ class PythonSource:
             digest.update(os.fsencode(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n"))
         return digest.hexdigest()
 
-    def _files(self) -> tuple[Path, list[Path]]:
-        """Return the folder that names are relative to, and the source files in order."""
+    def _place(self) -> tuple[Path, Path]:
+        """Return the folder that names are relative to, and the file or folder that is read."""
         if self.name == "stdlib":
-            base = place = Path(sysconfig.get_path("stdlib"))
-        else:
-            base, place = _locate(self.name)
-        return base, sorted(_walk(place)) if place.is_dir() else [place]
+            place = Path(sysconfig.get_path("stdlib"))
+            return place, place
+        return _locate(self.name)
 
 
-def _walk(place: Path) -> Iterator[Path]:
+def _public(place: Path) -> list[Path]:
+    """The files of public modules, in order."""
+    if place.is_file():
+        return [place]
+    return [
+        file
+        for file in _files(place)
+        if all(part[0] != "_" or part == "__init__.py" for part in file.relative_to(place).parts)
+    ]
+
+
+def _files(place: Path) -> list[Path]:
+    """The files of modules, in order."""
+    if place.is_file():
+        return [place]
+    found = []
     for folder, folders, files in os.walk(place):
-        folders[:] = [name for name in folders if name not in _LEFT_OUT and name[0] != "_"]
-        for name in files:
-            if name.endswith(".py") and (name[0] != "_" or name == "__init__.py"):
-                yield Path(folder, name)
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        found += [Path(folder, name) for name in files if name.endswith(".py")]
+    return sorted(found)
 
 
 def _parse(file: Path) -> ast.Module:
@@ -137,29 +169,13 @@ def _locate(name: str) -> tuple[Path, Path]:
     )
 
 
-def _module_name(relative: str) -> str:
-    return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
 def _docstrings(
-    node: ast.Module | _Definition, name: str, line: int = 1
+    node: ast.Module | Definition, name: str, line: int = 1
 ) -> Iterator[tuple[str, int, str]]:
     docstring = ast.get_docstring(node, clean=False)
     if docstring and docstring.strip():
         yield name, line, whole(inspect.cleandoc(docstring))
     # What is defined within a function cannot be named from outside.
-    for child in _definitions(node.body) if not isinstance(node, _Function) else []:
+    for child in definitions(node.body) if not isinstance(node, Function) else []:
         if not child.name.startswith("_"):
             yield from _docstrings(child, f"{name}.{child.name}", child.lineno)
-
-
-def _definitions(body: Sequence[ast.stmt]) -> Iterator[_Definition]:
-    """The definitions of a body, those under a condition (an ``if``, a ``try``) included."""
-    for node in body:
-        if isinstance(node, _Definition):
-            yield node
-        elif isinstance(node, ast.If):
-            yield from _definitions([*node.body, *node.orelse])
-        elif isinstance(node, ast.Try):
-            handled = [child for handler in node.handlers for child in handler.body]
-            yield from _definitions([*node.body, *handled, *node.orelse, *node.finalbody])
