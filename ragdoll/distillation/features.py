@@ -7,17 +7,17 @@ Parts are ``data/part-00000.parquet`` … with the columns ``text`` and ``embedd
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.atomic import atomic_write
 from ragdoll.distillation.confined import inside
 from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
 from ragdoll.distillation.manifest import (
@@ -39,8 +39,8 @@ Vectors = npt.NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 # What ragdoll writes into the folder, and into ``data`` in it.
-_KNOWN = re.compile(r"data|manifest\.json(\.tmp)?|\.featurize\.lock(\.pid)?")
-_PART = re.compile(rf"{PART}(\.tmp)?")
+_KNOWN = re.compile(r"data|manifest\.json|\.manifest\.json\.tmp|\.featurize\.lock(\.pid)?")
+_PART = re.compile(rf"{PART}|\.{PART}\.tmp")
 
 
 class FeaturesFolder:
@@ -58,15 +58,15 @@ class FeaturesFolder:
         return read_manifest(inside(self.path, self.path / MANIFEST))
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Write the manifest aside, then rename it."""
+        """Write the manifest, whole or not at all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with _appearing(self.path / MANIFEST) as file:
-            file.write(manifest.as_json())
+        with atomic_write(self.path / MANIFEST) as aside:
+            aside.write_bytes(manifest.as_json())
 
     def write_part(
         self, number: int, texts: Sequence[str], vectors: Vectors, replaces: bool = False
     ) -> str:
-        """Write a part aside, then rename it; return its name.
+        """Write a part, whole or not at all; return its name.
 
         ``replaces``: what the folder held is given up, once the part is whole.
         """
@@ -85,11 +85,11 @@ class FeaturesFolder:
                 "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
             }
         )
-        with _appearing(folder / name) as file:
-            pq.write_table(table, file)
+        with atomic_write(folder / name) as aside:
+            pq.write_table(table, aside)
             if replaces:
                 (self.path / MANIFEST).unlink(missing_ok=True)
-                self.keep_only([Path(file.name).name])
+                self.keep_only([aside.name])
         return name
 
     def drop_damaged(self, manifest: Manifest) -> None:
@@ -172,7 +172,7 @@ class FeaturesFolder:
     def keep_only(self, names: Iterable[str]) -> None:
         """Remove the parts of other names, whole or begun, and nothing else."""
         kept = set(names)
-        for part in (self.path / "data").glob("part-*"):
+        for part in (self.path / "data").glob("*part-*"):
             if _PART.fullmatch(part.name) and part.name not in kept:
                 part.unlink()
 
@@ -253,26 +253,3 @@ def _damage_told(file: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, AttributeError, KeyError, ValueError) as error:
         raise FeaturesError(f"{file} cannot be read: {error}", hint=RESTART) from error
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name when it is whole and on the disk, or not at all."""
-    aside = path.with_name(f"{path.name}.tmp")
-    aside.unlink(missing_ok=True)  # it may be a link
-    try:
-        with aside.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        # A name is on the disk when its folder is: a manifest must not outlive a part it names.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

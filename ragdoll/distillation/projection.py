@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.atomic import atomic_write
 from ragdoll.distillation.feature_reading import Features
 from ragdoll.distillation.token_bags import (
     Bags,
@@ -257,9 +258,8 @@ def _write(projector: _Projector, key: str) -> dict[str, Any]:
         "skipped": projector.skipped,
         "explained_variance": explained,
     }
-    aside = folder / f"{_FACTS}.tmp"
-    aside.write_text(json.dumps(facts), encoding="utf-8")
-    aside.replace(folder / _FACTS)
+    with atomic_write(folder / _FACTS) as aside:
+        aside.write_text(json.dumps(facts), encoding="utf-8")
     return facts
 
 

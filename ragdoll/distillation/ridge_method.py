@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.atomic import atomic_write
 from ragdoll.distillation.projection import Projection
 from ragdoll.distillation.ridge import Ridge, State
 from ragdoll.errors import TrainingError
@@ -160,7 +161,7 @@ def _finite(loss: float) -> float:
 
 
 class _Checkpoint:
-    """Progress on disk, written aside and renamed."""
+    """Progress on disk: of the last pass that was saved, or of the one before."""
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
@@ -186,9 +187,8 @@ class _Checkpoint:
             "losses": json.dumps(progress.losses),
             "best_passes": str(progress.best_passes),
         }
-        aside = self._file.with_name(f"{self._file.name}.tmp")
-        save_file(tensors, aside, metadata=facts)
-        aside.replace(self._file)
+        with atomic_write(self._file) as aside:
+            save_file(tensors, aside, metadata=facts)
         self._last = time.monotonic()
 
     def load(self, begin: State) -> _Progress | None:

@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 
+from ragdoll.atomic import atomic_write
 from ragdoll.embedding.folder import ModelFolder
 from ragdoll.embedding.safetensors_header import read_header
 from ragdoll.errors import ModelError
@@ -95,11 +96,9 @@ def _remember(path: Path, key: list[object], value: str) -> str:
     try:
         file = _cache_file(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        # One name for all processes, so that kills leave one file at most. What two of them write
-        # at once is what one of them wrote, or no JSON.
-        aside = file.with_suffix(".tmp")
-        aside.write_text(json.dumps({"key": key, "fingerprint": value}))
-        aside.replace(file)
+        # What two processes write at once is what one of them wrote, or no JSON for now.
+        with atomic_write(file) as aside:
+            aside.write_text(json.dumps({"key": key, "fingerprint": value}))
     except (OSError, RuntimeError):
         pass  # no home, or a read-only one: the next run hashes again
     return value

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 import ragdoll
+from ragdoll.atomic import atomic_write
 from ragdoll.errors import UsageError
 from ragdoll.evaluation.chart import visible
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
@@ -96,12 +96,8 @@ def write(path: Path, result: Evaluation, made_on: date) -> None:
         headings = [column.heading for column in columns(result.k)]
         rows = [cells(system) for system in result.systems]
         content = page(result, headings, rows, [*notes(result), origin(result, made_on)])
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic_write(path) as aside:
         aside.write_bytes(content.encode("utf-8", "replace"))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def title(result: Evaluation) -> str:

@@ -274,7 +274,7 @@ def test_only_parts_of_other_names_are_removed(tmp_path: Path) -> None:
         "notes.txt",
         "part-1.parquet",
         "part-00000-3f2c.parquet",
-        "part-00007.parquet.tmp",
+        ".part-00007.parquet.tmp",
     ):
         (tmp_path / "data" / name).write_text("mine")
     FeaturesFolder(tmp_path).keep_only([])

@@ -71,7 +71,12 @@ def test_a_manifest_without_an_end_is_an_error(tmp_path: Path, target: str) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["manifest.json.tmp", "data/part-00000.parquet.tmp", ".featurize.lock", ".featurize.lock.pid"],
+    [
+        ".manifest.json.tmp",
+        "data/.part-00000.parquet.tmp",
+        ".featurize.lock",
+        ".featurize.lock.pid",
+    ],
 )
 def test_nothing_is_written_through_a_link(
     small_teacher: Path, docs: Path, tmp_path: Path, name: str

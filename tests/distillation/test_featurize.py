@@ -531,7 +531,7 @@ def test_no_file_of_others_is_lost(
     assert (tmp_path / "f" / name).read_bytes() == b"theirs"
 
 
-@pytest.mark.parametrize("left", ["manifest.json.tmp", "data/part-00000.parquet"])
+@pytest.mark.parametrize("left", [".manifest.json.tmp", "data/part-00000.parquet"])
 def test_what_a_kill_leaves_behind_is_no_obstacle(
     small_teacher: Path, docs: Path, tmp_path: Path, left: str
 ) -> None:

@@ -224,25 +224,6 @@ def test_a_damaged_memory_is_not_believed(model: Path) -> None:
     assert of(model) == before
 
 
-def test_kills_do_not_fill_the_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        pass
-
-    def killed(self: Path, target: Path) -> None:
-        raise Killed
-
-    cache = Path(os.environ["XDG_CACHE_HOME"])
-    before = set(cache.rglob("*"))
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
-        for pid in range(3):
-            patch.setattr(os, "getpid", lambda pid=pid: pid)
-            with pytest.raises(Killed):
-                of(model)
-    assert len([path for path in set(cache.rglob("*")) - before if path.is_file()]) == 1
-    assert of(model) == of(model)
-
-
 def test_it_needs_no_cache_folder(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
