@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.similarity import similarity
-
-Vectors = npt.NDArray[np.float32]
+from ragdoll.embedding.vectors import Vectors
 
 _NEIGHBOURS = 10
 

@@ -15,11 +15,11 @@ from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.distillation.token_vectors import (
     SIF_COEFFICIENT,
     TokenVectors,
-    Vectors,
     token_vectors,
 )
 from ragdoll.distillation.training_extra import quiet_transformers
 from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, TrainingError, first_line
 from ragdoll.progress import Report, silent
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from ragdoll.embedding.vectors import Vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Vectors = npt.NDArray[np.float32]
 
 
 def texts_of(table: pa.Table) -> list[str]:

@@ -22,12 +22,12 @@ from ragdoll.distillation.confined import inside
 from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.embedding import bounded_json
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Vectors = npt.NDArray[np.float32]
 Batch = tuple[list[str], Vectors]
 
 # A part may hold any number; what is made of each text in between takes far more memory than it.

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.atomic import atomic_write
 from ragdoll.distillation.confined import inside
@@ -29,12 +28,11 @@ from ragdoll.distillation.manifest import (
     is_ours,
     read_manifest,
 )
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Vectors = npt.NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 

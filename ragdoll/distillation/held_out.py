@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
 from ragdoll.distillation.projection import Projection
 from ragdoll.distillation.token_bags import Bags
 from ragdoll.embedding.similarity import unit
-
-Vectors = npt.NDArray[np.float32]
+from ragdoll.embedding.vectors import Vectors
 
 # The linear loss solves for a map.
 _MAX_FITTED = 20_000

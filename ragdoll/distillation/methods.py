@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.distillation.device import choose_device
 from ragdoll.distillation.feature_reading import Features
 from ragdoll.distillation.held_out import HeldOut
 from ragdoll.distillation.projection import Projection, Wanted, held_out_rows
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import UsageError
 from ragdoll.progress import Report
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Vectors = npt.NDArray[np.float32]
 Method = Literal["ridge", "tokenlearn"]
 
 # As tokenlearn: a tenth of the passages, at most this many, is held out.

@@ -14,13 +14,12 @@ import numpy.typing as npt
 
 from ragdoll.distillation.model_card import card
 from ragdoll.embedding.folder import PROVENANCE_FILE
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
     from tokenizers import Tokenizer
-
-Vectors = npt.NDArray[np.float32]
 
 FORMAT = "ragdoll-model"
 VERSION = 1

@@ -27,13 +27,12 @@ from ragdoll.distillation.token_bags import (
     writing,
 )
 from ragdoll.embedding.similarity import unit
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
-
-Vectors = npt.NDArray[np.float32]
 
 # Agreement compares every pair of held-out passages.
 MAX_COMPARED = 2_000

@@ -35,11 +35,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.projection import Passages, Projection
+from ragdoll.embedding.vectors import Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Vectors = npt.NDArray[np.float32]
 Sums = tuple[npt.NDArray[Any], ...]
 
 # Chosen on Cranfield, CISI and NPL together: each is near the best on all three.

@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.atomic import atomic_write
 from ragdoll.distillation.projection import Projection
 from ragdoll.distillation.ridge import Ridge, State
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
 
-Vectors = npt.NDArray[np.float32]
 Measure = Callable[[Vectors], float]
 
 MAX_PASSES = 40

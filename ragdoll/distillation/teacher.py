@@ -8,20 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
 from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.distillation.teacher_trust import refuse_code
 from ragdoll.distillation.tokenized import Tokenized, batch_size, longest_first
 from ragdoll.distillation.training_extra import quiet_transformers
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line
 
 if TYPE_CHECKING:
     import torch
 
-Vectors = npt.NDArray[np.float32]
 Target = Literal["mean", "sentence"]
 Side = Literal["document", "query"]
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from ragdoll.corpus.documents import Corpus, why_empty
 from ragdoll.distillation.ahead import ahead
-from ragdoll.distillation.features import FeaturesFolder, Vectors
+from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.manifest import Manifest
 from ragdoll.distillation.teacher import Target, Teacher
 from ragdoll.distillation.tokenized import Tokenized
 from ragdoll.distillation.windows import Window, Windows
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError
 from ragdoll.progress import Report
 

@@ -18,13 +18,12 @@ from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import TeacherFiles
 from ragdoll.distillation.tokenized import Tokenized
 from ragdoll.distillation.weighting import smooth_inverse_frequency
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError, first_line
 from ragdoll.progress import Report, silent
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-Vectors = npt.NDArray[np.float32]
 
 STAGE = "distilling the teacher"
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from model2vec import StaticModel
 from tokenizers import Tokenizer
@@ -23,10 +22,9 @@ from tokenlearn.pretrain import TextDataset, train_supervised
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
-
-Vectors = npt.NDArray[np.float32]
 
 BATCH_SIZE = 256
 LEARNING_RATE = 1e-3

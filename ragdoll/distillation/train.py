@@ -10,9 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from ragdoll import __version__
 from ragdoll.distillation import methods, model_folder
 from ragdoll.distillation.device import choose_device
@@ -26,13 +23,13 @@ from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
 from ragdoll.distillation.workplace import workplace
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, UsageError
 from ragdoll.progress import Report, silent
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
 
-Vectors = npt.NDArray[np.float32]
 Variant = Literal["weighted", "unweighted"]
 
 

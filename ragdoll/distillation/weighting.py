@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
+from ragdoll.embedding.vectors import Vectors
 
 # The one of the paper's experiments.
 _A = 1e-3

@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from ragdoll.embedding.independence import words_of
 from ragdoll.embedding.token_means import TokenMeans
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.embedding.words import WordTokens
 from ragdoll.grouping import grouped
-
-Vectors = npt.NDArray[np.float32]
 
 # A batch: enough that its texts have words in common, and characters to bound its memory.
 _TEXTS = 2048

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.embedding.identity import Metric
-
-Vectors = npt.NDArray[np.float32]
+from ragdoll.embedding.vectors import Vectors
 
 
 def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:

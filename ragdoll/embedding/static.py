@@ -7,16 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import ModelIdentity, identify
 from ragdoll.embedding.pooling import WordPooling
 from ragdoll.embedding.token_means import TokenMeans
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import ModelError, first_line
-
-Vectors = npt.NDArray[np.float32]
 
 # Below this, text by text is faster than loading what embeds many.
 _MANY_TEXTS = 256

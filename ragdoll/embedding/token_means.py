@@ -18,9 +18,8 @@ from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.identity import truncates_at
 from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
 from ragdoll.embedding.tokenizer_file import load_tokenizer
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError
-
-Vectors = npt.NDArray[np.float32]
 
 # Texts at a time, so that the tokens of many take no memory.
 _BATCH = 1024

@@ -13,9 +13,9 @@ from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.similarity import unit
 from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
 from ragdoll.embedding.tokenizer_file import load_tokenizer
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, first_line
 
-Vectors = npt.NDArray[np.float32]
 Nearest = list[tuple[int, float]]
 
 _BLOCK = 4096

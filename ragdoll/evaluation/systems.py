@@ -22,6 +22,7 @@ from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.similarity import similarity, unit
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
@@ -29,7 +30,6 @@ from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
 from ragdoll.retrieval.text_search import text_table
 from ragdoll.retrieval.weight import choose_weight, sample_places
 
-Vectors = npt.NDArray[np.float32]
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
 Encode = Callable[[Sequence[str]], Vectors]
 

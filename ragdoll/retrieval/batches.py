@@ -11,11 +11,11 @@ from ragdoll.corpus.documents import Corpus, Document, why_empty
 from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError
 from ragdoll.grouping import grouped
 from ragdoll.progress import Report
 from ragdoll.retrieval.rows import Row, rows_of
-from ragdoll.retrieval.table import Vectors
 
 # Documents that are read, compared and written together: at most so many, and no further one once
 # their texts have so many characters. A single document may have more.

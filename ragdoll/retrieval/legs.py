@@ -11,10 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ragdoll.embedding.similarity import similarity, unit
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.columns import COLUMNS
 from ragdoll.retrieval.table import Table, matrix, row_ids
-
-Vectors = npt.NDArray[np.float32]
 
 # Bytes of rows in memory at most.
 _MAX_IN_MEMORY = 1 << 30

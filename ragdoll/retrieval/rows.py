@@ -13,8 +13,9 @@ import pyarrow as pa
 from ragdoll.corpus.decoding import whole
 from ragdoll.corpus.documents import LINE
 from ragdoll.corpus.passages import Passage
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.columns import COLUMNS, typed_columns
-from ragdoll.retrieval.table import Vectors, vector_array
+from ragdoll.retrieval.table import vector_array
 
 # Ids begin with the key of their root, so that the rows of a root are a range of ids.
 _KEY_LENGTH = 8

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.embedding import bounded_json
 from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.filters import conditions
@@ -23,7 +23,6 @@ from ragdoll.retrieval.model_of_table import model_of
 from ragdoll.retrieval.table import Table
 
 Mode = Literal["hybrid", "vector", "text"]
-Vectors = npt.NDArray[np.float32]
 
 # Each leg of a hybrid search yields this many candidates at least.
 CANDIDATES = 100

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.columns import COLUMNS
 from ragdoll.retrieval.lance import is_local, place, translated
 from ragdoll.retrieval.table_metadata import KEY, TableState, read_metadata
-
-Vectors = npt.NDArray[np.float32]
 
 # Versions younger than this stay for readers that are in the middle of a query.
 _KEEP_VERSIONS = timedelta(hours=1)

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from ragdoll.corpus.documents import Skipped
 from ragdoll.corpus.seen import Seen
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.batches import Batch, BatchReader
 from ragdoll.retrieval.job import IndexResult
 from ragdoll.retrieval.roots import is_unchanged, known_roots, present_records, record_of
 from ragdoll.retrieval.rows import Row, record_batch, root_key
-from ragdoll.retrieval.table import Table, Vectors
+from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import schema
 
 # Sources that are removed together.

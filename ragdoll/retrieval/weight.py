@@ -14,17 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ragdoll.corpus.pieces import choose, shared_pieces
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.similarity import similarity
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.fusion import DEFAULT_ALPHA
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import HybridWeight, TableState
 from ragdoll.retrieval.text_search import text_table
 
-Vectors = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]
 
 # As deep as the text search of a hybrid search looks.

@@ -23,7 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from ragdoll.corpus.sources import open_corpus
-from ragdoll.embedding.static import StaticEncoder, Vectors
+from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.progress import silent
 from ragdoll.retrieval.batches import BatchReader
 from ragdoll.retrieval.database import Database

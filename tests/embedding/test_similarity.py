@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.similarity import similarity, unit
-
-Vectors = npt.NDArray[np.float32]
+from ragdoll.embedding.vectors import Vectors
 
 VECTORS = npst.arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=16))
 

@@ -18,7 +18,8 @@ from filelock import FileLock
 
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.embedding.identity import identify
-from ragdoll.embedding.static import StaticEncoder, Vectors
+from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError, TableError
 from ragdoll.retrieval import batches as module
 from ragdoll.retrieval import roots
