@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.ignored import is_inside
+from ragdoll.confined import is_inside
 
 # Named as libraries name the parts of a dataset; other Parquet files are read one by one.
 SPLIT = re.compile(r"(train|test|validation)([-_.].*)?\.parquet")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragdoll.confined import is_inside
 from ragdoll.corpus import formats, office
 from ragdoll.corpus.decoding import UnreadableError, UnreadError, shown
 from ragdoll.corpus.documents import Document, Reading
@@ -18,7 +19,6 @@ from ragdoll.corpus.ignored import (
     OUTSIDE,
     Rules,
     is_ignored,
-    is_inside,
     rules_of,
 )
 from ragdoll.corpus.seen import UniqueNames

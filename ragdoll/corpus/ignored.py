@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragdoll.confined import is_inside
+
 IGNORE_FILES = (".gitignore", ".ragdollignore")
 # Far more than anyone writes; the patterns after it are not used.
 _MAX_IGNORE_BYTES = 2**20
@@ -77,12 +79,6 @@ def is_ignored(path: Path, is_folder: bool, ignored: Sequence[Rules]) -> bool:
     """Whether an entry is ignored; of several files the last that says something decides."""
     verdicts = (rules.verdict(path, is_folder) for rules in reversed(ignored))
     return next((verdict for verdict in verdicts if verdict is not None), False)
-
-
-def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path, its links followed, is in a folder."""
-    # Unlike the method of Path, this function of os takes links that lead to themselves.
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def rules_of(file: Path, top: Path) -> tuple[list[Rule], str]:

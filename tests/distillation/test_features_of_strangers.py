@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,18 @@ def test_links_within_the_folder_and_a_link_to_it_are_read(tmp_path: Path) -> No
     assert load_features(tmp_path / "link")[0] == texts
 
 
-@pytest.mark.parametrize("target", ["/dev/zero", "manifest.json"], ids=["device", "itself"])
-def test_a_manifest_without_an_end_is_an_error(tmp_path: Path, target: str) -> None:
-    (tmp_path / "manifest.json").symlink_to(target)
-    with pytest.raises(FeaturesError):
+@pytest.mark.parametrize("name", ["manifest.json", "data"])
+def test_a_link_in_a_circle_is_an_error_in_one_line(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / name).rename(tmp_path / "aside")
+    (tmp_path / name).symlink_to(name)
+    with pytest.raises(FeaturesError, match=f"{name}.* cannot be read: .*symbolic links"):
+        open_features(tmp_path)
+
+
+def test_a_manifest_without_an_end_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(FeaturesError, match="is no file"):
         FeaturesFolder(tmp_path).manifest()
 
 
