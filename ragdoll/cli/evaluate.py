@@ -102,7 +102,7 @@ def evaluate(
             check_output(output)
         default = Path(settings.train.output)
         names = model or ([str(default)] if default.is_dir() else [])
-        models = [wanted.static_model(name) for name in names]
+        models = [wanted.model_folder(name) for name in names]
         choice = None
         if teacher is not None:
             how = settings.teacher

@@ -49,7 +49,7 @@ def inspect_model(
             tables = [inspect_table(place, table)] if table else inspect_tables(place)
         if not names and (tables is None or neighbors is not None):
             names = [settings.train.output]
-        models = [inspect(wanted.static_model(name)) for name in names]
+        models = [inspect(wanted.model_folder(name)) for name in names]
         words = [near(facts.path, neighbors) for facts in models] if neighbors is not None else []
         compared = compare(models[0], models[1]) if len(models) == 2 else None
         console.result(

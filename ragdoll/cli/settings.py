@@ -85,7 +85,7 @@ def index(config: Config) -> IndexSettings:
     return IndexSettings(
         database=database(config),
         table=section.table,
-        model=static_model(section.model or config.train.output),
+        model=model_folder(section.model or config.train.output),
         metric=None if section.metric == "auto" else section.metric,
         chunk_size=section.chunk_size,
         columns=section.metadata,
@@ -102,7 +102,7 @@ def alpha(config: Config) -> float | None:
     return None if config.query.alpha == "auto" else config.query.alpha
 
 
-def static_model(name: str) -> Path:
+def model_folder(name: str) -> Path:
     """The folder of a model that is named by its path, or by its hub id where it is cached."""
     from ragdoll.embedding.lookup import find_model
 

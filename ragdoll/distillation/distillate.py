@@ -62,9 +62,9 @@ def distil(
     """Make the model that ``model2vec.distill`` makes: PCA to ``dimension``, SIF weights, float32.
 
     ``vocabulary`` are terms to add to the teacher's own; ``dtype`` is what the teacher computes in.
-    Who wants the teacher's token vectors too calls ``token_vectors`` and ``static_model``, of which
-    this consists. A teacher that does not give its token vectors that way is left to the library,
-    but only without a ``vocabulary``: the library would find its words inside of longer ones.
+    This is ``token_vectors`` and ``distillate_of``, which are there for who wants the teacher's
+    token vectors too. A teacher that does not give these that way is left to the library, but only
+    without a ``vocabulary``: the library would find its words inside of longer ones.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or the device has no memory for it.
@@ -79,10 +79,10 @@ def distil(
             ) from error
         logger.warning("%s Trying model2vec, which takes longer.", error.message)
         return _by_model2vec(teacher, dimension, device, trust_remote_code)
-    return static_model(tokens, dimension, teacher.name)
+    return distillate_of(tokens, dimension, teacher.name)
 
 
-def static_model(tokens: TokenVectors, dimension: int, teacher: str) -> StaticModel:
+def distillate_of(tokens: TokenVectors, dimension: int, teacher: str) -> StaticModel:
     """Reduce token vectors by a PCA, weight them, and make a static model of them.
 
     As in ``model2vec.distill``, the dimension is at most the teacher's, and stays the teacher's

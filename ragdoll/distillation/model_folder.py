@@ -58,7 +58,7 @@ def quantized(vectors: Vectors, dtype: str) -> npt.NDArray[Any]:
     return np.asarray(quantize_embeddings(vectors, DType(dtype)))
 
 
-def static_model(
+def model_like(
     vectors: Vectors, tokenizer: Tokenizer, like: StaticModel, dtype: str
 ) -> StaticModel:
     """Make a model of token vectors that normalizes, otherwise configured ``like`` another."""

@@ -142,7 +142,7 @@ def train(
         measured = _compare(distillate, trained, projection, settings.save_dtype)
         report("saving", 0, None)
         variants = {
-            name: model_folder.static_model(
+            name: model_folder.model_like(
                 vectors, trained.tokenizer, distillate, settings.save_dtype
             )
             for name, vectors in _variants(trained.vectors, projection).items()

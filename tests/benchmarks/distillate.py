@@ -22,7 +22,7 @@ import numpy as np
 
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation.distillate import static_model
+from ragdoll.distillation.distillate import distillate_of
 from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
 from ragdoll.distillation.token_vectors import TokenVectors, token_vectors
@@ -106,7 +106,7 @@ def _model2vec(files: TeacherFiles, options: argparse.Namespace) -> tuple[Any, A
 
 def _ragdoll(files: TeacherFiles, options: argparse.Namespace) -> tuple[Any, TokenVectors]:
     tokens = token_vectors(files, [], options.device, dtype=options.dtype)
-    return static_model(tokens, options.pca_dims, files.name), tokens
+    return distillate_of(tokens, options.pca_dims, files.name), tokens
 
 
 def _cosines(one: Any, other: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll.distillation.distillate import distil, recipe, reuse, static_model
+from ragdoll.distillation.distillate import distil, distillate_of, recipe, reuse
 from ragdoll.distillation.static_tokenizer import open_tokenizer
 from ragdoll.distillation.teacher import Teacher
 from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
@@ -65,7 +65,7 @@ def test_any_architecture_gives_the_tokens_and_vectors_of_model2vec(
     make(tmp_path)
     tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
     expected = of_model2vec(tmp_path, pca_dims=None, sif_coefficient=None)
-    found = static_model(tokens, 8, "teacher")
+    found = distillate_of(tokens, 8, "teacher")
     assert found.tokenizer.to_str() == expected.tokenizer.to_str()
     assert cosines(tokens.vectors, expected.embedding).min() > 0.999
 
@@ -83,7 +83,7 @@ def test_the_small_teacher_gives_the_model_of_model2vec(
     files: TeacherFiles, tokens: TokenVectors
 ) -> None:
     expected = of_model2vec(files.path, pca_dims=64)
-    found = static_model(tokens, 64, files.name)
+    found = distillate_of(tokens, 64, files.name)
     assert found.tokenizer.to_str() == expected.tokenizer.to_str()
     np.testing.assert_allclose(
         np.linalg.norm(found.embedding, axis=1),
@@ -105,7 +105,7 @@ def test_the_distillate_loads_elsewhere_with_the_same_vectors(
     from model2vec import StaticModel
     from sentence_transformers import SentenceTransformer
 
-    model = static_model(tokens, 32, files.name)
+    model = distillate_of(tokens, 32, files.name)
     model.save_pretrained(tmp_path)
     expected = model.encode(TEXTS)
     np.testing.assert_array_equal(StaticModel.from_pretrained(tmp_path).encode(TEXTS), expected)
@@ -118,7 +118,7 @@ def test_the_bytes_are_the_same_in_every_run_and_on_any_number_of_cores(
 ) -> None:
     import torch
 
-    expected = static_model(tokens, 32, files.name).embedding.tobytes()
+    expected = distillate_of(tokens, 32, files.name).embedding.tobytes()
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -167,7 +167,7 @@ def test_fewer_tokens_than_dimensions_stay_as_they_are(tokens: TokenVectors) -> 
     from tokenizers import Tokenizer, models
 
     few = Tokenizer(models.WordLevel({"[UNK]": 0, "loop": 1, "lock": 2}, "[UNK]"))
-    model = static_model(TokenVectors(few, (), tokens.vectors[:3]), 8, "teacher")
+    model = distillate_of(TokenVectors(few, (), tokens.vectors[:3]), 8, "teacher")
     assert cosines(model.embedding, tokens.vectors[:3]).min() > 0.999999
 
 
@@ -258,8 +258,8 @@ def test_only_a_distillate_of_the_same_recipe_serves_again(
     files: TeacherFiles, tokens: TokenVectors, tmp_path: Path
 ) -> None:
     wanted = recipe(files, ["event loop"], 32)
-    static_model(tokens, 32, files.name).save_pretrained(tmp_path)
-    static_model(tokens, 32, files.name).save_pretrained(tmp_path / "distillate")
+    distillate_of(tokens, 32, files.name).save_pretrained(tmp_path)
+    distillate_of(tokens, 32, files.name).save_pretrained(tmp_path / "distillate")
     (tmp_path / "ragdoll.json").write_text(json.dumps({"distillate": wanted}))
     assert reuse(tmp_path, wanted) is not None
     for other in (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from ragdoll.distillation.distillate import static_model
+from ragdoll.distillation.distillate import distillate_of
 from ragdoll.distillation.teacher_files import find_teacher
 from ragdoll.distillation.terms import TermCounts
 from ragdoll.distillation.token_vectors import token_vectors
@@ -84,7 +84,7 @@ def test_a_model_with_terms_loads_elsewhere_with_the_same_vectors(
     files = find_teacher(str(small_teacher))
     terms = corpus_vocabulary(iter(CORPUS), 4, files)
     assert sorted(terms) == sorted(TERMS)
-    model = static_model(token_vectors(files, terms, "cpu"), 32, files.name)
+    model = distillate_of(token_vectors(files, terms, "cpu"), 32, files.name)
     model.save_pretrained(tmp_path)
     again = StaticModel.from_pretrained(tmp_path)
     facts = inspect(tmp_path)
