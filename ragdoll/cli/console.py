@@ -126,60 +126,11 @@ class Console:
         if self.quiet or not self._err.is_terminal:
             yield silent
             return
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            ProgressColumn,
-            SpinnerColumn,
-            Task,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        # It takes a while to load, which queries and pipes do without.
+        from ragdoll.cli.progress_line import progress_line
 
-        class CountColumn(ProgressColumn):
-            def render(self, task: Task) -> Text:
-                return Text(_count(int(task.completed), task.total), style="progress.download")
-
-        class RateColumn(ProgressColumn):
-            def render(self, task: Task) -> Text:
-                return Text(
-                    f"{task.speed:,.1f}/s" if task.speed else "", style="progress.data.speed"
-                )
-
-        progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            CountColumn(),
-            RateColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._err,
-            transient=True,
-        )
-        with progress:
-            current = "starting"
-            task = progress.add_task(current, total=None)
-
-            def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
-                nonlocal current, task
-                shown = one_line(f"{stage}: {detail}" if detail else stage)
-                if stage != current:
-                    # A task that has a total keeps it.
-                    progress.remove_task(task)
-                    task = progress.add_task(shown, total=total)
-                    current = stage
-                progress.update(task, completed=done, total=total, description=shown)
-
+        with progress_line(self._err) as report:
             yield report
-
-
-def _count(done: int, total: float | None) -> str:
-    """How much is done, and of how much; nothing where there is nothing to count."""
-    if total is not None:
-        return f"{done:,}/{int(total):,}"
-    return f"{done:,}" if done else ""
 
 
 @contextmanager

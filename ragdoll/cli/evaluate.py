@@ -15,6 +15,7 @@ from ragdoll.errors import UsageError
 if TYPE_CHECKING:
     from ragdoll.config import Config
     from ragdoll.evaluation.collection import TestCollection
+    from ragdoll.evaluation.systems import TeacherChoice
 
 # A folder with any of these is meant as a test collection, if it is not a whole one.
 _BEIR_PARTS = ("corpus.jsonl", "queries.jsonl", "qrels")
@@ -89,25 +90,15 @@ def evaluate(
         from ragdoll.evaluation import evaluate as library
         from ragdoll.evaluation.explain import explain as explained
         from ragdoll.evaluation.report import check_output, write
-        from ragdoll.evaluation.systems import TeacherChoice
 
         chosen = settings.evaluate
         if teacher is None and (device or dtype or trust_remote_code):
             raise UsageError("--device, --dtype and --trust-remote-code are for --teacher.")
-        if model and chosen.mode == "text":
-            raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
         if output is not None and explain is not None:
             raise UsageError("--explain prints one question; there is no report of it to --output.")
         if output is not None:
             check_output(output)
-        default = Path(settings.train.output)
-        names = model or ([str(default)] if default.is_dir() else [])
-        models = [wanted.model_folder(name) for name in names]
-        choice = None
-        if teacher is not None:
-            how = settings.teacher
-            choice = TeacherChoice(teacher, how.device, how.dtype, trust_remote_code)
-        library.check_systems(models, choice, chosen.mode)
+        models, choice = _systems(settings, model, teacher, trust_remote_code)
         alpha = wanted.alpha(settings)
         with console.progress() as report:
             report("reading", 0, None)
@@ -125,6 +116,27 @@ def evaluate(
         if output is not None:
             write(output, result, datetime.now(tz=timezone.utc).date())
             console.note(f"Report: {output}")
+
+
+def _systems(
+    settings: Config, names: list[str] | None, teacher: str | None, trust_remote_code: bool
+) -> tuple[list[Path], TeacherChoice | None]:
+    """The models that are named, else the one that train writes where it is there; the teacher."""
+    from ragdoll.cli import settings as wanted
+    from ragdoll.evaluation.evaluate import check_systems
+    from ragdoll.evaluation.systems import TeacherChoice
+
+    mode, how = settings.evaluate.mode, settings.teacher
+    if names and mode == "text":
+        raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
+    default = settings.train.output
+    names = names or ([default] if Path(default).is_dir() else [])
+    models = [wanted.model_folder(name) for name in names]
+    choice = None
+    if teacher is not None:
+        choice = TeacherChoice(teacher, how.device, how.dtype, trust_remote_code)
+    check_systems(models, choice, mode)
+    return models, choice
 
 
 def _collection(data: str | None, settings: Config, has_corpus_options: bool) -> TestCollection:

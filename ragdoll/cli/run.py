@@ -132,14 +132,7 @@ def run(
         from ragdoll.cli import settings as wanted
 
         corpus, documents = wanted.corpus(settings), wanted.documents(settings)
-        stages = pipeline.RunSettings(
-            wanted.featurize(settings),
-            wanted.train(settings),
-            wanted.index(settings),
-            retrain,
-            restart,
-            overwrite,
-        )
+        stages = wanted.run(settings, retrain, restart, overwrite)
         if dry_run:
             plan = pipeline.plan_stages(corpus, stages)
             console.result(records.plan(plan), render.plan_summary(plan))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ragdoll.corpus.documents import Corpus
     from ragdoll.distillation.featurize import FeaturizeSettings
     from ragdoll.distillation.train import TrainSettings
+    from ragdoll.pipeline import RunSettings
     from ragdoll.retrieval.job import IndexSettings
 
 
@@ -90,6 +91,14 @@ def index(config: Config) -> IndexSettings:
         chunk_size=section.chunk_size,
         columns=section.metadata,
     )
+
+
+def run(config: Config, retrain: bool, restart: bool, overwrite: bool) -> RunSettings:
+    """The settings of all three stages, and what is asked for although nothing changed."""
+    from ragdoll.pipeline import RunSettings
+
+    stages = featurize(config), train(config), index(config)
+    return RunSettings(*stages, retrain, restart, overwrite)
 
 
 def database(config: Config) -> str:

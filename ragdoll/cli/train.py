@@ -98,14 +98,19 @@ def train(
         finally:  # the model is there, whatever became of the upload
             console.result(records.train(result, pushed), render.train_summary(result, pushed))
         if result.interrupted:
-            console.note(
-                "Interrupted: the model is what it was after the best pass so far"
-                + (", and it was not uploaded" if push_to_hub is not None else "")
-                + ". The same command goes on from there.",
-                style="yellow",
-            )
-            raise typer.Exit(process.interrupted())
+            raise _interruption(console, was_to_upload=push_to_hub is not None)
         console.note(render.again("index DOCS", model=result.model))
+
+
+def _interruption(console: Console, was_to_upload: bool) -> typer.Exit:
+    """Say which model an interrupted training leaves; return the exit of the command."""
+    console.note(
+        "Interrupted: the model is what it was after the best pass so far"
+        + (", and it was not uploaded" if was_to_upload else "")
+        + ". The same command goes on from there.",
+        style="yellow",
+    )
+    return typer.Exit(process.interrupted())
 
 
 def _check_push(repo: str | None, public: bool) -> None:

@@ -141,34 +141,11 @@ def train(
         report("comparing the variants", 0, None)
         measured = _compare(distillate, trained, projection, settings.save_dtype)
         report("saving", 0, None)
-        variants = {
-            name: model_folder.model_like(
-                vectors, trained.tokenizer, distillate, settings.save_dtype
-            )
-            for name, vectors in _variants(trained.vectors, projection).items()
-        }
         provenance = _provenance(settings, files, made_by, task, trained, measured)
-        model_folder.save(settings.output, variants, measured.recommended, distillate, provenance)
+        result = _save(settings, task, trained, measured, provenance, started)
         if not trained.interrupted:
             model_folder.discard(place)
-    vocabulary_size, dimension = variants[measured.recommended].embedding.shape
-    return TrainResult(
-        model=settings.output,
-        distillate=settings.output / "distillate",
-        variants={name: settings.output / "variants" / name for name in variants},
-        recommended=measured.recommended,
-        dimension=int(dimension),
-        vocabulary=int(vocabulary_size),
-        method=settings.method,
-        explained_variance=projection.explained_variance,
-        validation_loss=measured.loss,
-        agreement=measured.agreement,
-        epochs=trained.epochs,
-        rows=projection.rows,
-        skipped=projection.skipped,
-        seconds=time.perf_counter() - started,
-        interrupted=trained.interrupted,
-    )
+    return result
 
 
 def _distillate(
@@ -219,6 +196,43 @@ def _compare(
         "weighted" if agreement["weighted"] >= agreement["unweighted"] else "unweighted"
     )
     return _Measured(agreement, recommended, held_out.loss(tables[recommended]))
+
+
+def _save(
+    settings: TrainSettings,
+    task: methods.Task,
+    trained: methods.Trained,
+    measured: _Measured,
+    provenance: dict[str, Any],
+    started: float,
+) -> TrainResult:
+    """Write the model folder; say what is in it."""
+    projection = task.projection
+    variants = {
+        name: model_folder.model_like(
+            vectors, trained.tokenizer, task.distillate, settings.save_dtype
+        )
+        for name, vectors in _variants(trained.vectors, projection).items()
+    }
+    model_folder.save(settings.output, variants, measured.recommended, task.distillate, provenance)
+    vocabulary_size, dimension = variants[measured.recommended].embedding.shape
+    return TrainResult(
+        model=settings.output,
+        distillate=settings.output / "distillate",
+        variants={name: settings.output / "variants" / name for name in variants},
+        recommended=measured.recommended,
+        dimension=int(dimension),
+        vocabulary=int(vocabulary_size),
+        method=settings.method,
+        explained_variance=projection.explained_variance,
+        validation_loss=measured.loss,
+        agreement=measured.agreement,
+        epochs=trained.epochs,
+        rows=projection.rows,
+        skipped=projection.skipped,
+        seconds=time.perf_counter() - started,
+        interrupted=trained.interrupted,
+    )
 
 
 def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:
