@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,14 +84,32 @@ def boundaries(definition: dict[str, Any], normalize: Callable[[str], str]) -> B
     return Boundaries(spaces, punctuation, tuple(token["content"] for token in whole))
 
 
-def words_of(texts: list[str]) -> pa.ListArray:
-    """The words of texts: cut at whitespace that is a boundary to every tokenizer."""
+class Words(NamedTuple):
+    """The words of texts, one after another: each is at its place among the ``distinct`` ones.
+
+    Those of a text begin at its offset; the end is the last offset.
+    """
+
+    distinct: pa.StringArray
+    places: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+
+    def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Add up what each distinct word has, over the words of each text."""
+        return np.diff(np.concatenate(([0], np.cumsum(values[self.places])))[self.offsets])
+
+
+def words_of(texts: list[str]) -> Words:
+    """Take texts apart at whitespace that is a boundary to every tokenizer."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not has_usual_spaces("".join(texts)):
-        return pa.array(list(map(_SPACES.split, texts)), pa.list_(pa.string()))
-    return pc.utf8_split_whitespace(pa.array(texts, pa.string()))
+    if has_usual_spaces("".join(texts)):
+        found = pc.utf8_split_whitespace(pa.array(texts, pa.string()))
+    else:
+        found = pa.array(list(map(_SPACES.split, texts)), pa.list_(pa.string()))
+    words = found.values.dictionary_encode()
+    return Words(words.dictionary, words.indices.to_numpy(), found.offsets.to_numpy())
 
 
 def has_usual_spaces(text: str) -> bool:

@@ -64,21 +64,17 @@ class WordPooling:
         """Embed a batch; return the vectors and the numbers of tokens."""
         from scipy.sparse import csr_array
 
-        by_text = words_of(texts)
-        words = by_text.values.dictionary_encode()
-        ids, offsets = self._words.tokens(words.dictionary.to_pylist())
+        words = words_of(texts)
+        ids, offsets = self._words.tokens(words.distinct.to_pylist())
         known = (ids != self._unknown).astype(np.float32)
         tokens_of_words = csr_array(
-            (known, ids, offsets), shape=(len(words.dictionary), len(self._table))
+            (known, ids, offsets), shape=(len(words.distinct), len(self._table))
         )
-        places = words.indices.to_numpy()
         words_of_texts = csr_array(
-            (np.ones(len(places), np.float32), places, by_text.offsets.to_numpy()),
-            shape=(len(texts), len(words.dictionary)),
+            (np.ones(len(words.places), np.float32), words.places, words.offsets),
+            shape=(len(texts), len(words.distinct)),
         )
         sums = words_of_texts @ (tokens_of_words @ self._table)
         counts = words_of_texts @ tokens_of_words.sum(axis=1)
-        return self._finished(sums, counts), words_of_texts @ np.diff(offsets)
-
-    def _finished(self, sums: Vectors, counts: Vectors) -> Vectors:
-        return self._model.finished(sums / np.maximum(counts, 1)[:, None])
+        vectors = self._model.finished(sums / np.maximum(counts, 1)[:, None])
+        return vectors, words_of_texts @ np.diff(offsets)

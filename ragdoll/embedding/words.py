@@ -66,18 +66,15 @@ class WordTokens:
         import pyarrow.compute as pc
 
         usual = [has_usual_spaces(text) for text in texts]
-        found = words_of([text if good else "" for text, good in zip(texts, usual, strict=True)])
-        words = found.values.dictionary_encode()
-        is_long = np.asarray(pc.greater(pc.utf8_length(words.dictionary), longest))
-        distinct = words.dictionary.to_pylist()
+        words = words_of([text if good else "" for text, good in zip(texts, usual, strict=True)])
+        is_long = np.asarray(pc.greater(pc.utf8_length(words.distinct), longest))
+        distinct = words.distinct.to_pylist()
         counts = np.zeros(len(distinct), np.int64)
         counts[~is_long] = self.count(
             [w for w, long in zip(distinct, is_long, strict=True) if not long]
         )
-        places, offsets = words.indices.to_numpy(), found.offsets.to_numpy()
-        totals = np.diff(np.concatenate(([0], np.cumsum(counts[places])))[offsets])
-        long_words = np.diff(np.concatenate(([0], np.cumsum(is_long[places])))[offsets])
-        known = np.array(usual, np.bool_) & (long_words == 0)
+        known = np.array(usual, np.bool_) & (words.sums(is_long) == 0)
+        totals = words.sums(counts)
         return [int(n) if good else None for n, good in zip(totals, known, strict=True)]
 
     def tokens(self, words: Sequence[str]) -> tuple[Values, Offsets]:
