@@ -32,7 +32,9 @@ def evaluation_table(result: Evaluation) -> RenderableType:
         table.add_column(column.heading, justify=side, overflow="fold")
     for system in result.systems:
         name, *figures = cells(system)
-        table.add_row(_system(name, is_teacher=system.kind == "teacher"), *figures)
+        # A teacher's owner is in the JSON; here the figures need the room.
+        shown = name.rpartition("/")[2] if system.kind == "teacher" else name
+        table.add_row(one_line(shown), *figures)
     below = [Text(one_line(note), style="dim") for note in notes(result)]
     return Group(Text(one_line(title(result)), style="dim"), table, *below)
 
@@ -65,8 +67,7 @@ def explanation(result: Explanation, k: int) -> RenderableType:
 def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
     table = grid(gap=1)
     table.add_column("document", min_width=_MIN_NAME, overflow="fold")
-    for name in systems:
-        shown = _system(name)
+    for shown in _headings(systems):
         table.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))
     table.add_column("text", no_wrap=True)
     for place in places:
@@ -76,6 +77,7 @@ def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
     return table
 
 
-def _system(name: str, is_teacher: bool = True) -> str:
-    """A teacher's owner is in the JSON; here the figures need the room."""
-    return one_line(name.rpartition("/")[2] if is_teacher else name)
+def _headings(systems: Sequence[str]) -> list[str]:
+    """The names of systems without folders and owners, where they are still told apart by them."""
+    short = [name.rpartition("/")[2] for name in systems]
+    return [one_line(name) for name in (short if len(set(short)) == len(short) else systems)]

@@ -128,6 +128,18 @@ def test_a_long_name_is_shown_whole_on_a_narrow_terminal() -> None:
     assert "\n.txt " in console.file.getvalue()
 
 
+def test_models_of_one_name_are_told_apart_by_their_folders() -> None:
+    for systems, shown in (
+        (["a/model", "a/other", "owner/teacher"], ["model", "other", "teacher"]),
+        (["a/model", "b/model"], ["a/model", "b/model"]),
+    ):
+        place = Place("d", "text", 1, dict.fromkeys(systems, 1))
+        console = Console(file=StringIO(), width=100)
+        console.print(explanation(Explanation("c", "q1", "word", systems, [place], []), 10))
+        heading = next(line for line in console.file.getvalue().splitlines() if "document" in line)
+        assert heading.split() == ["document", *shown, "text"]
+
+
 def test_a_question_of_ones_own_is_said_to_be_one(ragdoll: Ragdoll, beir: Path) -> None:
     result = ragdoll("evaluate", beir, "--mode", "text", "--explain", "loops")
     assert result.status == 0
