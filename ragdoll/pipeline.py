@@ -219,7 +219,7 @@ def _features_needed(corpus: Corpus, settings: FeaturizeSettings) -> tuple[str |
     same = manifest.facts.get("signature") == signature
     restart = signature is not None and not same
     if not manifest.complete:
-        return f"an earlier run ended after {manifest.rows} passages", restart
+        return f"an earlier run ended after {manifest.rows:,} passages", restart
     if signature is None or not same:
         return "the corpus may have changed", restart
     return None, False

@@ -51,7 +51,7 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
 
 def train_summary(result: TrainResult, pushed: Pushed | None = None) -> RenderableType:
     """What a person reads after ``train``."""
-    agreement = result.agreement
+    agreement, skipped = result.agreement, result.skipped
     uploaded = f"{pushed.url} ({'private' if pushed.private else 'public'})" if pushed else None
     return facts(
         {
@@ -61,7 +61,7 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
             "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
-            + (f"; {number_of('row', result.skipped)} with NaN left out" if result.skipped else ""),
+            + (f"; {number_of('passage', skipped)} with NaN left out" if skipped else ""),
             **({"uploaded to": uploaded} if uploaded else {}),
         }
     )

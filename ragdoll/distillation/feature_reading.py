@@ -106,7 +106,7 @@ def open_features(path: Path) -> Features:
         return _open_tokenlearn(path)
     if not manifest.complete:
         raise FeaturesError(
-            f"The features in {path} are incomplete: {manifest.rows} rows so far.",
+            f"The features in {path} are incomplete: {manifest.rows:,} passages so far.",
             hint="Run the same ragdoll featurize command again; it goes on where it stopped.",
         )
     if not manifest.rows:

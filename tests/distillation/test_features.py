@@ -114,7 +114,7 @@ def test_texts_alone_are_read_without_their_vectors(
 
 def test_incomplete_features_are_not_trained_on(tmp_path: Path) -> None:
     write(tmp_path, complete=False)
-    with pytest.raises(FeaturesError, match="incomplete: 6 rows"):
+    with pytest.raises(FeaturesError, match="incomplete: 6 passages"):
         load_features(tmp_path)
 
 
