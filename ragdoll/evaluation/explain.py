@@ -11,9 +11,7 @@ from ragdoll.evaluation.evaluate import Mode, run_systems
 from ragdoll.evaluation.metrics import ranking
 from ragdoll.evaluation.systems import TeacherChoice
 from ragdoll.progress import Report, silent
-
-# As deep as each leg of a hybrid search looks.
-DEPTH = 100
+from ragdoll.retrieval.fusion import CANDIDATES
 
 _DISPUTED = 10
 
@@ -72,13 +70,13 @@ def explain(
     text = collection.queries[known] if known is not None else query
     judged = collection.qrels.get(known, {}) if known is not None else {}
     single = replace(collection, queries={"query": text}, qrels={})
-    runs = run_systems(single, models, teacher, mode, max(DEPTH, k), alpha, report)
+    runs = run_systems(single, models, teacher, mode, max(CANDIDATES, k), alpha, report)
     names = [run.name for run in runs]
     ranks = {
         run.name: {
             document: rank
             for rank, document in enumerate(
-                ranking(collection.by_document(run.run["query"]), DEPTH), start=1
+                ranking(collection.by_document(run.run["query"]), CANDIDATES), start=1
             )
         }
         for run in runs
@@ -122,7 +120,7 @@ def _texts(collection: TestCollection) -> dict[str, str]:
 
 
 def _best_rank(place: Place) -> int:
-    return min((rank for rank in place.ranks.values() if rank is not None), default=DEPTH + 1)
+    return min((rank for rank in place.ranks.values() if rank is not None), default=CANDIDATES + 1)
 
 
 def _spread(place: Place) -> float:

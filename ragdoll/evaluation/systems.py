@@ -7,7 +7,7 @@ that is longer than a model reads is cut off there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -26,15 +26,11 @@ from ragdoll.embedding.vectors import Vectors
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.progress import Report
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.fusion import CANDIDATES, DEFAULT_ALPHA, fuse
 from ragdoll.retrieval.text_search import text_table
-from ragdoll.retrieval.weight import choose_weight, sample_places
+from ragdoll.retrieval.weight import Encode, choose_weight, sample_places
 
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
-Encode = Callable[[Sequence[str]], Vectors]
-
-# Each leg of a hybrid yields this many documents, as in a search.
-_CANDIDATES = 100
 
 # Queries that are also asked alone, to time them.
 _TIMED_ALONE = 30
@@ -150,7 +146,7 @@ def vector_run(
     return SystemRun(name, kind, run, _with(similarities.cost, own, len(run)))
 
 
-def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandidates:
+def search_text(collection: TestCollection, k: int = CANDIDATES) -> TextCandidates:
     """Search the documents by BM25, as ragdoll's tables have it, in a table made for that."""
     started = time.perf_counter()
     table = text_table(collection.documents)
@@ -158,7 +154,7 @@ def search_text(collection: TestCollection, k: int = _CANDIDATES) -> TextCandida
     found, seconds = [], []
     for query in collection.queries.values():
         started = time.perf_counter()
-        hits, scores = table.matching(query, max(_CANDIDATES, k), ["id"])
+        hits, scores = table.matching(query, max(CANDIDATES, k), ["id"])
         found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
         seconds.append(time.perf_counter() - started)
     return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
@@ -176,7 +172,7 @@ def hybrid_run(
     similarities: Similarities,
     bm25: TextCandidates,
     collection: TestCollection,
-    k: int = _CANDIDATES,
+    k: int = CANDIDATES,
     alpha: float = DEFAULT_ALPHA,
 ) -> SystemRun:
     """Fuse the best documents of both, as a search in ``hybrid`` mode does."""
@@ -188,7 +184,7 @@ def hybrid_run(
         collection.queries, similarities.values, bm25.found, strict=True
     ):
         candidates = list(
-            dict.fromkeys([*_best(row, max(_CANDIDATES, k)), *(position[d] for d in matched)])
+            dict.fromkeys([*_best(row, max(CANDIDATES, k)), *(position[d] for d in matched)])
         )
         text = np.array([matched.get(ids[i], 0.0) for i in candidates], dtype=np.float32)
         scores = fuse(row[candidates], text, alpha)

@@ -13,6 +13,9 @@ Scores = npt.NDArray[np.float32]
 # The weight on the vector where neither the table nor the user says otherwise.
 DEFAULT_ALPHA = 0.5
 
+# What each leg of a hybrid search yields at least, for the scores of both to be combined.
+CANDIDATES = 100
+
 
 def fuse(similarity: Scores, bm25: Scores, alpha: float) -> Scores:
     """Combine the scores of the same candidates into one between 0 and 1 each.

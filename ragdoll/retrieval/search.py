@@ -17,15 +17,12 @@ from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.filters import conditions
-from ragdoll.retrieval.fusion import fuse
+from ragdoll.retrieval.fusion import CANDIDATES, fuse
 from ragdoll.retrieval.legs import Found, Legs, MemoryLegs, TableLegs
 from ragdoll.retrieval.model_of_table import model_of
 from ragdoll.retrieval.table import Table
 
 Mode = Literal["hybrid", "vector", "text"]
-
-# Each leg of a hybrid search yields this many candidates at least.
-CANDIDATES = 100
 
 # Seconds after which what did not fit together is opened again: to exchange a model for another is
 # to rename two folders.

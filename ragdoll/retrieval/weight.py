@@ -19,15 +19,12 @@ from ragdoll.corpus.pieces import choose, shared_pieces
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.similarity import similarity
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA
+from ragdoll.retrieval.fusion import CANDIDATES, DEFAULT_ALPHA
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import HybridWeight, TableState
 from ragdoll.retrieval.text_search import text_table
 
 Encode = Callable[[Sequence[str]], Vectors]
-
-# As deep as the text search of a hybrid search looks.
-_DEPTH = 100
 
 # Passages that are searched, and pieces that are searched for: it takes about a second, and other
 # samples of a table come to weights that differ by a few hundredths.
@@ -118,7 +115,7 @@ def _mean_by_text(passages: Mapping[str, str], questions: Mapping[str, str]) -> 
     reciprocal_ranks = []
     table = text_table(passages)
     for name, piece in questions.items():
-        rows, scores = table.matching(piece, _DEPTH, ["id"])
+        rows, scores = table.matching(piece, CANDIDATES, ["id"])
         found = dict(zip(rows["id"].to_pylist(), scores.tolist(), strict=True))
         own = found.get(name, np.inf)
         rank = sum(score >= own for score in found.values())

@@ -18,10 +18,10 @@ from rich.cells import cell_len
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.fusion import fuse
+from ragdoll.retrieval.fusion import CANDIDATES, fuse
 from ragdoll.retrieval.index import index
 from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.search import CANDIDATES, Hit, Mode, Searcher
+from ragdoll.retrieval.search import Hit, Mode, Searcher
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 
