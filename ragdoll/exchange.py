@@ -18,7 +18,7 @@ from ragdoll.errors import ModelError, RagdollError
 from ragdoll.lock import only_one
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.lance import is_local
+from ragdoll.retrieval.lance import absolute, is_local
 from ragdoll.retrieval.lock import only_writer
 from ragdoll.retrieval.table import Table
 
@@ -60,7 +60,7 @@ def finish(output: Path, settings: IndexSettings) -> None:
             return
         if _is_of(table, new):
             replace_folder(output, new)
-        table.write_state(replace(table.state, model=_absolute(output)))
+        table.write_state(replace(table.state, model=absolute(output)))
 
 
 def clear(output: Path) -> None:
@@ -82,7 +82,7 @@ def table_of(settings: IndexSettings) -> Table | None:
 def _is_left_to_do(table: Table, output: Path, new: Path) -> bool:
     if not table.state.whole:
         return False
-    is_elsewhere = table.state.model != _absolute(output)
+    is_elsewhere = table.state.model != absolute(output)
     return _is_of(table, new) or (is_elsewhere and _is_of(table, output))
 
 
@@ -92,7 +92,3 @@ def _is_of(table: Table, model: Path) -> bool:
         return model.is_dir() and identify(model).fingerprint == table.identity.fingerprint
     except ModelError:
         return False
-
-
-def _absolute(output: Path) -> str:
-    return str(output.absolute())

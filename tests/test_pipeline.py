@@ -123,8 +123,11 @@ def test_every_stage_is_summed_up_and_what_is_left_out_is_named_once(
 
 def test_a_second_run_does_nothing_and_says_so(finished: Run, ragdoll: Ragdoll) -> None:
     assert stages(finished()) == []
-    result = ragdoll("run")
-    assert "Nothing to do" in result.out
+    before = Database(".ragdoll/lancedb").open("documents").version
+    for model in (".ragdoll/model", "docs/../.ragdoll/model"):
+        result = ragdoll("run", "--model", model)
+        assert "Nothing to do" in result.out
+        assert Database(".ragdoll/lancedb").open("documents").version == before
 
 
 @pytest.mark.parametrize(
