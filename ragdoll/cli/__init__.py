@@ -16,7 +16,7 @@ app = typer.Typer(
     name="ragdoll",
     cls=Commands,
     pretty_exceptions_enable=False,
-    # To draw the help with rich takes longer to load than all else, and cuts what is long.
+    # Rich takes longer to load than all else that help needs, and cuts what is long.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A setting comes from its option, else from the environment variable "

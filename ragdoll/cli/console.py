@@ -22,7 +22,7 @@ from rich.text import Text
 from ragdoll.cli import process
 from ragdoll.progress import Report, silent
 
-# Characters of an error or a warning.
+# Characters of an error or a warning that are shown.
 _MAX_MESSAGE = 2000
 
 # Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Of a document that is ranked, so much of its text is shown.
 _SHOWN_TEXT = 60
 
-# Columns that a narrow terminal makes narrower still have room for this.
+# Characters that a column keeps on a narrow terminal.
 _MIN_NAME = 10
 
 

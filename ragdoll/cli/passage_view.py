@@ -12,7 +12,7 @@ from ragdoll.cli.console import printable
 
 _WORD = re.compile(r"\w+")
 _INDENT = " " * 4
-# Text is wrapped by one, whatever it writes to.
+# Wrapping a text takes a console; which one makes no difference.
 _ANY_CONSOLE = Console(width=80)
 _MAX_LINES = 8
 # Legible on dark terminals and on light ones, where bold yellow is not.

@@ -93,7 +93,7 @@ class StdinSource:
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether a line is an object or was to be one: one that is broken makes no texts of others."""
+    """Whether a line is an object, or meant to be one: a broken one does not make texts of all."""
     return decoding.decode(line).lstrip().startswith("{")
 
 

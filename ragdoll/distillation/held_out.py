@@ -10,7 +10,7 @@ from ragdoll.distillation.token_bags import Bags
 from ragdoll.embedding.similarity import unit
 from ragdoll.embedding.vectors import Vectors
 
-# The linear loss solves for a map.
+# Passages that the linear loss fits its map on, which are all in memory.
 _MAX_FITTED = 20_000
 
 

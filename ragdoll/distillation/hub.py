@@ -130,7 +130,7 @@ def _rewritten(folder: Path, repo: str | None) -> dict[str, bytes]:
     """The files that may tell of this machine, without its paths.
 
     The card names ``repo`` as what to load where it is not None. A teacher that is a folder is no
-    model that the hub knows, and the hub refuses a card that names such a one as its base.
+    model that the hub knows, and the hub refuses a card that names such a teacher as its base.
     """
     model = open_folder(folder)
     if model.provenance is None or model.embedding is None:

@@ -48,7 +48,7 @@ FROM_DISTILLATE = 0.5
 FLATTENING = 0.2
 
 _MAP_PENALTY = 1e-3
-# Each thread adds up token vectors of its own.
+# Bytes for the sums of all threads: each adds up token vectors of its own.
 _MEMORY_OF_SUMS = 1 << 30
 # A block's product with the token vectors should cost far more than adding up its result.
 _TOKENS_OF_BLOCK = 16

@@ -47,9 +47,9 @@ class Fitted:
 class Job:
     """What is trained on, how long, and where checkpoints go.
 
-    ``distillate`` holds a vector for each token. ``passes`` None: 40 at most. ``folder`` may hold
-    checkpoints of the same ``key``, which are gone on from. ``agreement`` of token vectors is for
-    the person who waits.
+    ``distillate`` holds a vector for each token. ``passes`` None: 40 at most. Checkpoints of the
+    same ``key`` in ``folder`` are resumed. ``agreement`` of token vectors is for the person who
+    waits.
     """
 
     distillate: Vectors

@@ -93,7 +93,7 @@ class TeacherPass:
         }
 
     def _budget(self, batch_size: int) -> int:
-        """The tokens of a batch; earlier ones decide where a vector depends on its batch."""
+        """The tokens of a batch; as in earlier runs where a vector depends on its batch."""
         longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
         asked = batch_size * longest
         settings = self._manifest.settings

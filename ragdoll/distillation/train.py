@@ -104,8 +104,8 @@ def train(
     ``teacher`` is needed only where the features do not name theirs, or where it is to be fetched
     or its code to be run; ``otherwise`` is then taken if it is None. ``replaces`` is an earlier
     model whose distillate serves again if it was made the same way (None: the one at the output).
-    Work in progress is kept in a hidden folder beside the output, and is gone on with when it was
-    interrupted or killed. An interruption gives the best model so far, unless ``keep_interrupted``
+    Work in progress is kept in a hidden folder beside the output, and is resumed after an
+    interruption or a kill. An interruption gives the best model so far, unless ``keep_interrupted``
     is False.
 
     Raises:
@@ -269,7 +269,7 @@ def _provenance(
 
 
 def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -> str:
-    """What an unfinished training must agree with to be gone on with."""
+    """What an unfinished training must agree with to be resumed."""
     content = json.dumps([features.signature, made_by, settings.wanted(), _versions()])
     return hashlib.sha256(content.encode()).hexdigest()
 

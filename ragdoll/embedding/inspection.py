@@ -82,10 +82,8 @@ def _dimension(folder: ModelFolder) -> int | None:
         return folder.embedding.shape[1]
     for pattern, key in (("*_Dense", "out_features"), ("*_Pooling", "word_embedding_dimension")):
         modules = sorted(folder.path.glob(pattern), key=lambda module: len(module.name))
-        for module in [
-            module for module in reversed(modules) if (module / "config.json").is_file()
-        ]:
-            value = read_json(module / "config.json").get(key)
+        for config in (module / "config.json" for module in reversed(modules)):
+            value = read_json(config).get(key) if config.is_file() else None
             if isinstance(value, int):
                 return value
     size = folder.config.get("hidden_size")

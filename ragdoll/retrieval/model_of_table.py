@@ -49,7 +49,7 @@ def model_of(table: Table, given: Path | None = None) -> ModelIdentity:
 
 
 def candidates(table: Table) -> Iterator[Path]:
-    """The places where a table's model may be: as last written, as at creation, beside a move.
+    """The places where a table's model may be: the path last written, then that at creation.
 
     A database and a model that were moved together keep their relative places, so each path is
     also tried relative to where the database is now.

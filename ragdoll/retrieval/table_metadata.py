@@ -100,7 +100,7 @@ class TableState:
     with it is found again. A root has ``path``, ``signature``, ``documents`` and ``skipped`` (what
     was left out, as path and reason). ``new_chunks`` counts the passages embedded since the table
     was last built as a whole. ``whole`` is False from the first commit of a table that is built
-    anew to the last; till then readers go by ``previous``, the version of the table that it
+    anew to the last; until then readers go by ``previous``, the version of the table that it
     replaces. ``weight`` is None where none was chosen yet.
     """
 

@@ -31,8 +31,8 @@ Encode = Callable[[Sequence[str]], Vectors]
 _PASSAGES = 1000
 _QUESTIONS = 200
 
-# Of fewer pieces nothing is concluded, and of any number so many more are imagined that speak for
-# the default.
+# Fewer pieces decide nothing; and so many imagined ones, which speak for the default, are added to
+# any number of them.
 _LEAST_QUESTIONS = 30
 _IMAGINED = 20
 
