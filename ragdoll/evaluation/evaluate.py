@@ -100,11 +100,7 @@ def evaluate(
     """Score the systems that ``mode`` names on a collection; see ``run_systems``.
 
     Raises:
-        ModelError: a model cannot be read.
-        TeacherError: the teacher cannot be had.
-        TableError: there is no room for a small table in the folder for temporary files.
-        MissingExtraError: a teacher is given and the training extra is not installed.
-        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+        RagdollError: as ``run_systems`` does.
     """
     runs = run_systems(collection, models, teacher, mode, k, alpha, report)
     return Evaluation(
@@ -137,7 +133,7 @@ def run_systems(
     Raises:
         ModelError: a model cannot be read.
         TeacherError: the teacher cannot be had.
-        TableError: there is no room for a small table in the folder for temporary files.
+        TableError: LanceDB cannot index the documents.
         MissingExtraError: a teacher is given and the training extra is not installed.
         UsageError: the mode needs a model and none is given, or has no use for the teacher.
     """

@@ -60,11 +60,7 @@ def explain(
     ranks that the systems give them lie apart.
 
     Raises:
-        ModelError: a model cannot be read.
-        TeacherError: the teacher cannot be had.
-        TableError: there is no room for a small table in the folder for temporary files.
-        MissingExtraError: a teacher is given and the training extra is not installed.
-        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+        RagdollError: as ``run_systems`` does.
     """
     known = _find(collection, query)
     text = collection.queries[known] if known is not None else query
