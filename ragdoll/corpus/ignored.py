@@ -187,8 +187,9 @@ def _expression(pattern: bytes) -> bytes:
 def _take_first(parts: list[bytes], wild: int, shortest: bytes, at: int) -> None:
     """Let what follows a wildcard be found at the first place that fits, and at no other.
 
-    Before another such wildcard that is as good as any, and keeps the time from growing with the
-    power of their number. ``shortest`` is the wildcard as it takes no more than it must.
+    Before another such wildcard the first place is as good as any, and to try no other keeps the
+    time from growing exponentially with their number. ``shortest`` is the wildcard as it takes no
+    more than it must.
     """
     group = b"g%d" % at
     between = b"".join(parts[wild + 1 :])

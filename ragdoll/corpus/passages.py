@@ -41,8 +41,8 @@ _IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
 # does not grow with it.
 _STRETCH = 1 << 18
 
-# Characters a token: a document that has no more of them may well be a passage as it is, which
-# is several times as fast to see as where else it might be cut.
+# Characters a token: a document with no more of them may well be a single passage, which is several
+# times as fast to find out as where to cut it.
 _SHORT = 4
 
 Places = npt.NDArray[np.int64]

@@ -92,7 +92,7 @@ def save(
             _save_one(aside / "variants" / name, model, {**record, "variant": name})
         _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
     except BaseException:
-        # Where the disk is full, it is not to stay so for the half of a model.
+        # A full disk is not to stay full of half a model.
         _remove(aside)
         raise
     replace(output, aside)

@@ -96,7 +96,7 @@ def project(
     width = len(model.embedding)
     facts = _facts(folder, key)
     if facts is not None:
-        # What is no longer whole is made again; what reads arrays raises kinds of its own for it.
+        # What is no longer whole is made again; reading arrays raises errors of many kinds.
         with suppress(Exception):
             return _open(folder, facts, width, wanted.dimension)
     facts = _write(_Projector(features, model, wanted, folder, report), key)

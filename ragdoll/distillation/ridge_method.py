@@ -23,7 +23,7 @@ MAX_PASSES = 40
 MAX_HELD_OUT = 2_000
 # A lower held-out loss restarts the patience where it is lower by this share.
 _IMPROVEMENT = 1e-3
-# Of passes whose held-out loss is as good but for this share, the last knows the rare tokens best.
+# Of passes whose held-out losses are within this share, the last knows the rare tokens best.
 _AS_GOOD = 1e-2
 # The held-out passages are learned from, too, where they are more than one in so many.
 _WORTH_ANOTHER_FIT = 50

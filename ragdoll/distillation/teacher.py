@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # A faster type than float32 is used above this cosine to it, and where it gains this factor.
 _PARITY = 0.999
 _GAIN = 1.2
-# That is found out on so many texts, where there are enough for it to pay.
+# That is tried on so many texts, and only where there are enough of them for it to pay.
 _SAMPLE = 16
 _MIN_TEXTS = 256
 

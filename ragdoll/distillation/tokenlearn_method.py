@@ -81,7 +81,7 @@ def fit(
 
 @contextmanager
 def _state_kept_by_value() -> Iterator[None]:
-    """Let the library remember its best state, where it would remember whatever comes of it."""
+    """Let the library keep a copy of its best state, which training would go on changing."""
 
     class Remembering(pretrain.StaticModelFineTuner):  # type: ignore[misc]
         def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:

@@ -20,9 +20,9 @@ _STAYED = 0.99
 
 _NEIGHBORS = 3
 
-# The first fit gives every token the same say; two more leave hardly a trace of those that moved.
+# The first fit weighs all tokens alike; two more leave hardly a trace of those that moved.
 _FITS = 3
-# A token off by less than this share of its length has no more say than one that fits exactly.
+# A token off by less than this share of its length weighs no more than one that fits exactly.
 _EXACT = 1e-3
 # Keeps the equations solvable where a space does not fill its dimensions.
 _DAMPING = 1e-9
@@ -166,7 +166,7 @@ def _common_map(before: TokenTable, after: TokenTable) -> Exact:
         products = np.zeros((before.dimension, before.dimension))
         crossed = np.zeros((before.dimension, after.dimension))
         for _, old, new in _pairs(before, after):
-            weighed = old * _say(old @ fitted, new) if fit else old
+            weighed = old * _fit_weights(old @ fitted, new) if fit else old
             products += weighed.T @ old
             crossed += weighed.T @ new
         damping = _DAMPING * np.trace(products) / len(products) + np.finfo(np.float64).tiny
@@ -175,12 +175,12 @@ def _common_map(before: TokenTable, after: TokenTable) -> Exact:
     return fitted
 
 
-def _say(expected: Exact, new: Exact) -> Exact:
+def _fit_weights(expected: Exact, new: Exact) -> Exact:
     """The weight of each token in the next fit, a column: less, the farther it is off."""
     lengths = np.linalg.norm(expected, axis=1, keepdims=True)
     off = np.linalg.norm(new - expected, axis=1, keepdims=True)
-    say: Exact = lengths / np.maximum(off, _EXACT * lengths + np.finfo(np.float64).tiny)
-    return say
+    weights: Exact = lengths / np.maximum(off, _EXACT * lengths + np.finfo(np.float64).tiny)
+    return weights
 
 
 @dataclass(frozen=True, slots=True)

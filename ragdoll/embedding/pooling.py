@@ -38,10 +38,10 @@ class WordPooling:
             table = table[model.mapping]
         if model.weights is not None:
             table = table * model.weights[:, None]
-        # What is compiled does not look where a row is.
+        # Compiled code does not check that a row is there.
         if max(model.tokenizer.get_vocab().values(), default=-1) >= len(table):
             raise model.tokens_without_vector()
-        # A file may have it at an odd place, from which compiled code cannot compute.
+        # In its file the table may lie unaligned, which compiled code cannot take.
         self._table = np.require(table, np.float32, ["C", "A"])
         # Where a tokenizer has no unknown token, no id is left out.
         self._unknown = -1 if model.unknown is None else model.unknown

@@ -41,7 +41,7 @@ def connect(uri: str) -> Connection | None:
     engine = _engine()
     if engine is None:
         return None
-    # URI, key, region, two hosts, consistency, client, storage, session: most those of a service.
+    # URI, key, region, two hosts, consistency, client, storage, session: most are a service's.
     # A folder absolute, since the engine takes any name that begins with "db" for a service.
     return Connection(_run(lambda: engine.connect(absolute(uri), *[None] * 8)))
 

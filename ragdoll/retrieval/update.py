@@ -79,7 +79,7 @@ class Update:
 
     def _remove_gone(self, root: str, key: str, seen: Seen) -> int:
         unread = self._corpus.readings[root].unread
-        # What is new even now was not in the corpus.
+        # A source that was not seen until now is not in the corpus.
         missing = [source for source in self._table.sources(key) if seen.add(source)]
         gone = [source for source in missing if not _is_of(source, unread)]
         self._result.removed += len(gone)

@@ -18,9 +18,9 @@ from ragdoll.retrieval.table_metadata import TableState
 VECTOR_INDEX_ROWS = 100_000
 _ROWS_PER_PARTITION = 4096
 
-# What came later is added to the approximate index in parts of their own, each of which costs a
-# search time, and is sorted by what the first rows were like. So it is built anew after so many
-# parts, or when it has so many times the rows.
+# Rows that come later are added to the approximate index in parts of their own, which cost each
+# search time, and are partitioned by what the first rows were like. So it is built anew after so
+# many parts, or when it has so many times the rows.
 _MOST_PARTS = 8
 _MOST_GROWTH = 2
 
