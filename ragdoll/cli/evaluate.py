@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ragdoll.evaluation.systems import TeacherChoice
 
 # A folder with any of these is meant as a test collection, if it is not a whole one.
-_BEIR_PARTS = ("corpus.jsonl", "queries.jsonl", "qrels")
+_BEIR = ("corpus.jsonl", "queries.jsonl", "qrels")
 
 
 def evaluate(
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="DATA",
             help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents, of "
@@ -139,18 +139,26 @@ def _systems(
     return models, choice
 
 
-def _collection(data: str | None, settings: Config, has_corpus_options: bool) -> TestCollection:
+def _collection(
+    data: list[str] | None, settings: Config, has_corpus_options: bool
+) -> TestCollection:
     """The test collection that is named, or one made of the documents that are."""
     from ragdoll.cli import settings as wanted
     from ragdoll.evaluation.beir import load_beir
     from ragdoll.evaluation.known_items import known_items
 
-    if data is not None and any((Path(data) / part).exists() for part in _BEIR_PARTS):
+    judged = [name for name in data or [] if any((Path(name) / part).exists() for part in _BEIR)]
+    if judged:
+        if data != judged[:1]:
+            raise UsageError(
+                f"{judged[0]} is a test collection, which is evaluated by itself.",
+                hint="Name one test collection, or documents only.",
+            )
         if has_corpus_options:
             raise UsageError("--text-key and --no-ignore are for documents, not for a BEIR folder.")
-        return load_beir(Path(data))
-    if data is not None:
-        settings.index.docs = [data]
+        return load_beir(Path(judged[0]))
+    if data:
+        settings.index.docs = data
     corpus = wanted.documents(settings)
     name = ", ".join(Path(root).name or root for root in corpus.roots)
     return known_items(corpus, name, settings.evaluate.seed)

@@ -251,3 +251,26 @@ def test_options_for_documents_are_refused_for_a_collection(
     result = ragdoll("evaluate", tmp_path, "--mode", "text", "--text-key", "body")
     assert result.status == 2
     assert "not for a BEIR folder" in result.err
+
+
+def test_documents_of_several_places_make_one_test(ragdoll: Ragdoll, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        for number in range(6):
+            text = f"{words(ord(place[0]) + number, 20)}. {words(500 + number, 20)}."
+            (tmp_path / place / f"{number}.txt").write_text(text)
+    record = ragdoll(
+        "evaluate", tmp_path / "one", tmp_path / "two", "--mode", "text", "--json"
+    ).json
+    assert (record["dataset"], record["documents"]) == ("one, two", 12)
+
+
+def test_a_collection_is_not_evaluated_together_with_documents(
+    ragdoll: Ragdoll, docs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "judged").mkdir()
+    (tmp_path / "judged/qrels").mkdir()
+    for places in ((tmp_path / "judged", docs), (docs, tmp_path / "judged")):
+        result = ragdoll("evaluate", *places, "--mode", "text")
+        assert (result.status, result.out) == (2, "")
+        assert "judged is a test collection, which is evaluated by itself." in result.err
