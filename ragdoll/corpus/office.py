@@ -1,4 +1,4 @@
-"""PDF and Office files, by the converters that the extra ``documents`` brings."""
+"""PDF and Office files, by the libraries that the extra ``documents`` brings."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from ragdoll.corpus.packed import check_parts
 from ragdoll.corpus.pdf import pdf_text
 from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.records import Record
+from ragdoll.corpus.workbook import workbook_text
 from ragdoll.errors import first_line
 
 EXTRA = "documents"
 # The same for every file, so that an account of many can name it once.
 MISSING = f"needs the extra {EXTRA}: pip install 'ragdoll-cli[{EXTRA}]'"
 
-_CONVERTERS = {".docx": "DocxConverter", ".pptx": "PptxConverter", ".xlsx": "XlsxConverter"}
-SUFFIXES = frozenset({".pdf", *_CONVERTERS})
-_WITH_HEADINGS = frozenset({".docx", ".pptx"})  # a workbook's are its sheets' names
+_CONVERTERS = {".docx": "DocxConverter", ".pptx": "PptxConverter"}
+_NEEDS = {".pdf": "pdfminer", ".xlsx": "openpyxl", **dict.fromkeys(_CONVERTERS, "markitdown")}
+SUFFIXES = frozenset(_NEEDS)
 
 # These write to standard error what only a user of theirs can act on: some log, some warn.
-_LIBRARIES = ("bs4", "mammoth", "markitdown", "openpyxl", "pandas", "pdfminer", "pptx")
+_LIBRARIES = ("bs4", "mammoth", "markitdown", "openpyxl", "pdfminer", "pptx")
 
 # For the text to stay as it is, as markup does for HTML.
 _OPTIONS = {
@@ -36,17 +37,13 @@ _OPTIONS = {
     "table_infer_header": True,
 }
 
-# What stands for a slide's number, a picture, a glyph without a character, and an empty cell.
-_NOISE = re.compile(
-    r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)"
-    r"|(?<=\| )(?:NaN|Unnamed: \d+)(?= \|)"
-)
+# What stands for a slide's number, a picture, and a glyph without a character.
+_NOISE = re.compile(r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)")
 
 
 def is_installed(suffix: str) -> bool:
     """Whether a format's converter is there; nothing is imported."""
-    library = "markitdown" if suffix in _CONVERTERS else "pdfminer"
-    return importlib.util.find_spec(library) is not None
+    return importlib.util.find_spec(_NEEDS[suffix]) is not None
 
 
 def read_office(path: Path) -> Record:
@@ -65,7 +62,8 @@ def read_office(path: Path) -> Record:
         text = tidy(_NOISE.sub("", _convert(file, suffix)))
     if not text:
         raise UnreadableError("no text in it")
-    heading = first_heading(text) if suffix in _WITH_HEADINGS else None
+    # A workbook's headings are no more than the names of its sheets.
+    heading = first_heading(text) if suffix in _CONVERTERS else None
     return Record(name=None, title=heading or shown(path.name), text=text, converted=True)
 
 
@@ -74,7 +72,7 @@ def _convert(file: BinaryIO, suffix: str) -> str:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ignore_warnings(rf"({'|'.join(_LIBRARIES)})(\.|$)")
     try:
-        text = _from_office(file, suffix) if suffix in _CONVERTERS else pdf_text(file)
+        text = pdf_text(file) if suffix == ".pdf" else _from_office(file, suffix)
     except UnreadableError:
         raise
     except Exception as error:  # the libraries for these formats raise whatever they meet
@@ -84,6 +82,8 @@ def _convert(file: BinaryIO, suffix: str) -> str:
 
 def _from_office(file: BinaryIO, suffix: str) -> str:
     check_parts(file)
+    if suffix == ".xlsx":
+        return workbook_text(file)
     # One format's converter: not the class that guesses formats and knows addresses.
     from markitdown import StreamInfo, converters
 

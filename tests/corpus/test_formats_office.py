@@ -27,7 +27,7 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
 
     def missing(name: str, *rest: Any) -> Any:
-        return None if name in {"markitdown", "pdfminer"} else find(name, *rest)
+        return None if name in {"markitdown", "openpyxl", "pdfminer"} else find(name, *rest)
 
     monkeypatch.setattr(importlib.util, "find_spec", missing)
 
