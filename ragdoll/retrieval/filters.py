@@ -19,6 +19,10 @@ _DOING = re.compile(
 # as in a list of them, do not count.
 _MAX_WORDS = 400
 _WORD = re.compile(r"[^\W\d]\w*|[^\w\s,()]")
+# What makes values of any size. No passage need be compared with one.
+_GROWING = re.compile(
+    r"\b((?:array_|list_)?(?:repeat|resize)|[lr]pad|range|generate_series)\s*\(", re.IGNORECASE
+)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _WILDCARD = re.compile(r"\*\*/?|\*|\?")
 _AS_REGEX = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -83,6 +87,8 @@ def _form_is_wrong(where: str) -> str | None:
         depth += 1 if bracket == "(" else -1
         if depth < 0:
             return "a bracket too many"  # it would close what the condition did not open
+    if growing := _GROWING.search(bare):
+        return f"{growing[1]} makes values of any size"
     if len(_WORD.findall(bare)) > _MAX_WORDS:
         return f"it has more than {_MAX_WORDS} words and signs; compare with many values by IN"
     return None

@@ -246,6 +246,23 @@ def test_a_chain_that_would_exhaust_the_stack_is_refused(
     assert len(result.err) < 1000
 
 
+@pytest.mark.parametrize(
+    "where", ["repeat('x', 999999999) = text", "LPAD (text, 99999999) > 'a'", "range(0, 9) = text"]
+)
+def test_what_makes_values_of_any_size_is_refused(
+    ragdoll: Ragdoll, table: Indexed, where: str
+) -> None:
+    result = ragdoll("query", "a lock", "--database", table.database, "--where", where)
+    assert (result.status, result.out) == (2, "")
+    assert "makes values of any size" in result.err
+
+
+def test_the_name_of_a_function_in_a_value_is_no_call(
+    find: Callable[..., set[str]], table: Indexed
+) -> None:
+    assert find("--where", "text <> 'repeat(x)'") == find("--where", "year > 0 OR year IS NULL")
+
+
 def test_a_list_of_many_values_is_a_condition(
     find: Callable[..., set[str]], table: Indexed
 ) -> None:
