@@ -33,6 +33,7 @@ from ragdoll.progress import Report, silent
 from ragdoll.retrieval.compatibility import differing, table_identity
 from ragdoll.retrieval.index import index
 from ragdoll.retrieval.job import IndexResult, IndexSettings
+from ragdoll.wording import number_of
 
 _WITH_MODEL = "all documents, with the new model"
 _WHAT_CHANGED = "new and changed documents only"
@@ -219,7 +220,7 @@ def _features_needed(corpus: Corpus, settings: FeaturizeSettings) -> tuple[str |
     same = manifest.facts.get("signature") == signature
     restart = signature is not None and not same
     if not manifest.complete:
-        return f"an earlier run ended after {manifest.rows:,} passages", restart
+        return f"an earlier run ended after {number_of('passage', manifest.rows)}", restart
     if signature is None or not same:
         return "the corpus may have changed", restart
     return None, False

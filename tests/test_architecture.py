@@ -29,7 +29,7 @@ ROOMS = [
     {"retrieval", "distillation"},
     {"corpus", "embedding"},
     {"lock"},
-    {"atomic", "confined", "errors", "grouping", "progress", "__init__"},
+    {"atomic", "confined", "errors", "grouping", "progress", "wording", "__init__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

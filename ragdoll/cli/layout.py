@@ -35,11 +35,6 @@ def counted(template: str, number: int) -> str:
     return template.format(f"{number:,}") if number else ""
 
 
-def number_of(thing: str, number: int) -> str:
-    """Such as ``1 row`` and ``2 rows``."""
-    return f"{number:,} {thing}" + "s" * (number != 1)
-
-
 def clipped(text: str, most: int) -> str:
     """A text of at most so many characters, which shows where it is cut."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragdoll.cli.console import one_line
 from ragdoll.corpus.documents import left_out
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
@@ -38,7 +39,7 @@ def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) 
         )
     if len(ordered) > _SHOWN_REASONS:
         others = len(ordered) - _SHOWN_REASONS
-        console.note(f"  and {others:,} other reasons (--json lists them all)")
+        console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
 
 
 def by_either(first: Sequence[Skipped], second: Sequence[Skipped]) -> list[Skipped]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import clipped, counted, facts, grid, megabytes
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement
@@ -118,7 +119,7 @@ def _table(found: TableFacts) -> RenderableType:
             "columns": ", ".join(f"{name} ({kind})" for name, kind in identity.columns.items())
             or "none of metadata",
             "fingerprint": identity.fingerprint,
-            "new": f"{state.new_chunks:,} passages since the table was built",
+            "new": f"{number_of('passage', state.new_chunks)} since the table was built",
             "hybrid": _weight(state),
             "checked": ", ".join(
                 f"{name.replace('_', ' ')}: {_CHECKED[holds]}"

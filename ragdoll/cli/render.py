@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.cli.layout import counted, facts, number_of
+from ragdoll.cli.layout import counted, facts
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.documents import LINE, left_out
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
@@ -60,7 +61,8 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
             "explained variance": f"{result.explained_variance:.1%} of the targets kept by the PCA",
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
-            "training": f"{result.rows:,} passages, {result.epochs} passes, {result.seconds:.0f} s"
+            "training": f"{number_of('passage', result.rows)}, "
+            f"{number_of('pass', result.epochs, 'passes')}, {result.seconds:.0f} s"
             + (f"; {number_of('passage', skipped)} with NaN left out" if skipped else ""),
             **({"uploaded to": uploaded} if uploaded else {}),
         }
@@ -95,7 +97,9 @@ def run_summary(result: RunResult) -> RenderableType:
     index = result.index
     touched = index.added or index.changed or index.removed or index.rebuilt
     if not result.train and not touched:
-        return Text(f"Nothing to do: {index.chunks:,} passages are up to date.")
+        return Text(
+            f"Nothing to do: the table is up to date ({number_of('passage', index.chunks)})."
+        )
     parts: list[RenderableType] = []
     if result.featurize:
         parts.append(featurize_summary(result.featurize))
@@ -105,8 +109,8 @@ def run_summary(result: RunResult) -> RenderableType:
     if index.new_chunks:
         parts.append(
             Text(
-                f"{index.new_chunks:,} passages were embedded since the model was trained; "
-                "--retrain makes a model that knows them."
+                f"Embedded since the model was trained: {number_of('passage', index.new_chunks)}; "
+                "--retrain makes a model that knows what is new."
             )
         )
     return Group(*parts)

@@ -193,8 +193,10 @@ class DatasetSource:
         return data
 
     def _failed(self, error: Exception) -> CorpusError:
+        # The kind of the library's error, at the end of what it says, means nothing to a person.
+        said = re.sub(r" \(\w+Error\)$", "", first_line(error))
         return CorpusError(
-            f"The dataset {self.path} cannot be loaded: {first_line(error)}",
+            f"The dataset {self.path} cannot be loaded: {said}",
             hint="Check the id (or folder), --dataset-name and --dataset-split; "
             "a hub dataset needs the network unless it is cached.",
         )

@@ -30,6 +30,7 @@ from ragdoll.distillation.manifest import (
 )
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,12 +137,13 @@ class FeaturesFolder:
             with _damage_told(file):
                 rows, dimension = self._extent(part)
             for name, here, said in (
-                ("rows", rows, part["rows"]),
-                ("dimensions", dimension, manifest.dimension),
+                ("row", rows, part["rows"]),
+                ("dimension", dimension, manifest.dimension),
             ):
-                if here not in (None, said):
+                if here is not None and here != said:
                     raise FeaturesError(
-                        f"{file} has {here} {name} where the manifest says {said}.", hint=RESTART
+                        f"{file} has {number_of(name, here)} where the manifest says {said}.",
+                        hint=RESTART,
                     )
 
     def _extent(self, part: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -233,7 +235,8 @@ class FeaturesFolder:
             table = pq.read_table(file, columns=columns)
         if table.num_rows != part["rows"]:
             raise FeaturesError(
-                f"{file} has {table.num_rows} rows where the manifest says {part['rows']}.",
+                f"{file} has {number_of('row', table.num_rows)} where the manifest says "
+                f"{part['rows']}.",
                 hint=RESTART,
             )
         return table

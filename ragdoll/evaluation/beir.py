@@ -10,6 +10,7 @@ from typing import Any
 from ragdoll.corpus.decoding import whole
 from ragdoll.errors import CorpusError
 from ragdoll.evaluation.collection import TestCollection
+from ragdoll.wording import number_of
 
 # The split that is scored, the first of these that is there.
 _SPLITS = ("test", "dev", "train")
@@ -47,7 +48,8 @@ def load_beir(path: Path) -> TestCollection:
     judged = {query: text for query, text in queries.items() if query in qrels}
     if not documents or not judged:
         raise CorpusError(
-            f"{path} has {len(documents)} documents and {len(judged)} judged queries."
+            f"{path} has {number_of('document', len(documents))} and "
+            f"{number_of('judged query', len(judged), 'judged queries')}."
         )
     return TestCollection(path.resolve().name, documents, judged, qrels)
 
@@ -69,7 +71,8 @@ def _qrels(file: Path) -> dict[str, dict[str, int]]:
             continue
         if len(columns) != 3:
             raise CorpusError(
-                f"{file}, line {number}: {len(columns)} columns, not query, document and score."
+                f"{file}, line {number}: {number_of('column', len(columns))}, not query, document "
+                "and score."
             )
         query, document, score = columns
         try:

@@ -19,6 +19,7 @@ from ragdoll.corpus.pieces import Piece, choose, has_words, shared_pieces, unit_
 from ragdoll.corpus.seen import UniqueNames
 from ragdoll.errors import CorpusError
 from ragdoll.evaluation.collection import TestCollection
+from ragdoll.wording import number_of
 
 QUESTIONS = 500
 
@@ -121,7 +122,7 @@ def _notes(kinds: Counter[str], seed: int, left_out: int) -> tuple[str, ...]:
         f"A known-item test, made from the documents by the seed {seed}: each question is a piece "
         f"of one document ({counted}) that was taken out of it; that document is its one answer."
     )
-    searched = f"{left_out:,} other documents, drawn at random, are not searched."
+    searched = f"Not searched: {number_of('other document', left_out)}, drawn at random."
     shows = (
         "It can show whether training helped on these documents. It cannot show how well questions "
         "in other words are answered, nor settle BM25 against the model: a piece of a document "

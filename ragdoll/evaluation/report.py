@@ -15,6 +15,7 @@ from ragdoll.errors import UsageError
 from ragdoll.evaluation.chart import visible
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
 from ragdoll.evaluation.report_html import page
+from ragdoll.wording import number_of
 
 SUFFIXES = (".csv", ".md", ".html")
 
@@ -102,8 +103,12 @@ def write(path: Path, result: Evaluation, made_on: date) -> None:
 
 def title(result: Evaluation) -> str:
     """What was compared on: the collection and its size."""
-    passages = "" if result.passages == result.documents else f" ({result.passages:,} passages)"
-    return f"{result.dataset}: {result.documents:,} documents{passages}, {result.queries:,} queries"
+    of_parts = result.passages != result.documents
+    passages = f" ({number_of('passage', result.passages)})" if of_parts else ""
+    documents = number_of("document", result.documents)
+    return (
+        f"{result.dataset}: {documents}{passages}, {number_of('query', result.queries, 'queries')}"
+    )
 
 
 def notes(result: Evaluation) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ragdoll.evaluation.chart import chart, text
 from ragdoll.evaluation.evaluate import Evaluation
+from ragdoll.wording import number_of
 
 # Both colour schemes from one set of names; on paper, always the light one.
 _STYLE = """
@@ -43,7 +44,8 @@ def page(
     head = "".join(f'<th scope="col">{text(heading)}</th>' for heading in headings)
     body = "\n".join(_row(row, number == best) for number, row in enumerate(rows))
     said = "\n".join(f"<p>{text(note)}</p>" for note in notes)
-    counted = f"{result.documents:,} documents, {result.queries:,} queries"
+    documents = number_of("document", result.documents)
+    counted = f"{documents}, {number_of('query', result.queries, 'queries')}"
     caption = (
         f"Quality (nDCG@{result.k}, higher is better) against speed (queries answered a second, "
         "further right is faster). The table below has the same figures."

@@ -136,7 +136,7 @@ def test_a_part_cut_short_is_an_error(tmp_path: Path) -> None:
 def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Path) -> None:
     write(tmp_path)
     FeaturesFolder(tmp_path).write_part(0, ["one"], np.ones((1, 4), np.float32))
-    with pytest.raises(FeaturesError, match="1 rows where the manifest says 4"):
+    with pytest.raises(FeaturesError, match="1 row where the manifest says 4"):
         load_features(tmp_path)
 
 

@@ -156,7 +156,7 @@ def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(
     assert (projection.rows, projection.skipped) == (35, 5)
     vectors[:25, 3] = np.inf
     write(tmp_path / "g", vectors)
-    with pytest.raises(TrainingError, match="15 passages are too few"):
+    with pytest.raises(TrainingError, match="there are 15"):
         made(trained, tmp_path / "g", tmp_path, key="b")
 
 

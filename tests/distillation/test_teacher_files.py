@@ -31,6 +31,38 @@ def test_a_hub_teacher_that_cannot_be_had_names_the_ways_to_get_one() -> None:
     assert "HF_HUB_OFFLINE" in hint
 
 
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        ("LocalEntryNotFoundError", "the model hub could not be reached"),
+        ("RepositoryNotFoundError", "the model hub has no such model"),
+        ("GatedRepoError", "only to whom its owner lets"),
+        ("HFValidationError", "it is no id of the model hub's either"),
+        ("OSError", "the model hub does not give it: it says so."),
+    ],
+)
+def test_why_a_hub_teacher_cannot_be_had_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, raised: str, reason: str
+) -> None:
+    import httpx
+    import huggingface_hub
+    from huggingface_hub import constants, errors
+
+    def refused(*arguments: object, **options: object) -> None:
+        kind = getattr(errors, raised, OSError)
+        if issubclass(kind, errors.HfHubHTTPError):
+            raise kind("no", response=httpx.Response(401, request=httpx.Request("GET", "http://h")))
+        raise kind("it says so.\nAnd more.")
+
+    monkeypatch.setattr(module, "find_model", lambda name: None)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refused)
+    with pytest.raises(TeacherError, match="there is no such folder, and ") as error:
+        find_teacher("nobody/nothing")
+    assert reason in error.value.message
+    assert "Error" not in error.value.message
+
+
 def test_without_the_package_the_default_teacher_names_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

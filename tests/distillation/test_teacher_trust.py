@@ -163,6 +163,6 @@ def test_features_alone_name_no_teacher_whose_code_is_run_or_that_is_fetched(
     assert result.status == 1
     assert "nobody/nothing, which is not on this machine" in result.err
     assert (
-        "the model hub does not give it"
+        "there is no such folder, and the model hub is not asked, as HF_HUB_OFFLINE is set."
         in ragdoll("train", "--features", features, "--teacher", "nobody/nothing").err
     )

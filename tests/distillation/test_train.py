@@ -209,7 +209,9 @@ def test_too_few_passages_are_refused_with_the_number_needed(
     small_teacher: Path, tmp_path: Path
 ) -> None:
     write_features(tmp_path / "f", small_teacher, rows=20, dimension=40)
-    with pytest.raises(TrainingError, match="20 passages are too few for 40 dimensions: 44"):
+    with pytest.raises(
+        TrainingError, match="For 40 dimensions, 44 passages are needed; there are 20"
+    ):
         train(TrainSettings(tmp_path / "f", tmp_path / "m", pca_dims=40))
     assert not (tmp_path / "m").exists()
 

@@ -196,7 +196,7 @@ def test_a_query_without_words_is_an_error_with_file_and_line(beir: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("q1 d1 1", "1 columns, not query, document and score"),
+        ("q1 d1 1", "1 column, not query, document and score"),
         ("q1\td1", "2 columns, not query, document and score"),
         ("q1\t0\td1\t1", "4 columns, not query, document and score"),
         ("q1\td1\tone", "the score 'one' is not a whole number"),
