@@ -5,19 +5,59 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragdoll.errors import RagdollError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+class Held:
+    """The lock of a folder, as the process that holds it sees it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._identity = file.stat()
+
+    def is_there(self) -> bool:
+        """Whether it is there still: somebody may remove the folder, and make another one."""
+        # While the file is open, no other can have its number.
+        with suppress(OSError):
+            return os.path.samestat(self._file.stat(), self._identity)
+        return False
+
+    @contextmanager
+    def refusing_removal(self, error: type[RagdollError], hint: str) -> Iterator[None]:
+        """Fail with this error where the folder has been removed meanwhile.
+
+        Also where all else went well: what was written went with the folder, or some of it.
+
+        Raises:
+            RagdollError: it has been removed.
+        """
+        message = f"{self._file.parent} has been removed while it was written to."
+        try:
+            yield
+        except Exception as other:
+            if self.is_there():
+                raise
+            raise error(message, hint=hint) from other
+        if not self.is_there():
+            raise error(message, hint=hint)
 
 
 @contextmanager
 def only_one(
     folder: Path, name: str, doing: str, error: type[RagdollError], hint: str
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Hold the lock of this name in a folder; the system releases it when the process dies.
 
-    The folder is made where there is none, and removed again where nothing came of it. Who comes
-    second is told by an error of this type, with the hint, that another process is ``doing`` this.
+    The folder is made where there is none, with those that it lies in, and they are removed again
+    where nothing came of it. Who comes second is told by an error of this type, with the hint, that
+    another process is ``doing`` this.
 
     Raises:
         RagdollError: another process holds the lock, the folder cannot be written, or the lock is
@@ -30,35 +70,43 @@ def only_one(
     for file in (lock_file, owner):
         if file.is_symlink():  # the folder may be a stranger's; the file it leads to is not
             raise error(f"{file} is a link, and is not written through.", hint="Remove the link.")
-    # What a killed process left of its lock is nothing.
-    there = set(folder.iterdir()) if folder.is_dir() else None
-    is_new = there is None or (bool(there) and there <= {lock_file, owner})
+    new = _new_folders(folder, {lock_file, owner})
     lock = FileLock(lock_file)
-
-    def leave() -> None:
-        # What was done is done, whatever becomes of these files.
-        with suppress(OSError):
-            if lock.is_locked:
-                owner.unlink(missing_ok=True)
-                if is_new and list(folder.iterdir()) == [lock_file]:
-                    # While the lock is held, so that nobody else's is removed.
-                    lock_file.unlink()
-            if is_new:
-                # Where nothing came of it, leave no folder that looks like a result.
-                folder.rmdir()
-        lock.release()
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
         owner.write_text(str(os.getpid()))
-    except Timeout as held:
+        held = Held(lock_file)
+    except Timeout as other:
         holder = owner.read_text() if owner.is_file() else "unknown"
-        raise error(f"Another process ({holder}) is {doing}.", hint=hint) from held
+        raise error(f"Another process ({holder}) is {doing}.", hint=hint) from other
     except OSError as denied:
-        leave()
+        _leave(lock, lock_file, owner, new)
         raise error(f"{folder} cannot be written: {denied.strerror}.") from denied
     try:
-        yield
+        yield held
     finally:
-        leave()
+        _leave(lock, lock_file, owner, new)
+
+
+def _new_folders(folder: Path, of_lock: set[Path]) -> list[Path]:
+    """The folder and those around it that are not there yet, the innermost first."""
+    if not folder.is_dir():
+        return [folder, *takewhile(lambda around: not around.exists(), folder.parents)]
+    there = set(folder.iterdir())
+    # What a killed process left of its lock is nothing.
+    return [folder] if there and there <= of_lock else []
+
+
+def _leave(lock: BaseFileLock, lock_file: Path, owner: Path, new: list[Path]) -> None:
+    # What was done is done, whatever becomes of these files.
+    with suppress(OSError):
+        if lock.is_locked:
+            owner.unlink(missing_ok=True)
+            if new and list(lock_file.parent.iterdir()) == [lock_file]:
+                # While the lock is held, so that nobody else's is removed.
+                lock_file.unlink()
+        for folder in new:
+            # Where nothing came of it, leave no folder that looks like a result.
+            folder.rmdir()
+    lock.release()

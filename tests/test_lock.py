@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from ragdoll.errors import TableError
-from ragdoll.lock import only_one
+from ragdoll.lock import Held, only_one
 
 
-def held(folder: Path) -> AbstractContextManager[None]:
+def held(folder: Path) -> AbstractContextManager[Held]:
     return only_one(folder, "work", "at work", TableError, "Wait.")
 
 
@@ -20,6 +21,19 @@ def test_a_folder_in_which_nothing_came_about_is_removed(tmp_path: Path) -> None
     with held(tmp_path / "new"):
         assert (tmp_path / "new" / ".work.lock.pid").is_file()
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_were_made_for_one_in_which_nothing_came_about_are_removed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "there").mkdir()
+    with held(tmp_path / "there" / "new" / "f"):
+        pass
+    with held(tmp_path / "new" / "f"):
+        (tmp_path / "new" / "result").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "there"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["result"]
+    assert not list((tmp_path / "there").iterdir())
 
 
 def test_what_a_killed_process_left_of_its_lock_is_removed(tmp_path: Path) -> None:
@@ -50,6 +64,32 @@ def test_a_folder_that_is_removed_meanwhile_is_no_obstacle(tmp_path: Path) -> No
             file.unlink()
         (tmp_path / "f").rmdir()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_that_is_removed_while_it_is_written_to_is_told(
+    tmp_path: Path, fails: bool, made_again: bool
+) -> None:
+    def removed() -> None:
+        with held(tmp_path / "f") as lock, lock.refusing_removal(TableError, "Again."):
+            shutil.rmtree(tmp_path / "f")
+            if made_again:
+                (tmp_path / "f").mkdir()
+                (tmp_path / "f" / ".work.lock").touch()
+            if fails:
+                raise FileNotFoundError
+
+    with pytest.raises(TableError, match="f has been removed while it was written to"):
+        removed()
+
+
+def test_an_error_in_a_folder_that_is_there_stays_what_it_is(tmp_path: Path) -> None:
+    with held(tmp_path / "f") as lock:
+        with lock.refusing_removal(TableError, "Again."):
+            assert lock.is_there()
+        with pytest.raises(KeyError), lock.refusing_removal(TableError, "Again."):
+            raise KeyError
 
 
 def test_a_full_disk_is_said_and_leaves_no_folder(

@@ -58,7 +58,6 @@ class FeaturesFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest, whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path / MANIFEST) as aside:
             aside.write_bytes(manifest.as_json())
 

@@ -101,7 +101,11 @@ def featurize(
     wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
     hint = "Wait until it is done, or give another --output."
     doing = f"making the features in {settings.output}"
-    with only_one(settings.output, "featurize", doing, FeaturesError, hint):
+    again = "The same command (without --restart) makes again what is missing."
+    with (
+        only_one(settings.output, "featurize", doing, FeaturesError, hint) as held,
+        held.refusing_removal(FeaturesError, again),
+    ):
         manifest = None if restart else folder.manifest()
         if manifest is None:
             manifest = Manifest(settings=wanted, dimension=0)

@@ -146,8 +146,8 @@ class TeacherPass:
             folder.write_manifest(manifest)
         except FileNotFoundError as error:
             raise FeaturesError(
-                f"{folder.path} has been removed while the features were made.",
-                hint="The same command makes them again.",
+                f"{folder.path / 'data'} has been removed while the features were made.",
+                hint="The same command (without --restart) makes again what is missing.",
             ) from error
         except OSError as error:
             raise FeaturesError(

@@ -19,7 +19,8 @@ def only_writer(database: str, table: str) -> Iterator[None]:
     Creates the folder of the database. A remote database has no lock.
 
     Raises:
-        TableError: another process holds it, or the folder cannot be written.
+        TableError: another process holds it, or the folder cannot be written or is removed
+            meanwhile.
         UsageError: the table has a name that no table can have.
     """
     if not is_local(database):
@@ -30,5 +31,10 @@ def only_writer(database: str, table: str) -> Iterator[None]:
     if folder.exists() and not folder.is_dir():
         raise TableError(f"The database {folder} is a file; a database is a folder.")
     hint = "Wait until it is done; queries go on meanwhile."
-    with only_one(folder, table, f"writing to {folder}, table '{table}'", TableError, hint):
+    doing = f"writing to {folder}, table '{table}'"
+    again = "The same command makes it again."
+    with (
+        only_one(folder, table, doing, TableError, hint) as held,
+        held.refusing_removal(TableError, again),
+    ):
         yield

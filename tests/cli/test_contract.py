@@ -20,7 +20,7 @@ from ragdoll.cli import session as session_module
 from ragdoll.cli.console import Console, one_line, printable, silence_libraries
 from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.search import Hit
-from tests.conftest import Ragdoll
+from tests.conftest import Ragdoll, Trained
 
 COMMON = {"--config", "--json", "--quiet", "--verbose"}
 OPTIONS = {
@@ -153,6 +153,31 @@ def test_failed_work_exits_with_1_in_two_lines(ragdoll: Ragdoll) -> None:
     assert (result.status, result.out) == (1, "")
     assert len(result.err.splitlines()) <= 2
     assert not Path("typo").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "not-here"],
+        ["run", "python:not_installed"],
+        ["run", "python:asyncio", "--teacher", "nobody/nothing"],
+        ["featurize", "not-here"],
+        ["featurize", "python:not_installed"],
+        ["featurize", "python:asyncio", "--teacher", "nobody/nothing"],
+        ["train", "--features", "not-here"],
+        ["index", "python:not_installed", "--model", "MODEL"],
+        ["query", "x"],
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_name_leaves_nothing_behind(
+    ragdoll: Ragdoll, trained: Trained, command: list[str]
+) -> None:
+    given = [str(trained.model) if word == "MODEL" else word for word in command]
+    result = ragdoll(*given)
+    assert (result.status, result.out) == (1, "")
+    assert "Error: " in result.err
+    assert not list(Path.cwd().iterdir())
 
 
 def test_verbose_says_where_each_value_came_from(

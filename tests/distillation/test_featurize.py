@@ -585,23 +585,29 @@ def test_two_runs_do_not_write_the_same_features(
     assert featurize(open_corpus([str(docs)]), wanted).rows == 4
 
 
-@pytest.mark.parametrize("part", [1, 7])
+@pytest.mark.parametrize("part", [1, 7, 8])
 def test_features_that_are_removed_while_they_are_made_are_not_said_to_be_done(
     small_teacher: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     wanted = settings(small_teacher, tmp_path / "f")
-    write = FeaturesFolder.write_part
+    write, write_manifest = FeaturesFolder.write_part, FeaturesFolder.write_manifest
 
     def removed(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
         if number == part:
             shutil.rmtree(tmp_path / "f")
         if number == 7:  # the last
-            (tmp_path / "f" / "data").mkdir(parents=True)
+            (tmp_path / "f" / "data").mkdir(parents=True, exist_ok=True)
         return write(self, number, *rest, **options)
+
+    def removed_at_the_end(self: FeaturesFolder, manifest: Manifest) -> None:
+        if part == 8 and manifest.complete:
+            shutil.rmtree(tmp_path / "f")
+        write_manifest(self, manifest)
 
     with monkeypatch.context() as patch:
         patch.setattr(FeaturesFolder, "write_part", removed)
-        with pytest.raises(FeaturesError, match=r"has (been removed|lost part-00000\.parquet)"):
+        patch.setattr(FeaturesFolder, "write_manifest", removed_at_the_end)
+        with pytest.raises(FeaturesError, match="f has been removed while it was written to"):
             featurize(open_corpus([CORPUS]), wanted)
     assert featurize(open_corpus([CORPUS]), wanted).rows == 120
     assert_same(tmp_path / "f", whole)
