@@ -6,16 +6,13 @@ and its own model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ragdoll.distillation.model_folder import beside, discard
 from ragdoll.distillation.model_folder import replace as replace_folder
 from ragdoll.embedding.identity import identify
-from ragdoll.errors import ModelError, RagdollError
-from ragdoll.lock import only_one
+from ragdoll.errors import ModelError
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.job import IndexSettings
 from ragdoll.retrieval.lance import absolute, is_local
@@ -26,18 +23,6 @@ from ragdoll.retrieval.table import Table
 def pending(output: Path) -> Path:
     """Where a new model waits until the table is its own."""
     return beside(output, "next")
-
-
-@contextmanager
-def only_run(output: Path) -> Iterator[None]:
-    """Let one process at a time train a new model and exchange it.
-
-    Raises:
-        RagdollError: another process is at work on the same model.
-    """
-    hint = "Wait until it is done; queries go on meanwhile."
-    with only_one(beside(output, "run"), "run", f"at work on {output}", RagdollError, hint):
-        yield
 
 
 def finish(output: Path, settings: IndexSettings) -> None:

@@ -24,6 +24,7 @@ from ragdoll.distillation.featurize import (
 from ragdoll.distillation.manifest import differences
 from ragdoll.distillation.model_folder import refuse_foreign
 from ragdoll.distillation.train import TrainResult, TrainSettings, train
+from ragdoll.distillation.workplace import only_maker
 from ragdoll.embedding.fingerprint import weights_fingerprint
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import identify
@@ -102,7 +103,7 @@ def run(
     """
     started = time.perf_counter()
     output = settings.train.output
-    with exchange.only_run(output):
+    with only_maker(output):
         exchange.finish(output, settings.index)
         needed = _model_needs(corpus, settings)
         featurized = trained = None
@@ -125,6 +126,7 @@ def run(
                 replaces=output,
                 otherwise=settings.featurize.teacher,
                 keep_interrupted=False,
+                is_only_maker=True,
             )
         else:
             announce("train", "not needed: the model is up to date")

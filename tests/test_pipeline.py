@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from ragdoll import exchange, pipeline
+from ragdoll.distillation.workplace import only_maker
 from ragdoll.embedding.identity import identify
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.search import Searcher
@@ -342,11 +343,12 @@ def test_a_kill_while_a_model_is_cleared_away_leaves_nothing_in_the_way(
     assert not list(Path(".ragdoll").glob(".*"))
 
 
-def test_one_run_at_a_time_is_at_work_on_a_model(finished: Run, ragdoll: Ragdoll) -> None:
-    with exchange.only_run(Path(".ragdoll/model")):
-        result = ragdoll("run", "--json")
-        assert (result.status, result.out) == (1, "")
-        assert f"Another process ({os.getpid()}) is at work on" in result.err
+def test_one_process_at_a_time_is_at_work_on_a_model(finished: Run, ragdoll: Ragdoll) -> None:
+    with only_maker(Path(".ragdoll/model")):
+        for command in ("run", "train"):
+            result = ragdoll(command, "--json")
+            assert (result.status, result.out) == (1, "")
+            assert f"Another process ({os.getpid()}) is at work on" in result.err
         assert ragdoll("run", "--dry-run").status == 0
     assert stages(finished()) == []
     assert not list(Path(".ragdoll").glob(".*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from ragdoll.distillation.token_vectors import dtype_for
 from ragdoll.distillation.training_extra import require_training_extra
 from ragdoll.distillation.vocabulary import corpus_vocabulary
 from ragdoll.distillation.weighting import weighted
-from ragdoll.distillation.workplace import workplace
+from ragdoll.distillation.workplace import only_maker, workplace
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, UsageError
 from ragdoll.progress import Report, silent
@@ -98,6 +99,7 @@ def train(
     replaces: Path | None = None,
     otherwise: str | None = None,
     keep_interrupted: bool = True,
+    is_only_maker: bool = False,
 ) -> TrainResult:
     """Train a static model on features and save it with its variants and its distillate.
 
@@ -106,14 +108,14 @@ def train(
     model whose distillate serves again if it was made the same way (None: the one at the output).
     Work in progress is kept in a hidden folder beside the output, and is resumed after an
     interruption or a kill. An interruption gives the best model so far, unless ``keep_interrupted``
-    is False.
+    is False. ``is_only_maker``: the caller has seen to it that no other process makes this model.
 
     Raises:
         MissingExtraError: the training extra is not installed.
         FeaturesError: the features cannot be used, or are of another teacher.
         TeacherError: the teacher or the device cannot be had.
         ModelError: the teacher's folder holds no model, or the weights only as a pickle.
-        TrainingError: there are too few passages, the loss is no number, another process trains
+        TrainingError: there are too few passages, the loss is no number, another process makes
             the same model, or it cannot be written.
         UsageError: no teacher is known, its code is to run and only the features name it, the
             output folder holds something else, or an option was given that the method does not
@@ -128,7 +130,10 @@ def train(
     check(features, wanted)
     files = _teacher_of(features, teacher, otherwise, trust_remote_code)
     device = choose_device(settings.device)
-    with workplace(settings.output) as place:
+    with (
+        nullcontext() if is_only_maker else only_maker(settings.output),
+        workplace(settings.output) as place,
+    ):
         distillate, made_by = _distillate(
             settings, features, files, device, trust_remote_code, replaces, report
         )

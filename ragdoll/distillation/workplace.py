@@ -1,10 +1,13 @@
-"""Where a model is made: a hidden folder beside its own, which outlives an interruption."""
+"""Where a model is made: a hidden folder beside its own, which outlives an interruption.
+
+Another hidden neighbour holds the lock of the model, for whoever makes it or exchanges it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ragdoll.distillation import projection
@@ -17,44 +20,65 @@ _BY_THE_SYSTEM = re.compile(r"([^:]+) \(os error \d+\)$")
 
 
 @contextmanager
+def only_maker(output: Path) -> Iterator[None]:
+    """Let one process at a time make or exchange the model that is or will be at ``output``.
+
+    Raises:
+        TrainingError: another process is at work on it, or its lock cannot be written.
+    """
+    hint = "Wait until it is done, or give another folder; queries go on meanwhile."
+    with only_one(beside(output, "lock"), "model", f"at work on {output}", TrainingError, hint):
+        yield
+
+
+@contextmanager
 def workplace(output: Path) -> Iterator[Path]:
-    """Hold the folder in which the model that will be at ``output`` is made.
+    """Make the folder in which the model that will be at ``output`` is made by its only maker.
 
     An error leaves nothing there that was not there before; but where something cannot be written,
     as on a full disk, it leaves what the next training can go on from.
 
     Raises:
-        TrainingError: another process trains the same model, something cannot be written, or
-            the folder is a link.
+        TrainingError: something cannot be written, or the folder is a link or is removed.
     """
     folder = beside(output, "training")
     if folder.is_symlink():
         raise TrainingError(f"{folder} is a link, and is not written through.")
     is_new = not folder.exists()
-    wait = "Wait until it is done, or give another --output."
-    with only_one(folder, "train", f"training {output}", TrainingError, wait):
-        try:
-            yield folder
-        except RagdollError:
-            if is_new:
-                discard(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except RagdollError as error:
+        if not folder.is_dir():
+            raise _removed(folder) from error
+        if is_new:
+            discard(folder)
+        raise
+    except Exception as error:
+        why = _said_by_the_system(error)
+        if why is None:
             raise
-        except Exception as error:
-            why = _said_by_the_system(error)
-            if why is None:
-                raise
-            if not folder.is_dir():
-                raise TrainingError(
-                    f"{folder} has been removed while the model was made.",
-                    hint="The same command makes it again.",
-                ) from error
-            hint = "Mind the space on the disk."
-            if projection.is_whole(folder):
-                hint = f"What is done is kept; the same command goes on from there. {hint}"
-            else:
-                discard(folder)
-            place = getattr(error, "filename", None) or output.parent
-            raise TrainingError(f"{place} cannot be written: {why}.", hint=hint) from error
+        if not folder.is_dir():
+            raise _removed(folder) from error
+        place = getattr(error, "filename", None) or output.parent
+        if isinstance(error, FileNotFoundError) or "(os error 2)" in str(error):
+            raise _removed(place) from error
+        hint = "Mind the space on the disk."
+        if projection.is_whole(folder):
+            hint = f"What is done is kept; the same command goes on from there. {hint}"
+        else:
+            discard(folder)
+        raise TrainingError(f"{place} cannot be written: {why}.", hint=hint) from error
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # where nothing came of it
+
+
+def _removed(place: Path | str) -> TrainingError:
+    return TrainingError(
+        f"{place} has been removed while the model was made.",
+        hint="The same command makes it again.",
+    )
 
 
 def _said_by_the_system(error: Exception) -> str | None:

@@ -461,6 +461,23 @@ def test_a_place_of_work_that_is_removed_is_said_to_be(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_half_saved_model_that_is_removed_is_said_to_be_and_made_again(
+    trained: Trained, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(*arguments: object) -> str:
+        shutil.rmtree(tmp_path / ".m.ragdoll-partial")
+        return card(*arguments)  # type: ignore[arg-type]
+
+    card = model_folder.card
+    settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=32)
+    with monkeypatch.context() as patch:
+        patch.setattr(model_folder, "card", removed)
+        with pytest.raises(TrainingError, match=r"README\.md has been removed while the model was"):
+            train(settings, replaces=trained.model)
+    train(settings, replaces=trained.model)
+    assert same_model(tmp_path / "m", undisturbed.model)
+
+
 def test_an_error_leaves_what_an_interrupted_training_can_go_on_from(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -510,11 +527,10 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
 
 
 def test_a_second_training_of_the_same_model_is_refused(trained: Trained, tmp_path: Path) -> None:
-    from ragdoll.distillation.model_folder import beside
-    from ragdoll.lock import only_one
+    from ragdoll.distillation.workplace import only_maker
 
     with (
-        only_one(beside(tmp_path / "m", "training"), "train", "", TrainingError, ""),
+        only_maker(tmp_path / "m"),
         pytest.raises(TrainingError, match="Another process"),
     ):
         train(TrainSettings(trained.features, tmp_path / "m", **SMALL))
