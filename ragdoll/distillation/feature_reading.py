@@ -24,6 +24,7 @@ from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.embedding import bounded_json
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, first_line
+from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +55,7 @@ class Features:
     not say, as tokenlearn's do not. ``signature`` changes when the content does.
     """
 
+    path: Path
     rows: int
     dimension: int
     teacher: str | None
@@ -67,12 +69,13 @@ class Features:
         """Yield ``(texts, vectors)``, however they lie on disk; vectors are (texts, dimension).
 
         Raises:
-            FeaturesError: a file is missing or damaged.
+            FeaturesError: a file is missing or damaged, or they were made anew meanwhile.
         """
         for part, all_vectors in self.source.batches():
             for start in range(0, len(part), _ROWS_AT_ONCE):
                 stop = start + _ROWS_AT_ONCE
                 yield self._whole_rows(part[start:stop], all_vectors[start:stop])
+        self._refuse_changed()
 
     def _whole_rows(self, texts: list[str], vectors: Vectors) -> Batch:
         if vectors.shape[1] != self.dimension:
@@ -91,7 +94,16 @@ class Features:
         Raises:
             FeaturesError: as ``batches``.
         """
-        return self.source.texts()
+        yield from self.source.texts()
+        self._refuse_changed()
+
+    def _refuse_changed(self) -> None:
+        """Check that the folder was not made anew meanwhile: half of the one, half of the other."""
+        if open_features(self.path).signature != self.signature:
+            raise FeaturesError(
+                f"The features in {self.path} were made anew while they were read.",
+                hint="Run the same command again.",
+            )
 
 
 def open_features(path: Path) -> Features:
@@ -106,13 +118,14 @@ def open_features(path: Path) -> Features:
         return _open_tokenlearn(path)
     if not manifest.complete:
         raise FeaturesError(
-            f"The features in {path} are incomplete: {manifest.rows:,} passages so far.",
+            f"The features in {path} are incomplete: {number_of('passage', manifest.rows)} so far.",
             hint="Run the same ragdoll featurize command again; it goes on where it stopped.",
         )
     if not manifest.rows:
         raise _nothing(path)
     folder.check(manifest)
     return Features(
+        path=path,
         rows=manifest.rows,
         dimension=manifest.dimension,
         teacher=manifest.settings.get("teacher"),
@@ -140,6 +153,7 @@ def _open_tokenlearn(path: Path) -> Features:
     facts = [(str(file.relative_to(path)), file.stat()) for file in files]
     listing = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
     return Features(
+        path=path,
         rows=rows,
         dimension=first.shape[1],
         teacher=None,

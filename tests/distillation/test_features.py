@@ -29,8 +29,10 @@ def npy(end: str, dtype: str = "<f4") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8)
 
 
-def write(folder: Path, rows: int = 6, complete: bool = True) -> tuple[list[str], np.ndarray]:
-    texts = [f"passage {number}" for number in range(rows)]
+def write(
+    folder: Path, rows: int = 6, complete: bool = True, word: str = "passage"
+) -> tuple[list[str], np.ndarray]:
+    texts = [f"{word} {number}" for number in range(rows)]
     vectors = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
     features = FeaturesFolder(folder)
     manifest = Manifest(settings={"teacher": "t", "teacher_fingerprint": "f"}, dimension=4)
@@ -51,6 +53,23 @@ def test_what_is_written_is_read_in_the_same_order(tmp_path: Path) -> None:
     assert features.texts == texts
     np.testing.assert_array_equal(features.vectors, vectors)
     assert (features.teacher, features.teacher_fingerprint) == ("t", "f")
+
+
+@pytest.mark.parametrize("what", ["batches", "texts"])
+def test_features_that_are_made_anew_while_they_are_read_are_not_mixed(
+    tmp_path: Path, what: str
+) -> None:
+    write(tmp_path)
+    reading = getattr(open_features(tmp_path), what)()
+    next(reading)
+    write(tmp_path, word="other")
+    with pytest.raises(FeaturesError, match="were made anew while they were read"):
+        list(reading)
+    features = open_features(tmp_path)
+    assert list(getattr(features, what)())
+    shutil.rmtree(tmp_path)
+    with pytest.raises(FeaturesError, match="No features in"):
+        list(getattr(features, what)())
 
 
 def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
@@ -107,7 +126,7 @@ def test_texts_alone_are_read_without_their_vectors(
     features = open_features(tmp_path)
     assert [texts for texts, _ in features.batches()] == [["a", "b"]]
     write(tmp_path, "no_vectors")
-    assert list(features.texts()) == ["a", "b"]
+    assert list(features.source.texts()) == ["a", "b"]
     with pytest.raises(FeaturesError):
         list(features.batches())
 
