@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from ragdoll.corpus.documents import Corpus
 from ragdoll.embedding.identity import identify
+from ragdoll.errors import TableError
 from ragdoll.progress import Report, silent
 from ragdoll.retrieval.batches import BatchReader
 from ragdoll.retrieval.columns import check_columns
@@ -21,13 +23,15 @@ from ragdoll.retrieval.database import Database, check_name
 from ragdoll.retrieval.job import IndexResult, IndexSettings
 from ragdoll.retrieval.lance import absolute, is_local
 from ragdoll.retrieval.lock import only_writer
-from ragdoll.retrieval.roots import record_of
+from ragdoll.retrieval.roots import record_of, unknown_roots
 from ragdoll.retrieval.rows import record_batch, root_key
 from ragdoll.retrieval.table import Table
 from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
 from ragdoll.retrieval.update import Update
 from ragdoll.retrieval.upkeep import build_indexes, is_due, remove_leftovers
 from ragdoll.retrieval.weight import weigh
+
+logger = logging.getLogger(__name__)
 
 
 def index(
@@ -74,9 +78,8 @@ def index(
             database = Database(settings.database, create=not dry_run)
             if overwrite:
                 database.refuse_foreign(settings.table)
-            table = None if overwrite else database.find(settings.table)
+            table = None if overwrite else _table_to_update(database, corpus, identity, settings)
             if table is not None:
-                refuse_other(table, identity)
                 job.update(table, dry_run)
             elif dry_run:
                 job.count()
@@ -84,6 +87,35 @@ def index(
                 job.build(database, identity)
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _table_to_update(
+    database: Database, corpus: Corpus, identity: TableIdentity, settings: IndexSettings
+) -> Table | None:
+    """The table, if it can take what the settings would put into it; None where one is to be built.
+
+    That is also where it has lost its files, and all its documents are in the corpus.
+
+    Raises:
+        ModelMismatchError: it was made with another model.
+        TableError: it was made with another metric or passage size or by another tool, or has lost
+            documents that are not in the corpus.
+    """
+    table = database.find(settings.table)
+    if table is None:
+        return None
+    refuse_other(table, identity)
+    if not table.has_lost_files():
+        return table
+    others = unknown_roots(table, corpus.roots)
+    if others:
+        raise TableError(
+            f"{table.place} has lost files, and not all of its documents are given: it has some of "
+            f"{', '.join(others)} too.",
+            hint="Build it anew from all that it is to hold: ragdoll index DOCS … --overwrite",
+        )
+    logger.warning("%s has lost files; it is built anew.", table.place)
+    return None
 
 
 class _Job:
@@ -130,6 +162,7 @@ class _Job:
         table.write_state(replace(state, roots=roots, tidied=table.version))
         if unfinished.previous is not None:
             table.tidy()
+        _refuse_loss(table)
 
     def update(self, table: Table, dry_run: bool) -> None:
         """Compare the corpus with the table and write the difference."""
@@ -157,6 +190,8 @@ class _Job:
         if due:
             self._report("compacting the table", 0, None)
             table.tidy()
+        if state != before:
+            _refuse_loss(table)
 
     def _finished(self, table: Table, state: TableState) -> TableState:
         """Build the indexes that the table lacks; meanwhile weigh words and meaning."""
@@ -182,3 +217,16 @@ class _Job:
     def _signatures(self) -> Mapping[str, str | None]:
         """Each source's signature, taken before it is read, so that a later change shows."""
         return {source.root: source.signature() for source in self._corpus.sources}
+
+
+def _refuse_loss(table: Table) -> None:
+    """Check that what was written is there.
+
+    Raises:
+        TableError: it is not.
+    """
+    if table.has_lost_files():
+        raise TableError(
+            f"{table.place} has been removed, or a part of it, while it was written to.",
+            hint="The same command makes it again.",
+        )

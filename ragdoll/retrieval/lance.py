@@ -47,13 +47,18 @@ def translated(call: Callable[[], Result], where: str) -> Result:
         raise TableError(f"{where}: {message}", hint=hint) from error
 
 
+def are_files_gone(error: BaseException | None) -> bool:
+    """Whether what LanceDB raised says that a file is not there."""
+    return error is not None and re.search(r"Not found|os error 2\)", str(error)) is not None
+
+
 def _explained(error: BaseException) -> tuple[str, str | None]:
     """What an exception of LanceDB's means, and what to do about it where that is known."""
     message = _SOURCE_FILE.sub("", first_line(error))
     if "INVERTED" in message:
         return "it has no full-text index", "Rebuild it: ragdoll index --overwrite"
-    if "Not found" in message:
-        hint = "If it was rebuilt meanwhile, try again; if not: ragdoll index --overwrite"
+    if are_files_gone(error):
+        hint = "If it was rebuilt meanwhile, try again; if not: ragdoll index DOCS builds it anew."
         return "its files are gone", hint
     if "No space left" in message:
         return "the disk is full", "Free some space and run the same command again."

@@ -46,6 +46,12 @@ def known_roots(table: Table, roots: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def unknown_roots(table: Table, roots: Iterable[str]) -> list[str]:
+    """The paths of the table's roots that are not a corpus's."""
+    known = set(known_roots(table, roots).values())
+    return [record["path"] for key, record in table.state.roots.items() if key not in known]
+
+
 def present_records(table: Table) -> dict[str, RootRecord]:
     """The table's roots by their keys, each with the path where it is now."""
     return {

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ragdoll.embedding.vectors import Vectors
+from ragdoll.errors import TableError
 from ragdoll.retrieval.columns import COLUMNS
-from ragdoll.retrieval.lance import is_local, place, translated
+from ragdoll.retrieval.lance import are_files_gone, is_local, place, translated
 from ragdoll.retrieval.table_metadata import KEY, TableState, read_metadata
 
 # Versions younger than this stay for readers that are in the middle of a query.
@@ -60,6 +61,20 @@ class Table:
     def count(self) -> int:
         """The number of rows, which are passages."""
         return int(translated(self._inner.count_rows, self.place))
+
+    def has_lost_files(self) -> bool:
+        """Whether rows are gone although the table has them: one narrow column is read to tell.
+
+        LanceDB itself goes on with a folder that was removed, and begins another of its name.
+        """
+        try:
+            for _ in self._batches(self._all(["start"])):
+                pass
+        except TableError as error:
+            if are_files_gone(error.__cause__):
+                return True
+            raise
+        return False
 
     def write_state(self, state: TableState) -> None:
         """Replace what may change."""
@@ -242,9 +257,12 @@ class Table:
             yield batch
 
     def _scan(self, condition: Any, columns: Sequence[str]) -> pa.Table:
-        # Without a limit a search returns ten rows.
-        query = self._inner.search().where(condition).select(list(columns)).limit(2**31 - 1)
+        query = self._all(columns).where(condition)
         return translated(query.to_arrow, self.place)
+
+    def _all(self, columns: Sequence[str]) -> Any:
+        # Without a limit a search returns ten rows.
+        return self._inner.search().select(list(columns)).limit(2**31 - 1)
 
 
 def vector_array(vectors: Vectors) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -677,12 +678,58 @@ def test_a_table_whose_files_are_gone_says_how_to_get_it_back(
     table = Database(str(indexed.database)).open("documents")
     with pytest.raises(TableError, match="its files are gone"):
         list(table.sources(next(iter(table.state.roots))))
-    (indexed.docs / "new.md").write_text("A new one.")
-    result = ragdoll("index", indexed.docs, *indexed.options)
+    result = ragdoll("query", "loop", "--database", indexed.database)
     assert (result.status, result.out) == (1, "")
-    assert "if not: ragdoll index --overwrite" in result.err
-    assert ragdoll("index", indexed.docs, *indexed.options, "--overwrite").status == 0
+    assert "ragdoll index DOCS builds it anew" in result.err
+    dry = ragdoll("index", indexed.docs, *indexed.options, "--dry-run", "--json")
+    assert counts(dry.json) == {"added": 4, "chunks_embedded": 4}
+    result = ragdoll("index", indexed.docs, *indexed.options)
+    assert result.status == 0
+    assert "has lost files; it is built anew" in result.err
     indexed.check()
+
+
+def test_a_table_whose_files_are_gone_is_not_built_of_some_of_its_documents(
+    ragdoll: Ragdoll, indexed: Indexed, tmp_path: Path
+) -> None:
+    more = write(tmp_path / "more", other="Of another folder.")
+    indexed.index(more)
+    shutil.rmtree(indexed.database / "documents.lance" / "data")
+    result = ragdoll("index", more, *indexed.options)
+    assert (result.status, result.out) == (1, "")
+    assert f"it has some of {indexed.docs} too" in result.err
+    assert ragdoll("index", indexed.docs, more, *indexed.options).status == 0
+    indexed.check(indexed.docs, more)
+
+
+@pytest.mark.parametrize("removed", [".", "documents.lance", "documents.lance/data"])
+@pytest.mark.parametrize("step", ["replace_sources", "index_text", "write_state"])
+def test_a_table_that_is_removed_while_it_is_written_is_not_said_to_be_done(
+    ragdoll: Ragdoll,
+    docs: Path,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    removed: str,
+) -> None:
+    def bereft(*arguments: object) -> None:
+        shutil.rmtree(table.database / removed, ignore_errors=True)
+        go_on(*arguments)
+
+    table = Indexed(tmp_path / "database", docs, trained.model)
+    if step == "replace_sources":
+        table.index()
+        (docs / "new.md").write_text("A new one.")
+    go_on = getattr(Table, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, step, bereft)
+        result = ragdoll("index", docs, *table.options)
+    assert (result.status, result.out) == (1, "")
+    assert re.search("has been removed|its files are gone", result.err)
+    assert len(result.err.splitlines()) == 2
+    assert ragdoll("index", docs, *table.options).status == 0
+    table.check()
 
 
 def test_a_first_table_is_not_whole_until_it_is(
