@@ -10,9 +10,10 @@ from pathlib import Path
 from ragdoll.corpus.documents import Corpus, Document, why_empty
 from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
+from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.errors import CorpusError
+from ragdoll.errors import CorpusError, ModelError
 from ragdoll.grouping import grouped
 from ragdoll.progress import Report
 from ragdoll.retrieval.rows import Row, rows_of
@@ -29,8 +30,10 @@ class BatchReader:
     """Reads a corpus in batches, and embeds their rows."""
 
     def __init__(self, corpus: Corpus, model: Path, chunk_size: int, report: Report) -> None:
+        """Prepare to read with the model that is in its folder now, and no other."""
         self.corpus = corpus
         self._model = model
+        self._fingerprint = identify(model).fingerprint
         self._chunk_size = chunk_size
         self._report = report
         self.documents: dict[str, int] = dict.fromkeys(corpus.roots, 0)
@@ -39,7 +42,13 @@ class BatchReader:
     @cached_property
     def _encoder(self) -> StaticEncoder:
         """The model, loaded when the first passage is cut: a run with nothing to do needs none."""
-        return StaticEncoder(self._model)
+        encoder = StaticEncoder(self._model)
+        if identify(self._model).fingerprint != self._fingerprint:
+            raise ModelError(
+                f"The model {self._model} was replaced by another one meanwhile.",
+                hint="Run the same command again.",
+            )
+        return encoder
 
     def encode(self, rows: Iterable[Row]) -> Vectors:
         """Embed the texts of rows."""

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -700,6 +701,23 @@ def test_a_table_whose_files_are_gone_is_not_built_of_some_of_its_documents(
     assert f"it has some of {indexed.docs} too" in result.err
     assert ragdoll("index", indexed.docs, more, *indexed.options).status == 0
     indexed.check(indexed.docs, more)
+
+
+def test_a_model_that_is_replaced_before_it_is_loaded_embeds_nothing(
+    ragdoll: Ragdoll, indexed: Indexed, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(model: Path) -> StaticEncoder:
+        shutil.rmtree(model)
+        shutil.copytree(trained.model / "distillate", model)
+        return StaticEncoder(model)
+
+    moved = replace(indexed, model=shutil.copytree(trained.model, indexed.database / "model"))
+    (indexed.docs / "new.md").write_text("A new one.")
+    monkeypatch.setattr(module, "StaticEncoder", replaced)
+    result = ragdoll("index", moved.docs, *moved.options)
+    assert (result.status, result.out) == (1, "")
+    assert "was replaced by another one meanwhile" in result.err
+    assert "new.md" not in indexed.sources()
 
 
 @pytest.mark.parametrize("removed", [".", "documents.lance", "documents.lance/data"])
