@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,9 +132,13 @@ def plan_summary(plan: Plan) -> RenderableType:
 def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> RenderableType:
     """What a person reads after ``query``: each passage with its place and the words it matches."""
     parts: list[RenderableType] = []
+    places = Counter(map(_place, found))
     for hit in found:
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
-        heading.append(_place(hit), style=_link(hit, table))
+        place = _place(hit)
+        # Of passages that begin in one line the offsets tell which is which.
+        shown = f"{place} {_offsets(hit)}" if places[place] > 1 else place
+        heading.append(shown, style=_link(hit, table))
         # A file without a title of its own has its name for one, which stands there already.
         if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
@@ -166,7 +171,11 @@ def _place(hit: Hit) -> str:
     if isinstance(line, int):
         file = hit.source.partition(".py#")
         return f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
-    return f"{one_line(hit.source)} [{hit.start}–{hit.end}]"
+    return f"{one_line(hit.source)} {_offsets(hit)}"
+
+
+def _offsets(hit: Hit) -> str:
+    return f"[{hit.start}–{hit.end}]"
 
 
 def _link(hit: Hit, table: Table) -> str:

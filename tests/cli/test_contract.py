@@ -272,6 +272,32 @@ def test_an_answer_has_its_title_unless_that_is_the_name_of_the_file(
     assert capsys.readouterr().out.splitlines()[0] == f" 1  0.500  {shown}"
 
 
+def test_passages_that_begin_in_one_line_are_told_apart_by_their_offsets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = [
+        Hit(
+            rank,
+            0.5,
+            "x",
+            "log.txt",
+            "",
+            start,
+            start + 5,
+            "A",
+            None,
+            None,
+            f'{{"{LINE}": {line}}}',
+        )
+        for rank, start, line in ((1, 0, 1), (2, 7, 1), (3, 99, 2))
+    ]
+    table: Any = SimpleNamespace(state=SimpleNamespace(roots={}))
+    console = Console()
+    console.result({}, render.hits("lock", found, table, console))
+    places = [line[11:] for line in capsys.readouterr().out.splitlines() if "0.500" in line]
+    assert places == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
+
+
 def test_what_could_forge_the_terminal_is_made_visible() -> None:
     assert printable("a\x1b[31mb\u202ec\nd") == "a\\x1b[31mb\\x202ec\nd"
     assert one_line("a\nb") == "a\\nb"
