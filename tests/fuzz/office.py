@@ -9,6 +9,7 @@ from random import Random
 
 from tests.corpus.nested import nested_forms
 from tests.corpus.test_formats_office import docx, paragraph, pdf, row
+from tests.corpus.test_formats_office_repeated import cell, workbook
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated, mutated_zip
 from tests.fuzz.texts import check_records, mutations
@@ -79,6 +80,9 @@ _XML_WORDS = (
         b"<w:p>",
         b'val="99999999"',
         b"<v>",
+        b'<c t="s"><v>1</v></c>',
+        b'<sheet name="x" sheetId="9" r:id="r1"/>',
+        b'<c:ptCount val="99999999"/>',
         b"<f>",
     ),
     *(
@@ -137,6 +141,8 @@ def _word(folder: Path) -> bytes:
 
 def _slides(folder: Path) -> bytes:
     import pptx
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
 
     deck = pptx.Presentation()
     slide = deck.slides.add_slide(deck.slide_layouts[1])
@@ -145,6 +151,10 @@ def _slides(folder: Path) -> bytes:
     slide.notes_slide.notes_text_frame.text = "Say it slowly."
     table = slide.shapes.add_table(2, 2, 0, 0, 9999, 9999).table
     table.cell(0, 0).text = "cell"
+    data = CategoryChartData()
+    data.categories = ["a", "b"]
+    data.add_series("S", (1, 2))
+    slide.shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, 9, 9, data)
     deck.save(str(folder / "seed.pptx"))
     return (folder / "seed.pptx").read_bytes()
 
@@ -162,6 +172,12 @@ def _workbook(folder: Path) -> bytes:
     return (folder / "seed.xlsx").read_bytes()
 
 
+def _strings(folder: Path) -> bytes:
+    """A workbook as Excel writes it, with each string in one place for all of its cells."""
+    rows = cell(0) + cell(1) * 3
+    return workbook(folder / "seed.xlsx", ["head", "long " * 2000], rows).read_bytes()
+
+
 def _zipped(suffix: str, make: Callable[[Path], bytes]) -> Prepare:
     def mutate(seed: bytes, draw: Random) -> bytes:
         return mutated_zip(seed, draw, _XML_WORDS)
@@ -174,4 +190,5 @@ TARGETS: dict[str, Prepare] = {
     "docx": _zipped(".docx", _word),
     "pptx": _zipped(".pptx", _slides),
     "xlsx": _zipped(".xlsx", _workbook),
+    "xlsx-strings": _zipped(".xlsx", _strings),
 }
