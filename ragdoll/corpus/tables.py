@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ragdoll.corpus import decoding
+from ragdoll.corpus import decoding, parquet
 from ragdoll.corpus.decoding import UnreadableError, UnreadError
 from ragdoll.corpus.records import Record, record_from
 from ragdoll.errors import first_line
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # So few that a batch of long texts stays small.
 _BATCH_ROWS = 128
-# Without it, all of a column that is stored in one piece would be read at once.
-_READ_BUFFER = 2**20
 # A field in quotes, with those inside doubled.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -38,14 +36,13 @@ def read_tsv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
 def read_parquet(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
     """Yield the rows of a Parquet file, read a piece at a time."""
     import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
 
     number = 0
     with path.open("rb") as file:
         try:
-            table = ParquetFile(file, buffer_size=_READ_BUFFER, pre_buffer=False)
+            table = parquet.opened(file)
             _check_columns(table.schema_arrow.names, text_key)
-            for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+            for batch in parquet.batches(table, file, _BATCH_ROWS):
                 values = [_values(column) for column in batch.columns]
                 for row in zip(*values, strict=True):
                     number += 1

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ragdoll.distillation.confined import inside
 from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
-from ragdoll.distillation.features import FeaturesFolder
+from ragdoll.distillation.features import ROWS_AT_ONCE, FeaturesFolder
 from ragdoll.embedding import bounded_json
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, first_line
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Batch = tuple[list[str], Vectors]
-
-# A part may hold any number; what is made of each text in between takes far more memory than it.
-_ROWS_AT_ONCE = 4096
 
 # What a file of one array begins with; numpy reads pickles and archives, too.
 _ARRAY = b"\x93NUMPY"
@@ -72,8 +69,8 @@ class Features:
             FeaturesError: a file is missing or damaged, or they were made anew meanwhile.
         """
         for part, all_vectors in self.source.batches():
-            for start in range(0, len(part), _ROWS_AT_ONCE):
-                stop = start + _ROWS_AT_ONCE
+            for start in range(0, len(part), ROWS_AT_ONCE):
+                stop = start + ROWS_AT_ONCE
                 yield self._whole_rows(part[start:stop], all_vectors[start:stop])
         self._refuse_changed()
 
@@ -182,14 +179,15 @@ class _Pairs:
 
     def batches(self) -> Iterator[Batch]:
         for file in self.files:
-            with np.errstate(over="ignore"):
-                vectors = self._vectors(file).astype(np.float32)
-            texts = self._texts(file)
+            texts, vectors = self._texts(file), self._vectors(file)
             if len(texts) != len(vectors):
                 raise FeaturesError(
                     f"{file} holds {len(texts)} texts, its .npy {len(vectors)} vectors."
                 )
-            yield texts, vectors
+            for start in range(0, len(texts), ROWS_AT_ONCE):
+                stop = start + ROWS_AT_ONCE
+                with np.errstate(over="ignore"):
+                    yield texts[start:stop], vectors[start:stop].astype(np.float32)
 
     def texts(self) -> Iterator[str]:
         for file in self.files:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragdoll.atomic import atomic_write
+from ragdoll.corpus import parquet
+from ragdoll.corpus.decoding import UnreadableError
 from ragdoll.distillation.confined import inside
 from ragdoll.distillation.feature_columns import texts_and_vectors, texts_of
 from ragdoll.distillation.manifest import (
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
+
+# A part may hold any number; what is made of each text in between takes far more memory than it.
+ROWS_AT_ONCE = 4096
 
 # What ragdoll writes into the folder, and into ``data`` in it.
 _KNOWN = re.compile(r"data|manifest\.json|\.manifest\.json\.tmp|\.featurize\.lock(\.pid)?")
@@ -198,19 +203,17 @@ class FeaturesFolder:
             )
 
     def batches(self) -> Iterator[tuple[list[str], Vectors]]:
-        """Yield ``(texts, vectors)``, a part at a time.
+        """Yield ``(texts, vectors)``, some rows of a part at a time.
 
         Raises:
             FeaturesError: a part is missing, damaged, or not as the manifest says.
         """
         manifest = self.manifest()
-        if manifest is None:
-            return
-        for part in manifest.parts:
-            table = self._read(part, ["text", "embedding"])
-            with _damage_told(self._file(part)):
-                texts, vectors = texts_and_vectors(table)
-            yield texts, vectors
+        for part in manifest.parts if manifest else []:
+            for table in self._read(part, ["text", "embedding"]):
+                with _damage_told(self._file(part)):
+                    texts, vectors = texts_and_vectors(table)
+                yield texts, vectors
 
     def texts(self) -> Iterator[str]:
         """Yield the texts alone, in the same order; vectors are not read.
@@ -220,25 +223,31 @@ class FeaturesFolder:
         """
         manifest = self.manifest()
         for part in manifest.parts if manifest else []:
-            table = self._read(part, ["text"])
-            with _damage_told(self._file(part)):
-                texts = texts_of(table)
-            yield from texts
+            for table in self._read(part, ["text"]):
+                with _damage_told(self._file(part)):
+                    texts = texts_of(table)
+                yield from texts
 
-    def _read(self, part: Mapping[str, Any], columns: Sequence[str]) -> pa.Table:
+    def _read(self, part: Mapping[str, Any], columns: Sequence[str]) -> Iterator[pa.Table]:
         """Read some columns of a part, which has the rows that the manifest says."""
-        import pyarrow.parquet as pq
-
-        file = self._file(part)
-        with _damage_told(file):
-            table = pq.read_table(file, columns=columns)
-        if table.num_rows != part["rows"]:
+        path = self._file(part)
+        rows = 0
+        with _damage_told(path):
+            file = path.open("rb")
+        with file:
+            pieces = parquet.pieces(file, ROWS_AT_ONCE, columns)
+            while True:
+                with _damage_told(path):
+                    piece = next(pieces, None)
+                if piece is None:
+                    break
+                rows += piece.num_rows
+                yield piece
+        if rows != part["rows"]:
             raise FeaturesError(
-                f"{file} has {number_of('row', table.num_rows)} where the manifest says "
-                f"{part['rows']}.",
+                f"{path} has {number_of('row', rows)} where the manifest says {part['rows']}.",
                 hint=RESTART,
             )
-        return table
 
     def _file(self, part: Mapping[str, Any]) -> Path:
         return inside(self.path, self.path / "data" / str(part["file"]))
@@ -251,5 +260,8 @@ def _damage_told(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException, AttributeError, KeyError, ValueError) as error:
+    except (
+        *(OSError, pa.ArrowException, UnreadableError),
+        *(AttributeError, KeyError, ValueError),
+    ) as error:
         raise FeaturesError(f"{file} cannot be read: {error}", hint=RESTART) from error

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from ragdoll.corpus import decoding, parquet
 from ragdoll.corpus.sources import open_corpus
 from ragdoll.distillation import model_card, model_folder
 from ragdoll.distillation.feature_reading import open_features
@@ -131,6 +134,52 @@ def test_settings_of_other_types_are_an_error_before_the_training(
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(FeaturesError, match="is damaged"):
         open_features(tmp_path)
+
+
+# Parts that are packed
+
+
+def packed(folder: Path, texts: list[str], dimension: int = 4) -> Path:
+    """A part that is not ragdoll's own, where a text or a vector takes a few bytes."""
+    write(folder, rows=4)
+    columns = {"text": texts, "embedding": [[1.0] * dimension] * len(texts)}
+    pq.write_table(pa.table(columns), folder / "data/part-00000.parquet", compression="zstd")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["parts"][0]["rows"] = len(texts)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension"), [("x" * 1_000_000, 4), ("x", 500_000)], ids=["text", "vector"]
+)
+def test_a_part_that_unpacks_to_far_more_than_it_is_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, dimension: int
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100_000)
+    features = open_features(packed(tmp_path, [text] * 4, dimension))
+    with pytest.raises(FeaturesError, match="unpacks to far more than it is"):
+        list(features.batches())
+
+
+def test_a_text_of_many_rows_is_read_a_few_rows_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "HELD", 1_000_000)
+    features = FeaturesFolder(packed(tmp_path, ["x" * 100_000] * 100))
+    sizes = [len(texts) for texts, _ in features.batches()]
+    assert sum(sizes) == 100
+    assert max(sizes) <= 20
+    assert sum(1 for _ in features.texts()) == 100
+
+
+def test_rows_are_read_in_the_same_batches_however_they_are_grouped(tmp_path: Path) -> None:
+    folder = packed(tmp_path, [str(number) for number in range(5000)])
+    for group in (700, 5000):
+        table = pq.read_table(folder / "data/part-00000.parquet")
+        pq.write_table(table, folder / "data/part-00000.parquet", row_group_size=group)
+        sizes = [len(texts) for texts, _ in FeaturesFolder(folder).batches()]
+        assert sizes == [4096, 904]
 
 
 # Model folders

@@ -1,0 +1,103 @@
+"""Parquet files that unpack to far more than they are."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.corpus import decoding, parquet
+from tests.corpus.reading import in_one_folder, reason, records
+
+MANY = 100_000
+PREFIXES = {"column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "use_dictionary": False}
+SMALL_PAGES = {"write_batch_size": 1, "data_page_size": 1}
+
+
+def table(folder: Path, columns: dict[str, Any], **options: Any) -> Path:
+    pq.write_table(pa.table(columns), folder / "a.parquet", compression="zstd", **options)
+    return folder / "a.parquet"
+
+
+def rows_at_once(file: Path) -> set[int]:
+    with file.open("rb") as content:
+        return {len(batch) for batch in parquet.batches(parquet.opened(content), content, 128)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        ({"text": ["x" * 10 * MANY]}, {"use_dictionary": False}),
+        ({"text": ["x" * 10 * MANY]}, {"data_page_version": "2.0"}),
+        ({"text": ["a", "b"], "more": ["x" * 10 * MANY, ""]}, {}),
+        ({"text": ["x" * (MANY // 2)] * 60}, {**PREFIXES, **SMALL_PAGES}),
+        ({"text": ["a"] * 100, "list": [[0] * 5000] * 100}, SMALL_PAGES),
+    ],
+    ids=["plain", "dictionary", "other column", "prefixes", "list"],
+)
+def test_pages_that_unpack_to_far_more_than_they_are_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: dict[str, Any], options: Any
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", MANY)
+    file = table(tmp_path, columns, **options)
+    assert reason(file).endswith(" unpacks to far more than it is")
+
+
+def test_pages_that_are_long_and_hardly_packed_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", MANY)
+    draw = random.Random(0)
+    texts = [draw.randbytes(MANY // 4).hex() for _ in range(8)]
+    lists = [list(draw.randbytes(MANY)) for _ in texts]
+    file = table(tmp_path, {"text": texts, "list": lists}, use_dictionary=False)
+    assert [record.text for record in records(file)] == texts
+
+
+def test_few_rows_are_read_at_once_where_they_may_be_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "HELD", 10 * MANY)
+    assert rows_at_once(table(tmp_path, {"text": ["short"] * 300})) == {128, 300 - 2 * 128}
+    assert rows_at_once(table(tmp_path, {"text": ["x" * MANY] * 300})) <= set(range(1, 11))
+    file = table(tmp_path, {"text": ["x" * MANY] * 30}, write_batch_size=1, **PREFIXES)
+    assert rows_at_once(file) <= set(range(1, 11))
+
+
+@in_one_folder
+@given(
+    texts=st.lists(st.text(), min_size=1, max_size=30),
+    version=st.sampled_from(["1.0", "2.0"]),
+    dictionary=st.booleans(),
+    rows=st.sampled_from([1, 7, 1000]),
+    checksum=st.booleans(),
+)
+def test_pages_account_for_what_the_footer_says(
+    tmp_path: Path, texts: list[str], version: Any, dictionary: bool, rows: int, checksum: bool
+) -> None:
+    columns = {"text": texts, "list": [[len(text)] * 3 for text in texts]}
+    file = table(
+        tmp_path,
+        columns,
+        data_page_version=version,
+        use_dictionary=dictionary,
+        row_group_size=rows,
+        write_page_checksum=checksum,
+    )
+    footer = pq.read_metadata(file)
+    with file.open("rb") as content:
+        for group in range(footer.num_row_groups):
+            for number in range(2):
+                column = footer.row_group(group).column(number)
+                pages = list(parquet._pages(content, column))
+                packed = sum(page.packed for page in pages)
+                headers = column.total_compressed_size - packed
+                unpacked = sum(page.unpacked for page in pages)
+                assert unpacked + headers == column.total_uncompressed_size
+                assert sum(page.values for page in pages) >= column.num_values
