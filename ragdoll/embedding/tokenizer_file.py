@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragdoll.embedding.folder import read_json
-from ragdoll.errors import ModelError
+from ragdoll.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +33,24 @@ def load_tokenizer(file: Path) -> Tokenizer:
     if _LONG_NUMBER.search(content) and _highest_id(read_json(file)) > _MAX_ID:
         raise ModelError(f"{file} has a token with an id above {_MAX_ID:,}.")
     return Tokenizer.from_buffer(content)
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """Say in a line that a tokenizer gives up on a text, as its search for a pattern can.
+
+    Raises:
+        ModelError: it does. What the library raises then is no ``Exception``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(
+            f"The tokenizer of the model gives up on a text: {first_line(error)}.",
+            hint="Its patterns take too long; take another model.",
+        ) from error
 
 
 def _highest_id(definition: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from ragdoll.embedding.independence import (
     words_of,
 )
 from ragdoll.embedding.ragged import Offsets, Ragged, Values
+from ragdoll.embedding.tokenizer_file import giving_up
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -122,7 +123,8 @@ class WordTokens:
         self._tokens.extend(np.diff(offsets[:-1][pieces == 0], prepend=0), ids)
 
     def _encode(self, texts: list[str]) -> tuple[Offsets, Values]:
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        with giving_up():
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ids = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         return lengths, np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))

@@ -194,3 +194,37 @@ def test_a_damaged_model_names_the_file(model: Path) -> None:
     (model / "config.json").write_text("{")
     with pytest.raises(ModelError, match=r"config\.json is not valid JSON: "):
         inspect(model)
+
+
+def with_pattern(model: Path, pattern: str) -> None:
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    tokenizer["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": {"Regex": pattern},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+def test_a_tokenizer_that_gives_up_is_told_in_a_line(
+    ragdoll: Ragdoll, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    file = tmp_path / "docs/a.txt"
+    file.write_text("wing")
+    database = tmp_path / "db"
+    index = ("index", tmp_path / "docs", "--model", model, "--database", database)
+    word = "a" * 40 + "!"
+    with_pattern(model, "(a|a?)+$")
+    assert ragdoll("inspect-model", model).status == 0  # takes no text to it
+    assert ragdoll(*index).status == 0
+    file.write_text(word)
+    for command in (
+        index,
+        ("query", word, "--database", database),
+        ("inspect-model", model, "--neighbors", word),
+    ):
+        result = ragdoll(*command)
+        assert (result.status, result.out) == (1, "")
+        assert "The tokenizer of the model gives up on a text" in result.err
