@@ -27,6 +27,7 @@ def check(text: str) -> None:
     for line in text.split("\n"):
         assert line == printable(line), ascii(line)
         assert {unicodedata.category(character) for character in line}.isdisjoint({"Cc", "Zl"})
+        assert {"\u202e", "\u2066", "\u200f"}.isdisjoint(line)
         assert not line.startswith("Error: forged")
 
 

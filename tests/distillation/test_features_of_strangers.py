@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ from ragdoll.distillation import model_card, model_folder
 from ragdoll.distillation.feature_reading import open_features
 from ragdoll.distillation.features import FeaturesFolder
 from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.errors import FeaturesError, RagdollError
+from ragdoll.distillation.workplace import workplace
+from ragdoll.errors import FeaturesError, RagdollError, TrainingError
 from tests.distillation.reading import load_features
 from tests.distillation.test_features import write
 
@@ -136,6 +138,35 @@ def test_settings_of_other_types_are_an_error_before_the_training(
         open_features(tmp_path)
 
 
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+        return open, (str(self._file), "w")
+
+
+@pytest.mark.parametrize("kind", ["pickle", "objects", "archive"])
+def test_no_pickle_is_loaded_for_vectors(tmp_path: Path, kind: str) -> None:
+    ran = tmp_path / "ran"
+    objects = np.array([[Payload(ran)]], dtype=object)
+    file = tmp_path / "features/feature_0.npy"
+    file.parent.mkdir()
+    file.with_suffix(".json").write_text('["a"]')
+    with file.open("wb") as content:
+        if kind == "pickle":
+            pickle.dump(Payload(ran), content)
+        elif kind == "objects":
+            np.save(content, objects, allow_pickle=True)
+        else:
+            np.savez(content, objects)
+    with pytest.raises(FeaturesError):
+        load_features(file.parent)
+    assert not ran.exists()
+
+
 # Parts that are packed
 
 
@@ -208,6 +239,17 @@ def test_what_stands_in_the_way_of_a_new_model_is_removed_and_not_followed(
     assert [file.name for file in output.iterdir()] == ["new"]
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine"]
     assert {file.name for file in tmp_path.iterdir()} == {"elsewhere", "model"}
+
+
+def test_no_work_of_a_training_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    model_folder.beside(tmp_path / "model", "training").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(TrainingError, match="is a link, and is not written through"),
+        workplace(tmp_path / "model"),
+    ):
+        pytest.fail("it is written through")
+    assert not any((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_model_behind_a_link_is_replaced_there() -> None:

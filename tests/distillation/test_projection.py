@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,23 @@ def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: 
         made(trained, features, folder)
 
 
+class Payload:
+    """Makes a folder in the current one when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, ("RAN",)
+
+
+def objects() -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.array([Payload()], dtype=object), allow_pickle=True)
+    return content.getvalue()
+
+
+# A header in a line, and a pickle.
+OBJECTS = objects()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -123,6 +143,8 @@ def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: 
         ("held-out.targets", bytes(12)),
         ("spread.npy", b"\x93NUMPY\x01\x00\x04\x00((((" + bytes(8)),
         ("documents.npy", b""),
+        ("documents.npy", OBJECTS),
+        ("documents.npy", OBJECTS.partition(b"\n")[2]),
     ],
 )
 def test_a_damaged_projection_is_made_again(
@@ -144,6 +166,7 @@ def test_a_damaged_projection_is_made_again(
     again = project(features, model, wanted, folder, "a", silent)
     assert np.array_equal(again.training.targets, before)
     assert file.read_bytes() == rest
+    assert not Path("RAN").exists()
 
 
 def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(

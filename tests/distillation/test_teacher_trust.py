@@ -134,11 +134,21 @@ def test_code_of_an_unknown_architecture_is_refused(teacher: Path) -> None:
     assert not (teacher / "RAN").exists()
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "9/pytorch_model.bin", "9/model.bin"])
+@pytest.mark.parametrize(
+    ("name", "has_modules"),
+    [
+        ("pytorch_model.bin", True),
+        ("pytorch_model.bin", False),
+        ("9/pytorch_model.bin", True),
+        ("9/model.bin", True),
+    ],
+)
 def test_a_pickle_is_refused_although_its_code_is_trusted(
-    ragdoll: Ragdoll, teacher: Path, name: str
+    ragdoll: Ragdoll, teacher: Path, name: str, has_modules: bool
 ) -> None:
     dense(teacher, "torch.nn.Tanh")
+    if not has_modules:
+        (teacher / "modules.json").unlink()
     if "/" not in name:  # safetensors of another name are not what is loaded
         (teacher / "model.safetensors").rename(teacher / "other.safetensors")
     (teacher / name).write_bytes(PICKLE)
