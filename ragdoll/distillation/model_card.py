@@ -93,6 +93,6 @@ def _corpus(record: Mapping[str, Any]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name as Markdown shows it and does not read it, on one line."""
-    marked = "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in name)
-    return " ".join(marked.split())
+    """A name as Markdown shows it and does not read it, on one line; � for what cannot be seen."""
+    seen = (sign if sign.isprintable() else "\ufffd" for sign in " ".join(name.split()))
+    return "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in seen)

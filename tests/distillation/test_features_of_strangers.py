@@ -263,7 +263,7 @@ def test_a_model_behind_a_link_is_replaced_there() -> None:
 
 def test_names_are_no_markup_in_a_model_card() -> None:
     record = {
-        "teacher": {"name": "<b>x</b>|\n# y", "fingerprint": "f"},
+        "teacher": {"name": "<b>x</b>|\n# y\x1b[2J\u202e", "fingerprint": "f"},
         "features": {"corpus": {"path": ["docs/<img src=x>|[a](b)"]}},
         "metric": "cosine",
         "method": "ridge",
@@ -277,5 +277,5 @@ def test_names_are_no_markup_in_a_model_card() -> None:
         "heldout_agreement": {"distillate": 1.0, "weighted": 1.0, "unweighted": 1.0},
     }
     card = model_card.card((1, 1), record, None)
-    assert r"| teacher | \<b\>x\</b\>\| \# y |" in card
+    assert "| teacher | \\<b\\>x\\</b\\>\\| \\# y\ufffd\\[2J\ufffd |" in card
     assert r"| corpus | \<img src=x\>\|\[a\](b) |" in card
