@@ -10,8 +10,8 @@ from ragdoll.corpus import decoding
 from ragdoll.corpus.decoding import UnreadableError
 from ragdoll.corpus.office_extent import Extent
 
-# A converter makes a grid of all cells up to the last, used or not; a file need not name them.
-_MAX_CELLS = 1_000_000
+# A chart need not name its points.
+_MAX_POINTS = 1_000_000
 
 # How XML begins in UTF-32, which some converters read and the parser here does not.
 _UTF_32 = (b"\0\0\xfe\xff", b"\xff\xfe\0\0", b"\0\0\0<", b"<\0\0\0")
@@ -27,7 +27,7 @@ def check_parts(file: BinaryIO) -> None:
     time. The file is read from its beginning, and is at its beginning again.
 
     Raises:
-        UnreadableError: its parts, its sheets or the text that it makes of them are too large, or
+        UnreadableError: its parts, its charts or the text that is made of them are too large, or
             it declares entities.
         zipfile.BadZipFile: it is no archive.
     """
@@ -41,12 +41,8 @@ def check_parts(file: BinaryIO) -> None:
                 raise UnreadableError(decoding.TOO_LARGE)
         for part in others:
             _measure(archive, part, extent)
-    if extent.lists_a_sheet_twice:
-        raise UnreadableError("lists a sheet twice")
-    if extent.cells > _MAX_CELLS:
-        raise UnreadableError(f"sheets of more than {_MAX_CELLS:,} cells; split it")
-    if extent.points > _MAX_CELLS:
-        raise UnreadableError(f"charts of more than {_MAX_CELLS:,} points")
+    if extent.points > _MAX_POINTS:
+        raise UnreadableError(f"charts of more than {_MAX_POINTS:,} points")
     if extent.text > decoding.MAX_BYTES:
         raise UnreadableError("repeats a text until it is too large")
     file.seek(0)

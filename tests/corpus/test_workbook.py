@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time
 from pathlib import Path
@@ -12,9 +11,12 @@ import pytest
 from openpyxl import Workbook
 
 from ragdoll.corpus import decoding
+from ragdoll.corpus import workbook as module
+from tests.corpus.archives import cell, changed, encoded, workbook
 from tests.corpus.reading import only, reason
 
 Rows = list[list[Any]]
+LONG = "x" * 1000
 
 
 @pytest.fixture
@@ -28,20 +30,6 @@ def book(tmp_path: Path) -> Callable[[Rows], Path]:
         return tmp_path / "a.xlsx"
 
     return make
-
-
-def with_rows(book: Path, rows: str) -> Path:
-    """Replace the rows of the sheet by XML."""
-    with zipfile.ZipFile(book) as archive:
-        parts = {part: archive.read(part) for part in archive.namelist()}
-    name = "xl/worksheets/sheet1.xml"
-    before, _, rest = parts[name].partition(b"<sheetData>")
-    _, _, after = rest.partition(b"</sheetData>")
-    parts[name] = before + b"<sheetData>" + rows.encode() + b"</sheetData>" + after
-    with zipfile.ZipFile(book, "w") as archive:
-        for part, content in parts.items():
-            archive.writestr(part, content)
-    return book
 
 
 @pytest.mark.parametrize(
@@ -84,34 +72,58 @@ def test_a_workbook_without_a_cell_has_no_text_but_names(book: Callable[[Rows], 
     assert only(book([])).text == "## One"
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        '<row r="99999999999"><c r="A99999999999"><v>1</v></c></row>',
-        "".join(f'<row r="{n}"><c r="XFD{n}"><v>1</v></c></row>' for n in range(1, 70)),
-    ],
-    ids=["far down", "far right"],
-)
-def test_cells_far_away_end_the_reading(book: Callable[[Rows], Path], rows: str) -> None:
-    assert reason(with_rows(book([["x"]]), rows)).endswith("1,000,000 cells; split it")
-
-
 def test_the_size_that_a_sheet_gives_itself_is_not_believed(book: Callable[[Rows], Path]) -> None:
     path = book([["a", "b"], [1, 2]])
-    with zipfile.ZipFile(path) as archive:
-        parts = {part: archive.read(part) for part in archive.namelist()}
-    name = "xl/worksheets/sheet1.xml"
-    parts[name] = parts[name].replace(b'ref="A1:B2"', b'ref="A1:A1"')
-    with zipfile.ZipFile(path, "w") as archive:
-        for part, content in parts.items():
-            archive.writestr(part, content)
+    changed(
+        path, "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b'ref="A1:B2"', b'ref="A1:A1"')
+    )
     assert "| 1 | 2 |" in only(path).text
 
 
-def test_text_that_is_repeated_counts_each_time(
-    book: Callable[[Rows], Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '<row r="99999999999"><c r="A99999999999"/></row>',
+        '<row r="101"><c r="A101"/></row>',
+        "<row/>" * 51 + "<row><c/><c/></row>" * 25,
+        "<row><c/><c r='XFD1'/></row>",
+        "<row/>" * 101,
+    ],
+)
+def test_cells_count_wherever_they_say_that_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str
 ) -> None:
-    path = book([["long " * 2000] for _ in range(60)])
-    assert len(only(path).text) > 500_000
-    monkeypatch.setattr(decoding, "MAX_BYTES", 400_000)
-    assert "large" in reason(path)
+    monkeypatch.setattr(module, "_MAX_CELLS", 100)
+    said = reason(workbook(tmp_path / "a.xlsx", "ab", rows))
+    assert said == "sheets of more than 100 cells; split it"
+
+
+@pytest.mark.parametrize("string", ["2", " 2 ", "-1", "2<x/>"])
+def test_a_string_counts_in_each_of_its_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, string: str
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 200_000)
+    strings = ["head", "short", LONG]
+    rows = cell(0) + cell(string) * 150
+    assert only(workbook(tmp_path / "a.xlsx", strings, rows)).text.count(LONG) == 150
+    rows = cell(0) + cell(string) * 210
+    assert reason(workbook(tmp_path / "a.xlsx", strings, rows)) == decoding.TOO_LARGE
+
+
+def test_a_sheet_counts_as_often_as_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 200_000)
+    rows = cell(0) + cell(1) * 150
+    path = tmp_path / "a.xlsx"
+    assert only(workbook(path, ["head", LONG], rows, ["r1", "r2"])).text.count("## S") == 2
+    for sheets, at in ((["r1", "r1"], "two"), (["r1", "r2"], "one"), (["r1", "r2"], "./x/../one")):
+        assert reason(workbook(path, ["head", LONG], rows, sheets, at)) == decoding.TOO_LARGE
+
+
+def test_a_sheet_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", "ab", cell(0) * 3 + "<")
+    assert reason(path).startswith("cannot be converted: ")
+    path = workbook(tmp_path / "a.xlsx", "ab", cell(0) * 3)
+    changed(path, "one.xml", lambda content: encoded(content, "gb18030"))
+    assert reason(path).startswith("cannot be converted: ")

@@ -1,0 +1,78 @@
+"""Office files for the tests, part by part."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+OFFICE = "http://schemas.openxmlformats.org"
+MAIN = f"{OFFICE}/spreadsheetml/2006/main"
+RELATIONS = f"{OFFICE}/officeDocument/2006/relationships"
+PACKAGE = f'<Relationships xmlns="{OFFICE}/package/2006/relationships">'
+
+
+def changed(file: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """The same file with another content of a part."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, change(content) if name == part else content)
+    return file
+
+
+def encoded(content: bytes, encoding: str) -> bytes:
+    text = content.decode().rpartition("?>")[2]
+    return f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
+
+
+def cell(string: int | str) -> str:
+    """A row of one cell, which has a string by its number."""
+    return f'<row><c t="s"><v>{string}</v></c></row>'
+
+
+def workbook(
+    file: Path, strings: Iterable[str], rows: str, sheets: Iterable[str] = ("r1",), at: str = "two"
+) -> Path:
+    """A workbook whose sheets name strings that are written once; its relations are r1 and r2."""
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    kinds = {
+        "workbook": f"{kind}.sheet.main+xml",
+        "strings": f"{kind}.sharedStrings+xml",
+        "one": f"{kind}.worksheet+xml",
+        "two": f"{kind}.worksheet+xml",
+    }
+    listed = "".join(
+        f'<sheet name="S{number}" sheetId="{number}" r:id="{sheet}"/>'
+        for number, sheet in enumerate(sheets, start=1)
+    )
+    sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{OFFICE}/package/2006/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        + "".join(
+            f'<Override PartName="/{name}.xml" ContentType="{kind}"/>'
+            for name, kind in kinds.items()
+        )
+        + "</Types>",
+        "_rels/.rels": f'{PACKAGE}<Relationship Id="r1" Type="{RELATIONS}/officeDocument" '
+        'Target="workbook.xml"/></Relationships>',
+        "_rels/workbook.xml.rels": f"{PACKAGE}"
+        f'<Relationship Id="r1" Type="{RELATIONS}/worksheet" Target="one.xml"/>'
+        f'<Relationship Id="r2" Type="{RELATIONS}/worksheet" Target="{at}.xml"/>'
+        f'<Relationship Id="r3" Type="{RELATIONS}/sharedStrings" Target="strings.xml"/>'
+        "</Relationships>",
+        "workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}"><sheets>{listed}</sheets>'
+        "</workbook>",
+        "strings.xml": f'<sst xmlns="{MAIN}">'
+        + "".join(f"<si><t>{string}</t></si>" for string in strings)
+        + "</sst>",
+        "one.xml": sheet,
+        "two.xml": sheet.replace(rows, ""),
+    }
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file
