@@ -6,10 +6,13 @@ number of rows. What each page unpacks to stands before it, so it is known befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ragdoll.corpus import decoding
+from ragdoll.corpus.thrift import read_struct
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +27,10 @@ _LIST_ITEM = 8
 # Without it, all of a column that is stored in one piece would be read at once.
 _READ_BUFFER = 2**20
 
-# What a page's header is made of: Thrift's compact protocol.
-_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
-_INTEGERS = (4, 5, 6)
-_MAX_DEPTH = 8
 _DELTA_BYTE_ARRAY = 7
+# Far more bytes than a page's header has, and a footer of thousands of columns.
+_MAX_HEADER = 1 << 16
+_MAX_FOOTER = 1 << 24
 
 
 class _Page(NamedTuple):
@@ -38,6 +40,13 @@ class _Page(NamedTuple):
     packed: int
     values: int
     encoding: int
+
+
+class _Column(NamedTuple):
+    """Where the pages of a column of a row group lie."""
+
+    start: int
+    end: int
 
 
 def opened(file: BinaryIO) -> ParquetFile:
@@ -62,8 +71,8 @@ def batches(
         UnreadableError: a page unpacks to far more than it is.
         pyarrow.ArrowException, OSError, ValueError: the file is damaged.
     """
-    for group in range(table.num_row_groups):
-        largest = _largest_value(table, file, group, columns)
+    for group, places in enumerate(_groups(file)):
+        largest = _largest_value(table, file, places, columns)
         at_once = max(1, min(rows, HELD // max(largest, 1)))
         yield from table.iter_batches(at_once, row_groups=[group], columns=columns)
 
@@ -90,19 +99,46 @@ def pieces(file: BinaryIO, rows: int, columns: Sequence[str]) -> Iterator[pa.Tab
         yield pa.Table.from_batches(held)
 
 
+def _groups(file: BinaryIO) -> Iterator[list[_Column]]:
+    """The columns of each row group, by the footer; none of one without rows, where none is read.
+
+    Raises:
+        ValueError: the footer is damaged.
+    """
+    size = file.seek(-8, os.SEEK_END)
+    length = int.from_bytes(file.read(4), "little")
+    if length > min(size, _MAX_FOOTER):
+        raise ValueError("the footer is damaged")
+    file.seek(size - length)
+    try:
+        footer = read_struct(io.BytesIO(file.read(length)))
+        for group in footer[4]:
+            yield [_column(chunk[3], size) for chunk in group[1]] if group[3] else []
+    except (KeyError, TypeError) as error:
+        raise ValueError("the footer is damaged") from error
+
+
+def _column(facts: Mapping[int, Any], size: int) -> _Column:
+    start, dictionary = facts[9], facts.get(11) or 0
+    if 0 < dictionary < start:
+        start = dictionary
+    end = start + facts[7]
+    if not 0 <= start <= end <= size:
+        raise ValueError("a column ends behind the file")
+    return _Column(start, end)
+
+
 def _largest_value(
-    table: ParquetFile, file: BinaryIO, group: int, columns: Sequence[str] | None
+    table: ParquetFile, file: BinaryIO, places: Sequence[_Column], columns: Sequence[str] | None
 ) -> int:
     """The bytes that a value of a row group can have at the most."""
     largest = 0
-    footer = table.metadata.row_group(group)
-    # Without rows nothing is read, and there need be no pages.
-    for number in range(footer.num_columns if footer.num_rows else 0):
-        column = footer.column(number)
-        if columns is not None and column.path_in_schema.partition(".")[0] not in columns:
+    for number, place in enumerate(places):
+        column = table.schema.column(number)
+        if columns is not None and column.path.partition(".")[0] not in columns:
             continue
-        pages = list(_pages(file, column))
-        is_list = table.schema.column(number).max_repetition_level > 0
+        pages = list(_pages(file, place))
+        is_list = column.max_repetition_level > 0
         # There a value begins as the one before it, which may be of another page.
         grows = any(page.encoding == _DELTA_BYTE_ARRAY for page in pages)
         sizes = [max(page.unpacked, _LIST_ITEM * page.values * is_list) for page in pages]
@@ -110,82 +146,31 @@ def _largest_value(
         packed = sum(page.packed for page in pages)
         if size > max(decoding.MAX_BYTES, _FOR_A_BYTE * packed):
             raise decoding.UnreadableError(
-                f"the column '{column.path_in_schema}' unpacks to far more than it is"
+                f"the column '{column.path}' unpacks to far more than it is"
             )
         # The rows of a list have no more than its pages.
         largest = max(largest, 0 if is_list else size)
     return largest
 
 
-def _pages(file: BinaryIO, column: Any) -> Iterator[_Page]:
+def _pages(file: BinaryIO, column: _Column) -> Iterator[_Page]:
     """The pages of a column of a row group, from its first to its last.
 
     Raises:
-        ValueError: a header is damaged.
+        ValueError: a header is damaged, or a page ends behind the column.
     """
-    place = column.data_page_offset
-    if column.has_dictionary_page and 0 < column.dictionary_page_offset < place:
-        place = column.dictionary_page_offset
-    end = place + column.total_compressed_size
-    while place < end:
+    place = column.start
+    while place < column.end:
         file.seek(place)
-        fields = _struct(file, 0)
+        start = io.BytesIO(file.read(_MAX_HEADER))
+        fields = read_struct(start)
         kinds = (fields.get(number) for number in (5, 7, 8))
         header: dict[int, Any] = next((kind for kind in kinds if isinstance(kind, dict)), {})
         facts = (fields.get(2), fields.get(3), header.get(1), header.get(4 if 8 in fields else 2))
         unpacked, packed, values, encoding = (
             fact if isinstance(fact, int) and fact >= 0 else 0 for fact in facts
         )
+        place += start.tell() + packed
+        if place > column.end:
+            raise ValueError("a page ends behind its column")
         yield _Page(unpacked, packed, values, encoding)
-        place = file.tell() + packed
-
-
-def _struct(file: BinaryIO, depth: int) -> dict[int, Any]:
-    """The fields of a structure by their numbers; those that no one asks for are None."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("a page's header is damaged")
-    fields: dict[int, Any] = {}
-    number = 0
-    while head := _byte(file):
-        number = number + (head >> 4) if head >> 4 else _integer(file)
-        fields[number] = _value(file, head & 15, depth)
-    return fields
-
-
-def _value(file: BinaryIO, kind: int, depth: int) -> Any:
-    if kind in _INTEGERS:
-        return _integer(file)
-    if kind == _STRUCT:
-        return _struct(file, depth + 1)
-    if kind in (_LIST, _SET):
-        head = _byte(file)
-        for _ in range(head >> 4 if head >> 4 < 15 else _varint(file)):
-            _value(file, head & 15, depth + 1)
-    elif kind in (_BINARY, _DOUBLE, _BYTE):
-        file.seek({_DOUBLE: 8, _BYTE: 1}.get(kind) or _varint(file), 1)
-    elif kind not in (_TRUE, _FALSE):
-        raise ValueError("a page's header is damaged")
-    return None
-
-
-def _byte(file: BinaryIO) -> int:
-    byte = file.read(1)
-    if not byte:
-        raise ValueError("a page's header is cut off")
-    return byte[0]
-
-
-def _varint(file: BinaryIO) -> int:
-    number = shift = 0
-    while shift < 64:
-        byte = _byte(file)
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number
-        shift += 7
-    raise ValueError("a page's header is damaged")
-
-
-def _integer(file: BinaryIO) -> int:
-    number = _varint(file)
-    return (number >> 1) ^ -(number & 1)

@@ -70,6 +70,26 @@ def test_few_rows_are_read_at_once_where_they_may_be_large(
     assert rows_at_once(file) <= set(range(1, 11))
 
 
+def test_a_page_that_states_more_than_its_column_has_is_damaged(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"text": ["x" * 500]}),
+        tmp_path / "a.parquet",
+        compression="none",
+        use_dictionary=False,
+    )
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    with (tmp_path / "a.parquet").open("rb") as file:
+        ((column,),) = parquet._groups(file)
+        (page,) = parquet._pages(file, column)
+    # The header begins with the kind, and the bytes unpacked and packed, twice as numbers.
+    size = bytes([page.packed * 2 & 127 | 128, page.packed * 2 >> 7])
+    head = bytes(content[column.start : column.start + 8])
+    assert head[2:8] == b"\x15" + size + b"\x15" + size
+    content[column.start + 6 : column.start + 8] = b"\xfe\x7f"
+    (tmp_path / "a.parquet").write_bytes(content)
+    assert reason(tmp_path / "a.parquet").endswith("a page ends behind its column")
+
+
 @in_one_folder
 @given(
     texts=st.lists(st.text(), min_size=1, max_size=30),
@@ -92,10 +112,13 @@ def test_pages_account_for_what_the_footer_says(
     )
     footer = pq.read_metadata(file)
     with file.open("rb") as content:
-        for group in range(footer.num_row_groups):
-            for number in range(2):
+        groups = list(parquet._groups(content))
+        assert len(groups) == footer.num_row_groups
+        for group, places in enumerate(groups):
+            assert len(places) == footer.num_columns == 2
+            for number, place in enumerate(places):
                 column = footer.row_group(group).column(number)
-                pages = list(parquet._pages(content, column))
+                pages = list(parquet._pages(content, place))
                 packed = sum(page.packed for page in pages)
                 headers = column.total_compressed_size - packed
                 unpacked = sum(page.unpacked for page in pages)
