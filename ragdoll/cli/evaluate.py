@@ -26,8 +26,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="DATA",
-            help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents, of "
-            "which a test is made. [index.docs, corpus.path]",
+            help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents. "
+            "[index.docs], else [corpus.path]",
         ),
     ] = None,
     model: Annotated[
@@ -42,7 +42,8 @@ def evaluate(
         typer.Option(help="Systems to score. [evaluate.mode]"),
     ] = None,
     k: Annotated[
-        int | None, typer.Option("--k", metavar="K", help="Cut-off of the measures. [evaluate.k]")
+        int | None,
+        typer.Option("--k", metavar="K", help="Measure the first K answers. [evaluate.k]"),
     ] = None,
     seed: Annotated[
         int | None,
@@ -59,8 +60,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="QUERY",
-            help="Only one question, by its id or its words: where each system ranks its answers, "
-            "and what they disagree on.",
+            help="Look at one question, by its id or its words: where each system ranks its "
+            "answers, and what the systems disagree on.",
         ),
     ] = None,
     device: options.Device = None,
@@ -75,7 +76,7 @@ def evaluate(
 ) -> None:
     """Score distillate, model, BM25, hybrid and teacher on questions with known answers.
 
-    DATA without questions is documents: then pieces of them become the questions.
+    Documents without questions do, too: then pieces of them become the questions.
     """
     given = {
         "evaluate.mode": mode,

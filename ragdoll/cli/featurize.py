@@ -14,8 +14,8 @@ def featurize(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
-            "python:PACKAGE. [corpus.path]",
+            help="Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for "
+            "standard input. [corpus.path]",
         ),
     ] = None,
     teacher: options.Teacher = None,
@@ -27,7 +27,7 @@ def featurize(
     max_means: options.MaxMeans = None,
     batch_size: options.FeaturizeBatchSize = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Discard the features that are there.")
+        bool, typer.Option("--restart", help="Begin anew: discard the features that are there.")
     ] = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -42,9 +42,9 @@ def featurize(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Embed the passages of a corpus with the teacher, once: the targets of the training.
+    """Embed the passages of a corpus with the teacher, once: what train learns from.
 
-    What an interrupted run finished is kept: the same command goes on from there.
+    An interrupted run is kept: the same command goes on from there.
     """
     given = {
         "corpus.path": corpus or None,

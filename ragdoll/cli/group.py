@@ -14,14 +14,13 @@ from typer.core import TyperGroup
 # Of each command the first paragraph of its help, so that the list of them needs none of them.
 SUMMARIES = {
     "run": "Featurize, train and index: all that is needed, and nothing that is not.",
-    "featurize": "Embed the passages of a corpus with the teacher, once: the targets of the "
-    "training.",
-    "train": "Train a static model until its vectors of the passages lie as the teacher's do.",
+    "featurize": "Embed the passages of a corpus with the teacher, once: what train learns from.",
+    "train": "Train a static model to embed the passages as the teacher does.",
     "index": "Cut documents into passages, embed them with a static model, and write a LanceDB "
     "table.",
-    "query": "Search a table with the very model that it was made with.",
-    "inspect-model": "Say what a model is, from its files alone; with --database, whether its "
-    "tables agree with it.",
+    "query": "Search a table, with the model that it was made with.",
+    "inspect-model": "Show what a model is; with --database, tables, and whether they agree with "
+    "their model.",
     "evaluate": "Score distillate, model, BM25, hybrid and teacher on questions with known "
     "answers.",
 }

@@ -10,6 +10,8 @@ from typer.core import TyperCommand
 from ragdoll.config.schema import Config, shown
 
 _SETTING = re.compile(r"\[(\w+\.\w+)\]")
+# Stands for a hyphen while lines are broken, which would cut names of models and options at it.
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 
 
 class Command(TyperCommand):
@@ -24,11 +26,15 @@ class Command(TyperCommand):
             if param.param_type_name == "argument":
                 # Without its type, which is given as Python has it.
                 name, heading = name.partition(" <")[0], "Arguments"
-            row = (name, _SETTING.sub(_with_default, text))
-            sections.setdefault(heading, []).append(row)
+            text = _SETTING.sub(_with_default, text).replace("-", _HYPHEN)
+            sections.setdefault(heading, []).append((name, text))
+        begun = len(formatter.buffer)
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+        formatter.buffer[begun:] = [
+            written.replace(_HYPHEN, "-") for written in formatter.buffer[begun:]
+        ]
 
 
 def _with_default(setting: re.Match[str]) -> str:

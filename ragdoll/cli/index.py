@@ -13,8 +13,8 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="DOCS",
-            help="Folders, files, - for standard input, a Hugging Face dataset as OWNER/NAME or "
-            "python:PACKAGE. [index.docs]",
+            help="Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for "
+            "standard input. [index.docs], else [corpus.path]",
         ),
     ] = None,
     docs_option: Annotated[
@@ -24,7 +24,10 @@ def index(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "--embedding-model-name", metavar="DIR", help="Static model. [index.model]"
+            "--model",
+            "--embedding-model-name",
+            metavar="DIR",
+            help="Static model; default: what train wrote. [index.model]",
         ),
     ] = None,
     database: options.Database = None,
@@ -34,7 +37,7 @@ def index(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Build the table anew; queries see the old one till then."
+            "--overwrite", help="Build the table anew; queries see the old one until it is done."
         ),
     ] = False,
     dry_run: Annotated[

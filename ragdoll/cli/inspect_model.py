@@ -13,8 +13,7 @@ def inspect_model(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Model folders, or hub ids in the local cache; two are compared. "
-            "Default: [train.output]",
+            help="Model folders, or hub ids in the local cache. [train.output]",
         ),
     ] = None,
     database: options.Database = None,
@@ -24,16 +23,16 @@ def inspect_model(
     ] = None,
     neighbors: Annotated[
         str | None,
-        typer.Option(metavar="WORD", help="Show the nearest tokens of a word in the model."),
+        typer.Option(metavar="WORD", help="Show the tokens nearest to a word in the model."),
     ] = None,
     config: options.Config = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what a model is, from its files alone; with --database, whether its tables agree with it.
+    """Show what a model is; with --database, tables, and whether they agree with their model.
 
-    Two models are set side by side. Exits with status 1 where a table and its model do not agree.
+    Two models are compared. The exit status is 1 if a table does not agree with its model.
     """
     given = {"index.database": database, "index.table": table}
     with session(config, as_json, quiet, verbose, given) as (settings, console):

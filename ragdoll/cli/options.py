@@ -75,7 +75,7 @@ Dtype = Annotated[
 TrustRemoteCode = Annotated[
     bool,
     typer.Option(
-        "--trust-remote-code", help="Run code from the teacher's folder. Only where you trust it."
+        "--trust-remote-code", help="Run code that comes with the teacher. Only if you trust it."
     ),
 ]
 
@@ -92,7 +92,7 @@ DatasetName = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_DATASET,
-        help="Configuration of a Hugging Face dataset. [corpus.name]",
+        help="Configuration of the Hugging Face dataset. [corpus.name]",
     ),
 ]
 DatasetSplit = Annotated[
@@ -100,7 +100,7 @@ DatasetSplit = Annotated[
     typer.Option(
         metavar="SPLIT",
         rich_help_panel=_DATASET,
-        help="Split of a Hugging Face dataset. [corpus.split]",
+        help="Split of the Hugging Face dataset. [corpus.split]",
     ),
 ]
 Streaming = Annotated[
@@ -108,7 +108,7 @@ Streaming = Annotated[
     typer.Option(
         "--streaming/--no-streaming",
         rich_help_panel=_DATASET,
-        help="Stream a hub dataset, or download it whole. [corpus.streaming]",
+        help="Stream the Hugging Face dataset, or download it first. [corpus.streaming]",
     ),
 ]
 NoIgnore = Annotated[
@@ -154,8 +154,8 @@ FeaturizeBatchSize = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="A batch of the teacher's has at most the tokens of N passages of full length; a CPU "
-        "takes fewer. [featurize.batch_size]",
+        help="Size of the teacher's batches: at most the tokens of N passages of full length, and "
+        "fewer on a CPU. [featurize.batch_size]",
     ),
 ]
 
@@ -182,7 +182,7 @@ TrainBatchSize = Annotated[
     typer.Option(
         metavar="N|auto",
         parser=auto_or(int),
-        help="Passages a step of tokenlearn; ridge has none. [train.batch_size]",
+        help="Passages in a step, of the method tokenlearn only. [train.batch_size]",
     ),
 ]
 LearningRate = Annotated[
@@ -191,7 +191,7 @@ LearningRate = Annotated[
         "--lr",
         metavar="RATE|auto",
         parser=auto_or(float),
-        help="Learning rate of tokenlearn; ridge has none. [train.lr]",
+        help="Learning rate, of the method tokenlearn only. [train.lr]",
     ),
 ]
 Patience = Annotated[
@@ -233,5 +233,5 @@ Metric = Annotated[
 ]
 ChunkSize = Annotated[
     int | None,
-    typer.Option(metavar="TOKENS", help="Size of a passage at most. [index.chunk_size]"),
+    typer.Option(metavar="TOKENS", help="A passage has at most so many tokens. [index.chunk_size]"),
 ]

@@ -26,8 +26,8 @@ def query(
         str | None,
         typer.Argument(
             metavar="TEXT",
-            help="What to look for; - reads a query a line from standard input and answers with a "
-            "line of JSON each; without TEXT a prompt opens.",
+            help="What to look for. With -, standard input has a query a line, each of which is "
+            "answered by a line of JSON. Without TEXT, a prompt opens.",
         ),
     ] = None,
     top_k: Annotated[
@@ -75,7 +75,7 @@ def query(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Search a table with the very model that it was made with."""
+    """Search a table, with the model that it was made with."""
     given = {
         "query.top_k": top_k,
         "query.mode": mode,

@@ -19,8 +19,8 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="DOCS",
-            help="What to learn from and to search: folders, files, a Hugging Face dataset as "
-            "OWNER/NAME or python:PACKAGE. [corpus.path] and [index.docs]",
+            help="What to learn from and to search: folders, files, python:PACKAGE, or a Hugging "
+            "Face dataset as OWNER/NAME. [corpus.path] and [index.docs]",
         ),
     ] = None,
     docs_option: Annotated[
@@ -29,14 +29,14 @@ def run(
             "--docs",
             "--docs-folder",
             metavar="DOCS",
-            help="What to search, where that is not what to learn from. [index.docs]",
+            help="What to search, if it is not what to learn from. [index.docs]",
         ),
     ] = None,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train a new model although no setting changed.")
+        bool, typer.Option("--retrain", help="Train a new model even if no setting changed.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Make the features anew, too; implies --retrain.")
+        bool, typer.Option("--restart", help="Make the features anew and train on them.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Build the table anew, not only what changed.")
@@ -47,7 +47,7 @@ def run(
     teacher: options.Teacher = None,
     features: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the features. [featurize.output]"),
+        typer.Option(metavar="DIR", help="Folder for the features. [featurize.output]"),
     ] = None,
     target: options.Target = None,
     max_means: options.MaxMeans = None,
@@ -58,7 +58,7 @@ def run(
             "--model",
             "--embedding-model-name",
             metavar="DIR",
-            help="Folder of the model. [train.output]",
+            help="Folder for the model. [train.output]",
         ),
     ] = None,
     method: options.Method = None,

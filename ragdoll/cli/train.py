@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def train(
     features: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Features folder. [train.features]"),
+        typer.Option(
+            metavar="DIR", help="Features folder; default: what featurize wrote. [train.features]"
+        ),
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only where the features do not name theirs. [teacher.model]"
+            metavar="NAME", help="Only for features that do not name theirs. [teacher.model]"
         ),
     ] = None,
     output: Annotated[
@@ -46,19 +48,19 @@ def train(
         typer.Option(
             "--push-to-hub",
             metavar="REPO",
-            help="Upload the model to this repository of the Hugging Face hub, OWNER/NAME; a new "
-            "one is private.",
+            help="Upload the model to this repository of the Hugging Face hub, OWNER/NAME; one "
+            "that is new is private.",
         ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Make a new repository of --push-to-hub public.")
+        bool, typer.Option("--public", help="With --push-to-hub: a new repository is public.")
     ] = False,
     config: options.Config = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Train a static model until its vectors of the passages lie as the teacher's do.
+    """Train a static model to embed the passages as the teacher does.
 
     Saves the recommended model, its two variants (with and without weighting by the corpus) and the
     untrained distillate, each with a model card.

@@ -81,6 +81,15 @@ def test_help_shows_defaults_of_settings_and_no_type_behind_flags(ragdoll: Ragdo
             assert "[query.where]" in text  # which has none
 
 
+def test_help_breaks_no_line_within_a_name(
+    ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = ragdoll("featurize", "--help").out
+    assert "[teacher.model =\n" in said
+    assert " sentence-transformers/all-MiniLM-L6-v2]" in said
+
+
 def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(ragdoll: Ragdoll) -> None:
     from ragdoll.cli.group import SUMMARIES
 
