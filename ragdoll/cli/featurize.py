@@ -72,4 +72,4 @@ def featurize(
             )
         console.result(records.featurize(result), render.featurize_summary(result))
         left_out.show(console, result.skipped, documents.roots)
-        console.note(render.again("train", features=output))
+        console.note(render.again("train", config=config, features=output))

@@ -78,4 +78,5 @@ def index(
         console.result({**records.index(result), "dry_run": dry_run}, summary)
         left_out.show(console, result.skipped, documents.roots)
         if not dry_run:
-            console.note(render.again('query "your question"', database=database, table=table))
+            query = 'query "your question"'
+            console.note(render.again(query, config=config, database=database, table=table))

@@ -150,7 +150,8 @@ def run(
         featurized = result.featurize.skipped if result.featurize else []
         missing = left_out.by_either(result.index.skipped, featurized)
         left_out.show(console, missing, [*corpus.roots, *documents.roots])
-        console.note(render.again('query "your question"', database=database, table=table))
+        query = 'query "your question"'
+        console.note(render.again(query, config=config, database=database, table=table))
 
 
 def _refuse_other_places(settings: Config) -> None:

@@ -101,7 +101,14 @@ def train(
             console.result(records.train(result, pushed), render.train_summary(result, pushed))
         if result.interrupted:
             raise _interruption(console, was_to_upload=push_to_hub is not None)
-        console.note(render.again("index DOCS", model=result.model))
+        console.note(_next(settings, config, output))
+
+
+def _next(settings: Config, config: Path | None, output: Path | None) -> str:
+    """The command that indexes with the new model, with what the settings do not tell it."""
+    documents = settings.index.docs or settings.corpus.path
+    elsewhere = output or (settings.index.model and settings.train.output)
+    return render.again("index" if documents else "index DOCS", config=config, model=elsewhere)
 
 
 def _interruption(console: Console, was_to_upload: bool) -> typer.Exit:

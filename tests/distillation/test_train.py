@@ -113,12 +113,14 @@ def test_the_json_has_the_keys_of_the_contract(
 def test_a_person_is_told_the_explained_variance_and_what_to_do_next(
     ragdoll: Ragdoll, trained: Trained, tmp_path: Path
 ) -> None:
+    Path("my.toml").write_text('[corpus]\npath = "python:stdlib"\n')
+    model = tmp_path / "m"
     result = ragdoll(
-        "train", "--features", trained.features, "--output", tmp_path / "m", "--pca-dims", 16,
-        "--epochs", 1,
+        "train", "--features", trained.features, "--output", model, "--pca-dims", 16,
+        "--epochs", 1, "--config", "my.toml",
     )  # fmt: skip
     assert "explained variance" in result.out
-    assert "ragdoll index" in result.err
+    assert f"Next: ragdoll index --config my.toml --model {model}\n" in result.err
 
 
 def test_the_same_seed_gives_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
