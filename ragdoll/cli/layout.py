@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
+from pathlib import Path
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
@@ -23,6 +25,16 @@ def facts(rows: Mapping[str, str | Sequence[str]]) -> RenderableType:
         for label, shown in zip(chain([name], repeat("")), values, strict=False):
             lines.append(Text.assemble((f"{label:<{LABEL_WIDTH}}", "dim"), one_line(shown)))
     return Text("\n").join(lines)
+
+
+def from_here(path: str | Path) -> str:
+    """A path for the eye: from the current folder where it lies below that. URIs stay as they are.
+
+    Paths of a configuration are absolute, and would fill a line of a terminal.
+    """
+    with contextlib.suppress(OSError, ValueError):  # no current folder any more, or not below it
+        return Path(path).relative_to(Path.cwd()).as_posix()
+    return str(path)
 
 
 def grid(gap: int) -> Grid:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragdoll.cli.console import one_line
+from ragdoll.cli.layout import from_here
 from ragdoll.corpus.documents import left_out
 from ragdoll.wording import number_of
 
@@ -62,6 +62,4 @@ def _of_root(item: Skipped, with_root: bool) -> str:
     """The root, where it is to be told; a folder below the current one as it is seen from there."""
     if not with_root or not item.root:
         return ""
-    root = Path(item.root)
-    below = root.is_absolute() and root.is_relative_to(Path.cwd())
-    return f" in {one_line(root.relative_to(Path.cwd()).as_posix() if below else item.root)}"
+    return f" in {one_line(from_here(item.root))}"

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.cli.layout import clipped, counted, facts, grid, megabytes
+from ragdoll.cli.layout import clipped, counted, facts, from_here, grid, megabytes
 from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def inspection(
 
 def _rows(found: ModelFacts) -> dict[str, str]:
     rows = {
-        "model": str(found.path),
+        "model": from_here(found.path),
         "kind": found.kind,
         "dimension": str(found.dimension or "unknown"),
         "metric": f"{found.metric} ({found.metric_reason})",

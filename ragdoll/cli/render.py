@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.cli.layout import counted, facts
+from ragdoll.cli.layout import counted, facts, from_here
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.corpus.documents import LINE, left_out
 from ragdoll.wording import number_of
@@ -40,7 +40,7 @@ def featurize_summary(result: FeaturizeResult) -> RenderableType:
         done += f"; {number_of('duplicate', result.duplicates)} left out"
     return facts(
         {
-            "features": str(result.features),
+            "features": from_here(result.features),
             "teacher": f"{result.teacher} ({result.dimension} dimensions, {result.dtype})",
             "documents": f"{result.documents:,} read"
             + counted(", {} left out", left_out(result.skipped)),
@@ -57,7 +57,7 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
     uploaded = f"{pushed.url} ({'private' if pushed.private else 'public'})" if pushed else None
     return facts(
         {
-            "model": f"{result.model} ({result.recommended})",
+            "model": f"{from_here(result.model)} ({result.recommended})",
             "size": f"{result.vocabulary:,} tokens × {result.dimension} dimensions",
             "explained variance": f"{result.explained_variance:.1%} of the targets kept by the PCA",
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
@@ -83,11 +83,12 @@ def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
         if count
     ]
     rows = {
-        "table": f"{result.table} in {result.database}" + (" (nothing written)" * dry_run),
+        "table": f"{result.table} in {from_here(result.database)}"
+        + (" (nothing written)" * dry_run),
         "documents": (", ".join(changes) or "none")
         + counted("; {} left out", left_out(result.skipped)),
         "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} embedded now",
-        "model": f"{result.model} ({result.dimension} dimensions, {result.metric})",
+        "model": f"{from_here(result.model)} ({result.dimension} dimensions, {result.metric})",
         "time": f"{result.seconds:.1f} s",
     }
     return facts(rows)

@@ -18,6 +18,7 @@ import ragdoll as package
 from ragdoll.cli import render
 from ragdoll.cli import session as session_module
 from ragdoll.cli.console import Console, one_line, printable, silence_libraries
+from ragdoll.cli.layout import from_here
 from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.search import Hit
 from tests.conftest import Ragdoll, Trained
@@ -264,6 +265,15 @@ def test_the_next_command_can_be_pasted_into_a_shell() -> None:
     said = render.again("train", features=Path("my docs/it's"), output=None)
     assert said == """Next: ragdoll train --features 'my docs/it'"'"'s'"""
     assert shlex.split(said)[-1] == "my docs/it's"
+
+
+def test_a_path_below_the_current_folder_is_shown_from_there() -> None:
+    assert from_here(Path.cwd() / ".ragdoll" / "model") == ".ragdoll/model"
+    assert from_here("s3://bucket/folder") == "s3://bucket/folder"
+    assert from_here("../elsewhere") == "../elsewhere"
+    assert from_here(Path.cwd().parent) == str(Path.cwd().parent)
+    Path.cwd().rmdir()
+    assert from_here("/some/model") == "/some/model"
 
 
 @pytest.mark.parametrize(
