@@ -57,10 +57,8 @@ def featurize(
         "featurize.max_means": max_means,
         "featurize.batch_size": batch_size,
     }
-    resume = (
-        "Each 1,024 passages that are done are kept; the same command (without --restart) goes on "
-        "from there."
-    )
+    kept = "What is done is kept, but for 1,024 passages at most"
+    resume = f"{kept}; {render.same_command(restart)} goes on from there."
     with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         from ragdoll.cli import settings as wanted
         from ragdoll.distillation import featurize as library

@@ -166,6 +166,11 @@ def again(command: str, **options: object) -> str:
     return " ".join([f"Next: ragdoll {command}", *given])
 
 
+def same_command(restart: bool) -> str:
+    """What to type again after an interruption, for what is kept not to be given up."""
+    return "the same command" + " without --restart" * restart
+
+
 def _place(hit: Hit) -> str:
     """The source with the line, or where that is not known the offsets, of a passage."""
     line = hit.fields().get(LINE)

@@ -125,7 +125,7 @@ def run(
         "index.metric": metric,
         "index.chunk_size": chunk_size,
     }
-    resume = "What is done is kept; the same command (without --restart) goes on from there."
+    resume = f"What is done is kept; {render.same_command(restart)} goes on from there."
     with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         _refuse_other_places(settings)
         from ragdoll import pipeline

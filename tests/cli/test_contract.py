@@ -267,6 +267,11 @@ def test_the_next_command_can_be_pasted_into_a_shell() -> None:
     assert shlex.split(said)[-1] == "my docs/it's"
 
 
+def test_restart_is_spoken_of_to_those_who_gave_it() -> None:
+    assert render.same_command(restart=False) == "the same command"
+    assert render.same_command(restart=True) == "the same command without --restart"
+
+
 def test_a_path_below_the_current_folder_is_shown_from_there() -> None:
     assert from_here(Path.cwd() / ".ragdoll" / "model") == ".ragdoll/model"
     assert from_here("s3://bucket/folder") == "s3://bucket/folder"
