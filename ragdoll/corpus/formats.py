@@ -20,7 +20,7 @@ _LANGUAGES = """
     scala scm sh sql svelte swift tcl ts tsx vb vue zig zsh
 """
 CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
-PLAIN = MARKDOWN | CODE | {".txt", ".text", ".rst"}
+PLAIN = MARKDOWN | CODE | {".txt", ".text", ".rst", ".adoc", ".asciidoc", ".org", ".tex"}
 HTML = frozenset({".html", ".htm", ".xhtml"})
 _RECORDS: dict[str, Callable[[Path, str], Iterator[Record | UnreadableError]]] = {
     ".csv": read_csv,
@@ -32,8 +32,8 @@ _RECORDS: dict[str, Callable[[Path, str], Iterator[Record | UnreadableError]]] =
 }
 SUPPORTED = PLAIN | HTML | office.SUFFIXES | frozenset(_RECORDS)
 FAMILIES = (
-    "text, Markdown, reStructuredText, HTML, JSON, JSON lines, CSV, TSV, Parquet, source code, "
-    "and with the extra 'documents' PDF, Word, PowerPoint and Excel"
+    "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
+    "Parquet, source code, and with the extra 'documents' PDF, Word, PowerPoint and Excel"
 )
 
 

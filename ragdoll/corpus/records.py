@@ -59,7 +59,7 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
             text is too large; or the record is nested too deeply.
     """
     if text_key not in fields:
-        raise UnreadableError(f"no key '{text_key}'")
+        raise UnreadableError(f"no key '{text_key}' (--text-key names another)")
     text = fields[text_key]
     if text is None:
         raise UnreadableError(f"'{text_key}' is null")

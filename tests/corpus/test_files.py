@@ -112,7 +112,9 @@ def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert names(folder) == ["D.txt", "a.txt", "b/a.txt", "b/z.txt", "b.txt", "c.txt"]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.text", "a.md", "a.markdown", "a.rst", "A.TXT"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.text", "a.md", "a.markdown", "a.rst", "a.adoc", "a.org", "a.tex", "A.TXT"]
+)
 def test_plain_text_in_its_common_formats_is_read(name: str, tmp_path: Path) -> None:
     assert names(folder_of(tmp_path, {name: "text"})) == [name]
 

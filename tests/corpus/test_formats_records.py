@@ -110,7 +110,7 @@ def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ({"body": "a"}, "no key 'text'"),
+        ({"body": "a"}, "no key 'text' (--text-key names another)"),
         ({"text": None}, "'text' is null"),
         ({"text": 7}, "'text' is not a string"),
         ({"text": ["a"]}, "'text' is not a string"),
@@ -264,7 +264,7 @@ def test_a_record_of_a_json_file_has_its_own_name_and_the_rest_as_it_is(tmp_path
 
 def test_the_text_of_a_json_file_may_have_another_key(tmp_path: Path) -> None:
     file = written(tmp_path, "a.json", '[{"body": "a"}, "b", {"text": "c"}]')
-    assert told(file, "body") == ["a", "b", "! record 3: no key 'body'"]
+    assert told(file, "body") == ["a", "b", "! record 3: no key 'body' (--text-key names another)"]
 
 
 def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
         "! record 2: not a JSON object",
         "! record 3: not a JSON object",
         "! record 4: not a JSON object",
-        "! record 5: no key 'text'",
+        "! record 5: no key 'text' (--text-key names another)",
         "! record 6: empty",
         "b",
     ]
