@@ -20,6 +20,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ragdoll.cli import process
+from ragdoll.cli.prose import Prose
 from ragdoll.progress import Report, silent
 
 # Characters of an error or a warning that are shown.
@@ -92,7 +93,12 @@ class Console:
     def note(self, text: str, style: str = "dim") -> None:
         """Say on standard error, in one line, what goes on."""
         if not self.quiet:
-            self._err.print(Text(one_line(text), style=style))
+            self._err.print(Prose(Text(one_line(text), style=style)))
+
+    def command(self, text: str) -> None:
+        """Say a command to type next, which stays in one line for that."""
+        if not self.quiet:
+            self._err.print(Text(one_line(text), style="dim"))
 
     def interruption(self, text: str) -> None:
         """Say what an interruption left, below the ``^C`` of the terminal."""
@@ -107,11 +113,11 @@ class Console:
 
     def warning(self, text: str) -> None:
         """Warn; ``--quiet`` does not silence warnings."""
-        self._err.print(Text.assemble(("Warning: ", "yellow"), _brief(text)))
+        self._err.print(Prose(Text.assemble(("Warning: ", "yellow"), _brief(text))))
 
     def error(self, message: str, hint: str | None = None) -> None:
         """Say in one or two lines what is wrong and what to do."""
-        self._err.print(Text.assemble(("Error: ", "bold red"), _brief(message)))
+        self._err.print(Prose(Text.assemble(("Error: ", "bold red"), _brief(message))))
         if hint:
             self._err.print(Text(_brief(hint), style="dim"))
 

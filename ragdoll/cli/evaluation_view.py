@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import clipped, grid
+from ragdoll.cli.prose import Prose
 
 if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation
@@ -35,7 +36,7 @@ def evaluation_table(result: Evaluation) -> RenderableType:
         # A teacher's owner is in the JSON; here the figures need the room.
         shown = name.rpartition("/")[2] if system.kind == "teacher" else name
         table.add_row(one_line(shown), *figures)
-    below = [Text(one_line(note), style="dim") for note in notes(result)]
+    below = [Prose(Text(one_line(note), style="dim")) for note in notes(result)]
     return Group(Text(one_line(title(result)), style="dim"), table, *below)
 
 
@@ -48,7 +49,7 @@ def explanation(result: Explanation, k: int) -> RenderableType:
     )
     parts: list[RenderableType] = [
         Text(one_line(which), style="dim"),
-        Text(one_line(" ".join(result.query.split())), style="bold"),
+        Prose(Text(one_line(" ".join(result.query.split())), style="bold")),
     ]
     if result.query_id is not None:
         parts += [Text(""), Text("Where each system ranks the answers:")]

@@ -70,4 +70,4 @@ def featurize(
             )
         console.result(records.featurize(result), render.featurize_summary(result))
         left_out.show(console, result.skipped, documents.roots)
-        console.note(render.again("train", config=config, features=output))
+        console.command(render.again("train", config=config, features=output))

@@ -79,4 +79,4 @@ def index(
         left_out.show(console, result.skipped, documents.roots)
         if not dry_run:
             query = 'query "your question"'
-            console.note(render.again(query, config=config, database=database, table=table))
+            console.command(render.again(query, config=config, database=database, table=table))

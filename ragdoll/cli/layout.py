@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
+from ragdoll.cli.prose import Prose
 
 # As wide as the longest label, so that the summaries of several stages stand in line.
 LABEL_WIDTH = 20
@@ -23,8 +24,8 @@ def facts(rows: Mapping[str, str | Sequence[str]]) -> RenderableType:
     for name, value in rows.items():
         values = [value] if isinstance(value, str) else value
         for label, shown in zip(chain([name], repeat("")), values, strict=False):
-            lines.append(Text.assemble((f"{label:<{LABEL_WIDTH}}", "dim"), one_line(shown)))
-    return Text("\n").join(lines)
+            lines.append(Prose(Text(one_line(shown)), Text(f"{label:<{LABEL_WIDTH}}", "dim")))
+    return Group(*lines)
 
 
 def from_here(path: str | Path) -> str:

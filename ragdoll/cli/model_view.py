@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import clipped, counted, facts, from_here, grid, megabytes
+from ragdoll.cli.prose import Prose
 from ragdoll.wording import number_of
 
 if TYPE_CHECKING:
@@ -85,10 +86,12 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
 
     paths, settings = at("features", "corpus", "path"), at("settings")
     agreement, versions = at("heldout_agreement"), at("versions")
-    variance = at("explained_variance")
+    variance, count = at("explained_variance"), at("rows")
     rows = {"teacher": str(at("teacher", "name") or "unknown")}
     if isinstance(paths, list):
-        rows["corpus"] = f"{', '.join(map(str, paths))} ({at('rows')} passages)"
+        rows["corpus"] = ", ".join(map(str, paths)) + (
+            f" ({count:,} passages)" if isinstance(count, int) else ""
+        )
     rows["method"] = f"{at('method')}, {at('epochs')} passes"
     if isinstance(settings, dict):
         shown = {name: value for name, value in settings.items() if value is not None}
@@ -144,7 +147,7 @@ def _weight(state: TableState) -> str:
         reason = "the default; the table is too small to choose by"
     else:
         reason = (
-            f"of {weight.questions:,} known items; MRR: vector {weight.vector:.2f}, "
+            f"chosen on {weight.questions:,} known items; MRR: vector {weight.vector:.2f}, "
             f"text {weight.text:.2f}"
         )
     return f"the vector weighs {state.alpha:.2f} ({reason})"
@@ -177,10 +180,12 @@ def _side_by_side(
 
 
 def _movement(found: Movement) -> RenderableType:
-    heading = Text(
-        one_line(
-            f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
-            "moved on their own (cosine below 0.99, the map common to all tokens taken out)."
+    heading = Prose(
+        Text(
+            one_line(
+                f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
+                "moved on their own (cosine below 0.99, the map common to all tokens taken out)."
+            )
         )
     )
     if not found.moved:

@@ -15,6 +15,7 @@ from rich.text import Text
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import counted, facts, from_here
 from ragdoll.cli.passage_view import passage_view
+from ragdoll.cli.prose import Prose
 from ragdoll.corpus.documents import LINE, left_out
 from ragdoll.wording import number_of
 
@@ -110,9 +111,12 @@ def run_summary(result: RunResult) -> RenderableType:
     parts.append(index_summary(index))
     if index.new_chunks:
         parts.append(
-            Text(
-                f"Embedded since the model was trained: {number_of('passage', index.new_chunks)}; "
-                "--retrain makes a model that knows what is new."
+            Prose(
+                Text(
+                    f"Embedded since the model was trained: "
+                    f"{number_of('passage', index.new_chunks)}; "
+                    "--retrain makes a model that knows what is new."
+                )
             )
         )
     return Group(*parts)

@@ -151,7 +151,7 @@ def run(
         missing = left_out.by_either(result.index.skipped, featurized)
         left_out.show(console, missing, [*corpus.roots, *documents.roots])
         query = 'query "your question"'
-        console.note(render.again(query, config=config, database=database, table=table))
+        console.command(render.again(query, config=config, database=database, table=table))
 
 
 def _refuse_other_places(settings: Config) -> None:

@@ -101,7 +101,7 @@ def train(
             console.result(records.train(result, pushed), render.train_summary(result, pushed))
         if result.interrupted:
             raise _interruption(console, was_to_upload=push_to_hub is not None)
-        console.note(_next(settings, config, output))
+        console.command(_next(settings, config, output))
 
 
 def _next(settings: Config, config: Path | None, output: Path | None) -> str:

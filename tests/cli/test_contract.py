@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -13,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console as RichConsole
 
 import ragdoll as package
 from ragdoll.cli import render
 from ragdoll.cli import session as session_module
 from ragdoll.cli.console import Console, one_line, printable, silence_libraries
-from ragdoll.cli.layout import from_here
+from ragdoll.cli.layout import facts, from_here
 from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.search import Hit
 from tests.conftest import Ragdoll, Trained
@@ -265,6 +267,21 @@ def test_the_next_command_can_be_pasted_into_a_shell() -> None:
     said = render.again("train", features=Path("my docs/it's"), output=None)
     assert said == """Next: ragdoll train --features 'my docs/it'"'"'s'"""
     assert shlex.split(said)[-1] == "my docs/it's"
+
+
+def test_a_terminal_breaks_long_lines_between_words_and_a_pipe_breaks_none() -> None:
+    view = facts({"corpus": "one two three four five six /a/name/that/is/long", "size": "7 MB"})
+    terminal = RichConsole(file=io.StringIO(), force_terminal=True, width=36, soft_wrap=True)
+    pipe = RichConsole(file=io.StringIO(), force_terminal=False, width=36, soft_wrap=True)
+    for console in (terminal, pipe):
+        console.print(view)
+    assert re.sub("\x1b\\[.*?m", "", terminal.file.getvalue()).splitlines() == [  # type: ignore[attr-defined]
+        "corpus              one two three",
+        "                    four five six",
+        "                    /a/name/that/is/long",
+        "size                7 MB",
+    ]
+    assert pipe.file.getvalue().splitlines()[0].endswith("six /a/name/that/is/long")  # type: ignore[attr-defined]
 
 
 def test_restart_is_spoken_of_to_those_who_gave_it() -> None:
