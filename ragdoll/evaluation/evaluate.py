@@ -144,9 +144,10 @@ def run_systems(
         bm25 = search_text(collection, k)
     runs: list[SystemRun] = []
     hybrids: list[SystemRun] = []
+    names = told_apart(models)
     for number, path in enumerate(models if mode != "text" else []):
         report("models", number, len(models))
-        name = str(path) if len(models) > 1 else None
+        name = names[number] if len(models) > 1 else None
         encoder = StaticEncoder(path)
         similar = static_similarities(encoder, collection)
         if mode != "hybrid":
@@ -162,6 +163,15 @@ def run_systems(
         similar = teacher_similarities(teacher, collection, report)
         runs.append(vector_run(teacher.name, "teacher", similar, collection, k))
     return runs
+
+
+def told_apart(paths: Sequence[Path]) -> list[str]:
+    """Names for folders: of each path as many of its last parts as tell all of them apart."""
+    for length in range(1, max((len(path.parts) for path in paths), default=0)):
+        names = [Path(*path.parts[-length:]).as_posix() for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
 
 
 def _vector_runs(

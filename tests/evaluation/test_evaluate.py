@@ -17,7 +17,7 @@ from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError, ModelError, UsageError
 from ragdoll.evaluation.beir import load_beir
 from ragdoll.evaluation.collection import TestCollection
-from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate
+from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
     Similarities,
@@ -109,17 +109,26 @@ def test_a_model_without_a_distillate_is_one_system(docstrings: Path, trained: T
     assert result.systems[0].ndcg == both.systems[0].ndcg
 
 
-def test_several_models_are_told_apart_by_their_paths(tiny: Path, trained: Trained) -> None:
+def test_several_models_are_told_apart_by_the_ends_of_their_paths(
+    tiny: Path, trained: Trained
+) -> None:
     models = [trained.model, trained.model / "variants" / "unweighted"]
     result = evaluate(load_beir(tiny), models, mode="all")
     assert [(system.kind, system.name) for system in result.systems] == [
-        ("distillate", f"{models[0]}, distillate"),
-        ("model", str(models[0])),
-        ("model", str(models[1])),
+        ("distillate", "model, distillate"),
+        ("model", "model"),
+        ("model", "unweighted"),
         ("bm25", "BM25"),
-        ("hybrid", f"{models[0]} + BM25"),
-        ("hybrid", f"{models[1]} + BM25"),
+        ("hybrid", "model + BM25"),
+        ("hybrid", "unweighted + BM25"),
     ]
+
+
+def test_names_have_as_many_parts_of_a_path_as_tell_them_apart() -> None:
+    assert told_apart([Path("/a/x/model"), Path("/a/y/model")]) == ["x/model", "y/model"]
+    assert told_apart([Path("model"), Path("b/model")]) == ["model", "b/model"]
+    assert told_apart([Path("/a/model"), Path("/a/model")]) == ["/a/model", "/a/model"]
+    assert told_apart([]) == []
 
 
 def test_several_models_are_told_apart_in_the_current_folder_too(
