@@ -88,7 +88,8 @@ def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
         + (" (nothing written)" * dry_run),
         "documents": (", ".join(changes) or "none")
         + counted("; {} left out", left_out(result.skipped)),
-        "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} embedded now",
+        "passages": f"{result.chunks:,}, of which {result.chunks_embedded:,} "
+        + ("to embed" if dry_run else "embedded now"),
         "model": f"{from_here(result.model)} ({result.dimension} dimensions, {result.metric})",
         "time": f"{result.seconds:.1f} s",
     }

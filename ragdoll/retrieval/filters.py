@@ -52,7 +52,8 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
             shown = where if len(where) <= _MAX_SHOWN else f"{where[:_MAX_SHOWN]}…"
             raise UsageError(
                 f"The filter '{shown}' cannot be used: {reason}.",
-                hint=f"Columns are {', '.join(table.columns)}.",
+                hint=f"Columns are {', '.join(table.columns)}; [index.metadata] makes more of "
+                "the fields of records.",
             )
     if source is not None:
         found.append(f"regexp_like(source, {quoted(source_pattern(source))})")

@@ -233,6 +233,7 @@ def test_what_is_no_condition_is_refused_in_two_lines(
     assert ".rs" not in result.err, "it names a line of somebody's source"
     assert len(result.err.splitlines()) <= 2
     assert not where.strip() or "Columns are id, source, title" in result.err
+    assert not where.strip() or "[index.metadata] makes more" in result.err
 
 
 @pytest.mark.parametrize("link", ["+1", " IS NULL", "::int", " LIKE source", " BETWEEN 1 AND 2"])

@@ -529,6 +529,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(
     result = ragdoll("index", indexed.docs, *indexed.options, "--dry-run")
     assert result.status == 0
     assert "nothing written" in result.out
+    assert "of which 1 to embed\n" in result.out
     assert "1 added, 1 removed, 3 unchanged" in result.out
     assert snapshot(indexed.database) == before
 

@@ -264,7 +264,9 @@ def test_inspection_tells_the_weight_and_why(ragdoll: Ragdoll, indexed: Indexed)
     chosen = HybridWeight(alpha=0.31, questions=200, vector=0.28, text=0.44, rows=4000)
     table.write_state(replace(table.state, weight=chosen))
     shown = inspect().out
-    assert "the vector weighs 0.31 (chosen on 200 known items; MRR: vector 0.28, text 0.44)" in shown
+    assert (
+        "the vector weighs 0.31 (chosen on 200 known items; MRR: vector 0.28, text 0.44)" in shown
+    )
     (record,) = inspect("--json").json["tables"]
     assert record["alpha"] == 0.31
     assert record["weight"] == {
