@@ -64,6 +64,8 @@ def explained(said: str) -> Explained | None:
     """What LanceDB's message says of a server, and what to do; None where no server is in it."""
     if any(sign in said for sign in _NO_CREDENTIALS):
         return "there are no credentials for it", _CREDENTIALS
+    if "Failed to resolve region" in said:
+        return "nobody says which region the bucket is in", f"Set AWS_REGION. {_CHECK}"
     host = _HOST.search(said)
     return (_refused(said, host[1]) or _failed(said, host[1])) if host else None
 

@@ -198,6 +198,11 @@ PUT = (
         ),
         (LIST % "BareRedirect", "the bucket is in another region", "AWS_REGION"),
         (
+            "LanceError(IO): Generic S3 error: Failed to resolve region for bucket 'sesame'",
+            "nobody says which region the bucket is in",
+            "AWS_REGION",
+        ),
+        (
             LIST % "Http(HttpError { source: reqwest::Error { source: BadScheme } })",
             "ab.example:9000 would be asked without encryption",
             "AWS_ALLOW_HTTP",
