@@ -119,7 +119,7 @@ class Console:
         """Say in one or two lines what is wrong and what to do."""
         self._err.print(Prose(Text.assemble(("Error: ", "bold red"), _brief(message))))
         if hint:
-            self._err.print(Text(_brief(hint), style="dim"))
+            self._err.print(Prose(Text(_brief(hint), style="dim")))
 
     def traceback(self) -> None:
         """Print the exception that is being handled, for ``--verbose``."""

@@ -27,6 +27,9 @@ RESTART = "Make the features anew: ragdoll featurize --restart"
 # The rolling hash before the first passage.
 NO_HASH = hashlib.sha256(FORMAT.encode()).hexdigest()
 
+# Characters of a setting that a difference shows.
+_MAX_SAID = 200
+
 
 @dataclass(slots=True)
 class Manifest:
@@ -132,8 +135,16 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
         if isinstance(value, dict) and isinstance(old, dict):
             found.extend(differences(old, value, f"{prefix}{key}."))
         elif old != value:
-            found.append(f"{prefix}{key} was {str(old)[:60]}, now {str(value)[:60]}")
+            found.append(f"{prefix}{key} was {_said(old)}, now {_said(value)}")
     return found
+
+
+def _said(value: Any) -> str:
+    """A setting as a person writes it, the end of a long one left out."""
+    several = value if isinstance(value, list) else [value]
+    words = [str(each).lower() if isinstance(each, bool | None) else str(each) for each in several]
+    text = ", ".join(words)
+    return text if len(text) <= _MAX_SAID else f"{text[: _MAX_SAID - 1]}…"
 
 
 def _part(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -391,6 +391,16 @@ def test_differences_name_both_values_of_nested_settings() -> None:
     assert differences({"a": 1, "extra": 5}, {"a": 1}) == []
 
 
+def test_differences_are_said_in_the_words_of_the_configuration() -> None:
+    before = {"path": ["python:stdlib"], "name": None, "ignore_files": True, "n": 1}
+    now = {"path": ["a", "b" * 300], "name": "en", "ignore_files": False, "n": 0}
+    path, *others = differences(before, now)
+    assert path == f"path was python:stdlib, now a, {'b' * 196}…"
+    assert others == [
+        "name was none, now en", "ignore_files was true, now false", "n was 1, now 0"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("extra", [[], ["--restart"]], ids=["plain", "restart"])
 def test_a_folder_of_another_program_is_left_alone_even_with_restart(
     ragdoll: Ragdoll, small_teacher: Path, docs: Path, tmp_path: Path, extra: list[str]
