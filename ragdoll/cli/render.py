@@ -114,7 +114,7 @@ def run_summary(result: RunResult) -> RenderableType:
         parts.append(
             Prose(
                 Text(
-                    f"Embedded since the model was trained: "
+                    "Embedded since the model was trained: "
                     f"{number_of('passage', index.new_chunks)}; "
                     "--retrain makes a model that knows what is new."
                 )
