@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ragdoll.corpus.documents import left_out
@@ -210,7 +210,7 @@ def explanation(result: Explanation) -> Record:
 
 
 def _hit(hit: Hit) -> Record:
-    record = asdict(hit)
+    record = {field.name: getattr(hit, field.name) for field in fields(hit)}
     record["metadata"] = hit.fields()
     for name in ("score", "vector_score", "text_score"):
         if record[name] is not None:

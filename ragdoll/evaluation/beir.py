@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ragdoll.corpus.decoding import whole
@@ -14,6 +16,8 @@ from ragdoll.wording import number_of
 
 # The split that is scored, the first of these that is there.
 _SPLITS = ("test", "dev", "train")
+# Longer ones are no judgements, and in the end no numbers that can be averaged.
+_SCORE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 
 
 def load_beir(path: Path) -> TestCollection:
@@ -75,13 +79,12 @@ def _qrels(file: Path) -> dict[str, dict[str, int]]:
                 "and score."
             )
         query, document, score = columns
-        try:
-            relevance = int(score)
-        except ValueError as error:
+        if not _SCORE.fullmatch(score):
             raise CorpusError(
-                f"{file}, line {number}: the score '{score}' is not a whole number."
-            ) from error
-        qrels.setdefault(query, {})[document] = relevance
+                f"{file}, line {number}: the score '{shorten(score, 40)}' is not a whole number of "
+                "at most nine digits."
+            )
+        qrels.setdefault(query, {})[document] = int(score)
     # trec_eval leaves out queries without a relevant document: their measures are not defined.
     return {query: judged for query, judged in qrels.items() if max(judged.values()) > 0}
 

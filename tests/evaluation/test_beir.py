@@ -199,11 +199,15 @@ def test_a_query_without_words_is_an_error_with_file_and_line(beir: Path) -> Non
         ("q1 d1 1", "1 column, not query, document and score"),
         ("q1\td1", "2 columns, not query, document and score"),
         ("q1\t0\td1\t1", "4 columns, not query, document and score"),
-        ("q1\td1\tone", "the score 'one' is not a whole number"),
-        ("q1\td1\t", "the score '' is not a whole number"),
-        ("query-id\tcorpus-id\tscore", "the score 'score' is not a whole number"),
+        ("q1\td1\tone", "the score 'one' is not a whole number of at most nine digits"),
+        ("q1\td1\t" + "9" * 400, "the score '[...]' is not a whole number of at most nine digits"),
+        ("q1\td1\t", "the score '' is not a whole number of at most nine digits"),
+        (
+            "query-id\tcorpus-id\tscore",
+            "the score 'score' is not a whole number of at most nine digits",
+        ),
     ],
-    ids=["spaces", "two columns", "trec", "word", "empty", "second header"],
+    ids=["spaces", "two columns", "trec", "word", "long", "empty", "second header"],
 )
 def test_a_malformed_judgement_is_an_error_with_file_line_and_reason(
     line: str, reason: str, beir: Path
