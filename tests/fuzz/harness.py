@@ -124,10 +124,10 @@ def _work(
 
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as place:
         folder = Path(place).resolve()
-        _isolate(folder)
+        isolate(folder)
         faulthandler.register(signal.SIGUSR1)  # where it hangs
         case = TARGETS[name](folder)
-        watched = _watch_writes(folder)
+        watched = watch_writes(folder)
         ends = time.monotonic() + seconds
         base = peak = _peak_memory()
         _limit_memory()
@@ -164,7 +164,7 @@ def _work(
         reports.send(("done", cases, refused, slowest, slowest_case, peak - base))
 
 
-def _isolate(folder: Path) -> None:
+def isolate(folder: Path) -> None:
     for name in list(os.environ):
         if name.startswith("RAGDOLL_"):
             del os.environ[name]
@@ -178,7 +178,7 @@ def _isolate(folder: Path) -> None:
     os.chdir(folder / "here")
 
 
-def _watch_writes(folder: Path) -> list[str]:
+def watch_writes(folder: Path) -> list[str]:
     """A list that gets what is written outside a folder; compiled code is not seen."""
     outside: list[str] = []
 
