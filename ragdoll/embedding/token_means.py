@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.identity import truncates_at
 from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
-from ragdoll.embedding.tokenizer_file import giving_up, load_tokenizer
+from ragdoll.embedding.tokenizer_file import failures_told, load_tokenizer
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError
 
@@ -67,7 +67,7 @@ class TokenMeans:
         means = np.zeros((len(texts), self.table.shape[1]), self._dtype)
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]
-            with giving_up():
+            with failures_told():
                 encodings = self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
             for place, encoding in enumerate(encodings, start):
                 ids = [token for token in encoding.ids if token != self.unknown]

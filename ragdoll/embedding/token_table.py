@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ragdoll.embedding.folder import ModelFolder, read_json
 from ragdoll.embedding.similarity import unit
 from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
-from ragdoll.embedding.tokenizer_file import giving_up, load_tokenizer
+from ragdoll.embedding.tokenizer_file import failures_told, load_tokenizer
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, first_line
 
@@ -58,7 +58,7 @@ class TokenTable:
 
     def ids_of(self, word: str) -> list[int]:
         """The tokens that a word has for this model; empty where it knows none of them."""
-        with giving_up():
+        with failures_told():
             ids = self._tokenizer.encode(word, add_special_tokens=False).ids
         return [number for number in ids if number != self._unknown]
 

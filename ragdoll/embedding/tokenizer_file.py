@@ -36,20 +36,21 @@ def load_tokenizer(file: Path) -> Tokenizer:
 
 
 @contextmanager
-def giving_up() -> Iterator[None]:
-    """Say in a line that a tokenizer gives up on a text, as its search for a pattern can.
+def failures_told() -> Iterator[None]:
+    """Say in a line that a tokenizer fails at a text, by too long a search or without its unknown.
 
     Raises:
-        ModelError: it does. What the library raises then is no ``Exception``.
+        ModelError: it does. What the library raises then is no more than an ``Exception``, or even
+            less.
     """
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
         raise ModelError(
-            f"The tokenizer of the model gives up on a text: {first_line(error)}.",
-            hint="Its patterns take too long; take another model.",
+            f"The tokenizer of the model fails at a text: {first_line(error)}.",
+            hint="It is damaged, or was never tried; take another model.",
         ) from error
 
 

@@ -19,7 +19,7 @@ from ragdoll.embedding.independence import (
     words_of,
 )
 from ragdoll.embedding.ragged import Offsets, Ragged, Values
-from ragdoll.embedding.tokenizer_file import giving_up
+from ragdoll.embedding.tokenizer_file import failures_told
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -123,7 +123,7 @@ class WordTokens:
         self._tokens.extend(np.diff(offsets[:-1][pieces == 0], prepend=0), ids)
 
     def _encode(self, texts: list[str]) -> tuple[Offsets, Values]:
-        with giving_up():
+        with failures_told():
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ids = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))

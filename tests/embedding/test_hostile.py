@@ -227,4 +227,16 @@ def test_a_tokenizer_that_gives_up_is_told_in_a_line(
     ):
         result = ragdoll(*command)
         assert (result.status, result.out) == (1, "")
-        assert "The tokenizer of the model gives up on a text" in result.err
+        assert "The tokenizer of the model fails at a text" in result.err
+
+
+def test_a_tokenizer_without_its_unknown_token_is_told_in_a_line(
+    ragdoll: Ragdoll, model: Path, tmp_path: Path
+) -> None:
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    tokenizer["model"]["unk_token"] = "[NOWHERE]"
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "a.txt").write_text("\N{SNOWMAN}")
+    result = ragdoll("index", tmp_path / "a.txt", "--model", model, "--database", tmp_path / "db")
+    assert (result.status, result.out) == (1, "")
+    assert "The tokenizer of the model fails at a text: WordPiece error" in result.err
