@@ -48,6 +48,9 @@ def _lines(book: Workbook) -> Iterator[str]:
             cells += max(1, len(row))
             if cells > _MAX_CELLS:
                 raise UnreadableError(f"sheets of more than {_MAX_CELLS:,} cells; split it")
+            # A string that is there once may be in every cell.
+            if sum(len(value) for value in row if isinstance(value, str)) > decoding.MAX_BYTES:
+                raise UnreadableError(decoding.TOO_LARGE)
             texts = [_text(value) for value in row]
             while texts and not texts[-1]:
                 texts.pop()

@@ -110,6 +110,17 @@ def test_a_string_counts_in_each_of_its_cells(
     assert reason(workbook(tmp_path / "a.xlsx", strings, rows)) == decoding.TOO_LARGE
 
 
+def test_a_string_counts_in_each_cell_of_a_row_before_the_row_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_BYTES", 200_000)
+    shown: list[object] = []
+    monkeypatch.setattr(module, "_text", lambda value: shown.append(value) or "")
+    row = "<row>" + '<c t="s"><v>0</v></c>' * 210 + "</row>"
+    assert reason(workbook(tmp_path / "a.xlsx", [LONG], row)) == decoding.TOO_LARGE
+    assert not shown
+
+
 def test_a_sheet_counts_as_often_as_it_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
