@@ -72,9 +72,8 @@ def batches(
         pyarrow.ArrowException, OSError, ValueError: the file is damaged.
     """
     for group, places in enumerate(_groups(file)):
-        largest = _largest_value(table, file, places, columns)
-        at_once = max(1, min(rows, HELD // max(largest, 1)))
-        yield from table.iter_batches(at_once, row_groups=[group], columns=columns)
+        at_once = _rows_at_once(table, file, places, columns)
+        yield from table.iter_batches(min(rows, at_once), row_groups=[group], columns=columns)
 
 
 def pieces(file: BinaryIO, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -114,7 +113,7 @@ def _groups(file: BinaryIO) -> Iterator[list[_Column]]:
         footer = read_struct(io.BytesIO(file.read(length)))
         for group in footer[4]:
             yield [_column(chunk[3], size) for chunk in group[1]] if group[3] else []
-    except (KeyError, TypeError) as error:
+    except (AttributeError, LookupError, TypeError) as error:
         raise ValueError("the footer is damaged") from error
 
 
@@ -128,11 +127,17 @@ def _column(facts: Mapping[int, Any], size: int) -> _Column:
     return _Column(start, end)
 
 
-def _largest_value(
+def _rows_at_once(
     table: ParquetFile, file: BinaryIO, places: Sequence[_Column], columns: Sequence[str] | None
 ) -> int:
-    """The bytes that a value of a row group can have at the most."""
-    largest = 0
+    """How many rows of a row group may be read at once, if their values are as large as they can.
+
+    Raises:
+        UnreadableError, ValueError: as ``batches``.
+    """
+    if len(places) != len(table.schema):
+        raise ValueError("the footer is damaged")
+    everything = all_packed = row = largest = 0
     for number, place in enumerate(places):
         column = table.schema.column(number)
         if columns is not None and column.path.partition(".")[0] not in columns:
@@ -148,9 +153,14 @@ def _largest_value(
             raise decoding.UnreadableError(
                 f"the column '{column.path}' unpacks to far more than it is"
             )
-        # The rows of a list have no more than its pages.
-        largest = max(largest, 0 if is_list else size)
-    return largest
+        everything, all_packed = everything + size, all_packed + packed
+        # The rows of a list have no more than its pages; other values may be in any number of them.
+        value = 0 if is_list else size
+        row, largest = row + value, max(largest, value)
+    most = max(HELD, _FOR_A_BYTE * all_packed)
+    if everything > most:
+        raise decoding.UnreadableError("its columns unpack to far more than they are")
+    return max(1, min(HELD // max(largest, 1), most // max(row, 1)))
 
 
 def _pages(file: BinaryIO, column: _Column) -> Iterator[_Page]:

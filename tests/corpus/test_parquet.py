@@ -49,6 +49,17 @@ def test_pages_that_unpack_to_far_more_than_they_are_are_refused(
     assert reason(file).endswith(" unpacks to far more than it is")
 
 
+def test_columns_that_together_unpack_to_far_more_than_they_are_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "HELD", 10 * MANY)
+    columns = {"text": ["a"] * 9, **{f"c{number}": ["x" * MANY] * 9 for number in range(9)}}
+    file = table(tmp_path, columns)
+    assert rows_at_once(file) == {1}, "a row of it has nearly all that may be held"
+    file = table(tmp_path, {**columns, "more": ["x" * 2 * MANY] * 9})
+    assert reason(file).endswith("its columns unpack to far more than they are")
+
+
 def test_pages_that_are_long_and_hardly_packed_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
