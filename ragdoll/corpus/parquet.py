@@ -28,6 +28,8 @@ _LIST_ITEM = 8
 _READ_BUFFER = 2**20
 
 _DELTA_BYTE_ARRAY = 7
+# By the type of a page the number of the field for it, and in that the one of its encoding.
+_HEADERS: Mapping[Any, tuple[int, int]] = {0: (5, 2), 2: (7, 2), 3: (8, 4)}
 # Far more bytes than a page's header has, and a footer of thousands of columns.
 _MAX_HEADER = 1 << 16
 _MAX_FOOTER = 1 << 24
@@ -135,7 +137,7 @@ def _rows_at_once(
     Raises:
         UnreadableError, ValueError: as ``batches``.
     """
-    if len(places) != len(table.schema):
+    if len(places) not in (0, len(table.schema)):
         raise ValueError("the footer is damaged")
     everything = all_packed = row = largest = 0
     for number, place in enumerate(places):
@@ -174,9 +176,10 @@ def _pages(file: BinaryIO, column: _Column) -> Iterator[_Page]:
         file.seek(place)
         start = io.BytesIO(file.read(_MAX_HEADER))
         fields = read_struct(start)
-        kinds = (fields.get(number) for number in (5, 7, 8))
-        header: dict[int, Any] = next((kind for kind in kinds if isinstance(kind, dict)), {})
-        facts = (fields.get(2), fields.get(3), header.get(1), header.get(4 if 8 in fields else 2))
+        place_of_header, place_of_encoding = _HEADERS.get(fields.get(1), (0, 0))
+        found = fields.get(place_of_header)
+        header: dict[int, Any] = found if isinstance(found, dict) else {}
+        facts = (fields.get(2), fields.get(3), header.get(1), header.get(place_of_encoding))
         unpacked, packed, values, encoding = (
             fact if isinstance(fact, int) and fact >= 0 else 0 for fact in facts
         )

@@ -9,14 +9,15 @@ from io import BytesIO
 from typing import Any
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
-_INTEGERS = (4, 5, 6)
+_BITS = {4: 16, 5: 32, 6: 64}
 _MAX_DEPTH = 12
 
 
 def read_struct(file: BytesIO, depth: int = 0) -> dict[int, Any]:
     """The fields of the structure that begins here, by their numbers.
 
-    Integers, structures and lists are as they are; all else is None.
+    Integers, structures and lists are as they are; all else is None. What can be read in two ways
+    is damaged, for another reader might take the other.
 
     Raises:
         ValueError: it is damaged.
@@ -26,14 +27,16 @@ def read_struct(file: BytesIO, depth: int = 0) -> dict[int, Any]:
     fields: dict[int, Any] = {}
     number = 0
     while head := _byte(file):
-        number = number + (head >> 4) if head >> 4 else _integer(file)
+        number = number + (head >> 4) if head >> 4 else _integer(file, 16)
+        if number in fields:
+            raise ValueError("a header is damaged")
         fields[number] = _value(file, head & 15, depth)
     return fields
 
 
 def _value(file: BytesIO, kind: int, depth: int) -> Any:
-    if kind in _INTEGERS:
-        return _integer(file)
+    if kind in _BITS:
+        return _integer(file, _BITS[kind])
     if kind == _STRUCT:
         return read_struct(file, depth + 1)
     if kind in (_LIST, _SET):
@@ -78,6 +81,8 @@ def _varint(file: BytesIO) -> int:
     raise ValueError("a header is damaged")
 
 
-def _integer(file: BytesIO) -> int:
+def _integer(file: BytesIO, bits: int) -> int:
     number = _varint(file)
+    if number >> bits:
+        raise ValueError("a header is damaged")
     return (number >> 1) ^ -(number & 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,23 @@ def test_columns_that_together_unpack_to_far_more_than_they_are_are_refused(
     assert rows_at_once(file) == {1}, "a row of it has nearly all that may be held"
     file = table(tmp_path, {**columns, "more": ["x" * 2 * MANY] * 9})
     assert reason(file).endswith("its columns unpack to far more than they are")
+
+
+def test_of_two_headers_of_a_page_the_one_of_its_type_is_read() -> None:
+    sizes = b"\x15\x14\x15\0"
+    first, second = b"\x2c\x15\x02\x15\x0e\x25\0\0", b"\x3c\x15\x04\x35\x02\0"
+    for kind, values, encoding in ((b"\0", 1, 7), (b"\x06", 2, 1)):
+        head = b"\x15" + kind + sizes + first + second + b"\0"
+        pages = parquet._pages(io.BytesIO(head), parquet._Column(0, len(head)))
+        assert list(pages) == [parquet._Page(10, 0, values, encoding)]
+
+
+def test_a_group_without_rows_has_none(tmp_path: Path) -> None:
+    some = pa.table({"text": ["a"]})
+    with pq.ParquetWriter(tmp_path / "a.parquet", some.schema) as file:
+        for rows in (some.slice(1), some):
+            file.write_table(rows)
+    assert [record.text for record in records(tmp_path / "a.parquet")] == ["a"]
 
 
 def test_pages_that_are_long_and_hardly_packed_are_read(
