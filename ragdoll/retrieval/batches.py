@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from operator import attrgetter
-from pathlib import Path
 
 from ragdoll.corpus.documents import Corpus, Document, why_empty
 from ragdoll.corpus.formats import FAMILIES
 from ragdoll.corpus.passages import cut
-from ragdoll.embedding.identity import identify
+from ragdoll.embedding.identity import ModelIdentity, identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError, ModelError
@@ -29,11 +28,12 @@ Batch = list[tuple[Document, list[Row]]]
 class BatchReader:
     """Reads a corpus in batches, and embeds their rows."""
 
-    def __init__(self, corpus: Corpus, model: Path, chunk_size: int, report: Report) -> None:
-        """Prepare to read with the model that is in its folder now, and no other."""
+    def __init__(
+        self, corpus: Corpus, model: ModelIdentity, chunk_size: int, report: Report
+    ) -> None:
+        """Prepare to read with this model, and no other that takes its place."""
         self.corpus = corpus
         self._model = model
-        self._fingerprint = identify(model).fingerprint
         self._chunk_size = chunk_size
         self._report = report
         self.documents: dict[str, int] = dict.fromkeys(corpus.roots, 0)
@@ -42,10 +42,10 @@ class BatchReader:
     @cached_property
     def _encoder(self) -> StaticEncoder:
         """The model, loaded when the first passage is cut: a run with nothing to do needs none."""
-        encoder = StaticEncoder(self._model)
-        if identify(self._model).fingerprint != self._fingerprint:
+        encoder = StaticEncoder(self._model.path)
+        if identify(self._model.path).fingerprint != self._model.fingerprint:
             raise ModelError(
-                f"The model {self._model} was replaced by another one meanwhile.",
+                f"The model {self._model.path} was replaced by another one meanwhile.",
                 hint="Run the same command again.",
             )
         return encoder

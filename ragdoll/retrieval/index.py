@@ -57,7 +57,8 @@ def index(
         CorpusError: the corpus has no documents.
     """
     started = time.perf_counter()
-    identity = table_identity(identify(settings.model), settings)
+    model = identify(settings.model)
+    identity = table_identity(model, settings)
     refuse_long_passages(identity)
     check_name(settings.table)
     check_columns(settings.columns)
@@ -68,7 +69,8 @@ def index(
         dimension=identity.dimension,
         metric=identity.metric,
     )
-    job = _Job(corpus, settings, result, report)
+    reader = BatchReader(corpus, model, settings.chunk_size, report)
+    job = _Job(reader, settings, result, report)
     if dry_run and is_local(settings.database) and not Path(settings.database).exists():
         job.count()
     else:
@@ -122,13 +124,13 @@ class _Job:
     """One run over a corpus."""
 
     def __init__(
-        self, corpus: Corpus, settings: IndexSettings, result: IndexResult, report: Report
+        self, reader: BatchReader, settings: IndexSettings, result: IndexResult, report: Report
     ) -> None:
-        self._corpus = corpus
+        self._reader = reader
+        self._corpus = reader.corpus
         self._settings = settings
         self._result = result
         self._report = report
-        self._reader = BatchReader(corpus, settings.model, settings.chunk_size, report)
 
     def count(self) -> None:
         """Count what a table built anew would hold."""

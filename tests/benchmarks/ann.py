@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from ragdoll.corpus.sources import open_corpus
+from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.progress import silent
@@ -42,7 +43,7 @@ K = 10
 def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Table, list[str]]:
     """Write a table of at most so many passages; return it with their texts."""
     encoder = StaticEncoder(model)
-    reader = BatchReader(open_corpus(corpus), model, PASSAGE_TOKENS, silent)
+    reader = BatchReader(open_corpus(corpus), identify(model), PASSAGE_TOKENS, silent)
     facts = encoder.identity
     identity = TableIdentity(
         facts.fingerprint, facts.dimension, facts.metric, facts.normalize, None, PASSAGE_TOKENS, ""

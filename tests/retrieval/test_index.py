@@ -24,6 +24,7 @@ from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError, TableError
 from ragdoll.retrieval import batches as module
+from ragdoll.retrieval import index as index_module
 from ragdoll.retrieval import roots
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.index import index
@@ -704,17 +705,27 @@ def test_a_table_whose_files_are_gone_is_not_built_of_some_of_its_documents(
     indexed.check(indexed.docs, more)
 
 
+@pytest.mark.parametrize(
+    ("place", "step"), [(module, "StaticEncoder"), (index_module, "refuse_long_passages")]
+)
 def test_a_model_that_is_replaced_before_it_is_loaded_embeds_nothing(
-    ragdoll: Ragdoll, indexed: Indexed, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    ragdoll: Ragdoll,
+    indexed: Indexed,
+    trained: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    step: str,
 ) -> None:
-    def replaced(model: Path) -> StaticEncoder:
-        shutil.rmtree(model)
-        shutil.copytree(trained.model / "distillate", model)
-        return StaticEncoder(model)
-
     moved = replace(indexed, model=shutil.copytree(trained.model, indexed.database / "model"))
+    go_on = getattr(place, step)
+
+    def replaced(argument: Any) -> Any:
+        shutil.rmtree(moved.model)
+        shutil.copytree(trained.model / "distillate", moved.model)
+        return go_on(argument)
+
     (indexed.docs / "new.md").write_text("A new one.")
-    monkeypatch.setattr(module, "StaticEncoder", replaced)
+    monkeypatch.setattr(place, step, replaced)
     result = ragdoll("index", moved.docs, *moved.options)
     assert (result.status, result.out) == (1, "")
     assert "was replaced by another one meanwhile" in result.err
