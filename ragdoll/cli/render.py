@@ -141,10 +141,9 @@ def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> Ren
     places = Counter(map(_place, found))
     for hit in found:
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
-        place = _place(hit)
         # Of passages that begin in one line the offsets tell which is which.
-        shown = f"{place} {_offsets(hit)}" if places[place] > 1 else place
-        heading.append(shown, style=_link(hit, table))
+        place = _place(hit, with_offsets=places[_place(hit)] > 1)
+        heading.append(place, style=_link(hit, table))
         # A file without a title of its own has its name for one, which stands there already.
         if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
@@ -162,7 +161,7 @@ def hits(text: str, found: Sequence[Hit], table: Table, console: Console) -> Ren
 
 
 def again(command: str, **options: object) -> str:
-    """A command to type next, with the options that were given for the one before it."""
+    """A command to type next, with the options that are not None."""
     given = [
         f"--{name} {shlex.quote(str(value))}"
         for name, value in options.items()
@@ -176,17 +175,15 @@ def same_command(restart: bool) -> str:
     return "the same command" + " without --restart" * restart
 
 
-def _place(hit: Hit) -> str:
-    """The source with the line, or where that is not known the offsets, of a passage."""
+def _place(hit: Hit, with_offsets: bool = False) -> str:
+    """The source with the line of a passage, or where that is not known with its offsets."""
     line = hit.fields().get(LINE)
+    offsets = f" [{hit.start}–{hit.end}]"
     if isinstance(line, int):
         file = hit.source.partition(".py#")
-        return f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
-    return f"{one_line(hit.source)} {_offsets(hit)}"
-
-
-def _offsets(hit: Hit) -> str:
-    return f"[{hit.start}–{hit.end}]"
+        place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
+        return place + offsets * with_offsets
+    return one_line(hit.source) + offsets
 
 
 def _link(hit: Hit, table: Table) -> str:

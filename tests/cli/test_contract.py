@@ -330,13 +330,17 @@ def test_passages_that_begin_in_one_line_are_told_apart_by_their_offsets(
             None,
             f'{{"{LINE}": {line}}}',
         )
-        for rank, start, line in ((1, 0, 1), (2, 7, 1), (3, 99, 2))
+        for rank, start, line in (
+            *((1, 0, 1), (2, 7, 1), (3, 99, 2)),
+            *((4, 0, "null"), (5, 0, "null")),  # as of two folders
+        )
     ]
     table: Any = SimpleNamespace(state=SimpleNamespace(roots={}))
     console = Console()
     console.result({}, render.hits("lock", found, table, console))
     places = [line[11:] for line in capsys.readouterr().out.splitlines() if "0.500" in line]
-    assert places == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
+    assert places[:3] == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
+    assert places[3:] == ["log.txt [0–5]"] * 2
 
 
 def test_what_could_forge_the_terminal_is_made_visible() -> None:
