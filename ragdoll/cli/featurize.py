@@ -70,4 +70,6 @@ def featurize(
             )
         console.result(records.featurize(result), render.featurize_summary(result))
         left_out.show(console, result.skipped, documents.roots)
-        console.command(render.again("train", config=config, features=output))
+        # A configuration may name other features to train on.
+        elsewhere = output or (settings.train.features and settings.featurize.output)
+        console.command(render.again("train", config=config, features=elsewhere))

@@ -85,12 +85,11 @@ def assert_same(first: Path, second: Path) -> None:
     assert parts[0] == parts[1]
 
 
-def test_the_json_has_the_keys_of_the_contract(
-    ragdoll: Ragdoll, small_teacher: Path, docs: Path, tmp_path: Path
+def test_the_json_has_the_keys_of_the_contract_and_training_on_it_comes_next(
+    ragdoll: Ragdoll, small_teacher: Path, docs: Path
 ) -> None:
-    result = ragdoll(
-        "featurize", docs, "--teacher", small_teacher, "--output", tmp_path / "f", "--json"
-    )
+    Path("my.toml").write_text('[featurize]\noutput = "f"\n[train]\nfeatures = "other"\n')
+    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--config", "my.toml", "--json")
     assert result.status == 0
     record = result.json
     assert set(record) >= {
@@ -107,6 +106,7 @@ def test_the_json_has_the_keys_of_the_contract(
         "tokens_per_second",
     }
     assert (record["rows"], record["dimension"], record["rows_resumed"]) == (4, 384, 0)
+    assert f"Next: ragdoll train --config my.toml --features {Path('f').absolute()}" in result.err
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
