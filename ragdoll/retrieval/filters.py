@@ -83,16 +83,24 @@ def quoted(text: str) -> str:
 def _form_is_wrong(where: str) -> str | None:
     """What no condition may look like, whatever its columns; None where it may be one."""
     bare = _QUOTED.sub("", where)
+    if "--" in bare or "/*" in bare:
+        return "it has a comment"  # whose brackets would not count
     depth = 0
     for bracket in re.findall(r"[()]", bare):
         depth += 1 if bracket == "(" else -1
         if depth < 0:
             return "a bracket too many"  # it would close what the condition did not open
-    if growing := _GROWING.search(bare):
+    if growing := _GROWING.search(_QUOTED.sub(_name, where)):
         return f"{growing[1]} makes values of any size"
     if len(_WORD.findall(bare)) > _MAX_WORDS:
         return f"it has more than {_MAX_WORDS} words and signs; compare with many values by IN"
     return None
+
+
+def _name(quoted: re.Match[str]) -> str:
+    """A name without its quotes, as that of a function may have them; empty where it is none."""
+    name = quoted[0][1:-1]
+    return name if quoted[0][0] != "'" and name.isidentifier() else ""
 
 
 def _reason(error: TableError) -> str:
