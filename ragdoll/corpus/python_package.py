@@ -55,12 +55,15 @@ class PythonSource:
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Parse file by file; a file that is not Python of this version is left out and named."""
         base, place = self._place()
+        named: set[Path] = set()
 
         def parsed(file: Path) -> ast.Module | None:
             try:
                 return _parse(file)
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                reading.skip(shown(file.relative_to(base).as_posix()), _reason(error))
+                if file not in named:  # it may be asked for again
+                    reading.skip(shown(file.relative_to(base).as_posix()), _reason(error))
+                    named.add(file)
                 return None
 
         exports = Exports(base, parsed)
