@@ -17,7 +17,7 @@ from ragdoll.corpus.sources import open_corpus
 from ragdoll.errors import MissingExtraError
 from tests.conftest import Ragdoll
 from tests.corpus.nested import nested_forms
-from tests.corpus.reading import only, reason, written
+from tests.corpus.reading import alarm, only, reason, written
 
 HINT = "pip install 'ragdoll-cli[documents]'"
 
@@ -326,6 +326,13 @@ def test_a_pdf_that_unpacks_to_far_more_than_it_is_is_refused(
 def test_a_page_of_any_size_is_read(tmp_path: Path, box: bytes) -> None:
     content = pdf(["The loop runs."]).replace(b"[0 0 612 792]", box)
     assert only(written(tmp_path, "a.pdf", content)).text == "The loop runs."
+
+
+def test_texts_that_lie_as_far_apart_as_no_page_is_large_are_read_at_once(tmp_path: Path) -> None:
+    content = pdf(["One.) Tj 900000000 900000000 Td (Two."])
+    content = content.replace(b"[0 0 612 792]", b"[0 0 999999999 999999999]")
+    with alarm(5):
+        assert only(written(tmp_path, "a.pdf", content)).text.split() == ["Two.", "One."]
 
 
 def test_every_part_counts_to_what_is_unpacked(

@@ -14,11 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus import decoding, parquet
-from tests.corpus.reading import in_one_folder, reason, records
+from tests.corpus.reading import in_one_folder, only, reason, records
 
 MANY = 100_000
 PREFIXES = {"column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "use_dictionary": False}
 SMALL_PAGES = {"write_batch_size": 1, "data_page_size": 1}
+
+
+class Counted(io.BytesIO):
+    """A file that counts the bytes of each reading."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.sizes: list[int] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self.sizes.append(len(content))
+        return content
 
 
 def table(folder: Path, columns: dict[str, Any], **options: Any) -> Path:
@@ -117,6 +130,37 @@ def test_a_page_that_states_more_than_its_column_has_is_damaged(tmp_path: Path) 
     content[column.start + 6 : column.start + 8] = b"\xfe\x7f"
     (tmp_path / "a.parquet").write_bytes(content)
     assert reason(tmp_path / "a.parquet").endswith("a page ends behind its column")
+
+
+def test_no_column_is_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_READ_BUFFER", 2**14)
+    draw = random.Random(0)
+    columns = {name: [draw.randbytes(500).hex() for _ in range(200)] for name in ("text", "more")}
+    file = Counted(table(tmp_path, columns, use_dictionary=False, **SMALL_PAGES).read_bytes())
+    assert sum(len(batch) for batch in parquet.batches(parquet.opened(file), file, 128)) == 200
+    assert max(file.sizes) <= parquet._MAX_HEADER < len(file.getvalue()) // 4
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [("_MAX_HEADER", "a header is cut off"), ("_MAX_FOOTER", "footer is damaged")],
+)
+def test_no_more_is_read_of_a_header_or_a_footer_than_they_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, said: str
+) -> None:
+    file = table(tmp_path, {"text": ["x"]})
+    assert only(file).text == "x"
+    monkeypatch.setattr(parquet, bound, 8)
+    assert reason(file).endswith(said)
+
+
+@pytest.mark.parametrize(
+    "facts", [{9: 4, 7: 97}, {9: 4, 7: -1}, {9: -4, 7: 8}, {9: 101, 7: 0}, {9: 50, 11: 4, 7: 97}]
+)
+def test_a_column_lies_in_its_file(facts: dict[int, int]) -> None:
+    assert parquet._column({9: 4, 7: 96}, 100) == (4, 100)
+    with pytest.raises(ValueError, match="a column ends behind the file"):
+        parquet._column(facts, 100)
 
 
 @in_one_folder

@@ -60,10 +60,11 @@ def test_all_kinds_of_fields_are_read(content: bytes, fields: dict[int, Any]) ->
         b"",
         b"\x15",
         b"\x15" + b"\xff" * 11,
+        b"\x15" + b"\xff" * 11 + b"\x01\0",
         b"\x1f\0",
         b"\x15\x02\x05\x02\x04\0",  # the first field again
         b"\x15" + varint(2**32) + b"\0",  # more than 32 bits
-        b"\x1c" * 50,
+        b"\x1c" * 5000,
         b"\x19" + b"\x19" * 5000,
         b"\x19\xf7" + varint(2**62),  # so many numbers, each of them passed over
         b"\x19\xf3" + varint(2**62),

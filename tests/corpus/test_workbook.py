@@ -13,7 +13,7 @@ from openpyxl import Workbook
 from ragdoll.corpus import decoding
 from ragdoll.corpus import workbook as module
 from tests.corpus.archives import cell, changed, encoded, workbook
-from tests.corpus.reading import only, reason
+from tests.corpus.reading import alarm, only, reason
 
 Rows = list[list[Any]]
 LONG = "x" * 1000
@@ -94,7 +94,8 @@ def test_cells_count_wherever_they_say_that_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str
 ) -> None:
     monkeypatch.setattr(module, "_MAX_CELLS", 100)
-    said = reason(workbook(tmp_path / "a.xlsx", "ab", rows))
+    with alarm(10):
+        said = reason(workbook(tmp_path / "a.xlsx", "ab", rows))
     assert said == "sheets of more than 100 cells; split it"
 
 
