@@ -63,6 +63,10 @@ HARM: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda folder: add_module(folder, "antigravity.geohash"),
         "module 'antigravity.geohash'",
     ),
+    "a class named like one of the library": (
+        lambda folder: add_module(folder, OWN + "Normalize.forward"),
+        r"module '.*Normalize\.forward'",
+    ),
     "a router to a class": (
         lambda folder: add_module(folder, OWN + "Router", types={"a": "custom_st.Module"}),
         r"models\.Router'",
@@ -81,14 +85,32 @@ HARM: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda folder: dense(folder, "torch.utils.collect_env.main"),
         r"activation function 'torch\.utils",
     ),
+    "an activation that is more than one of torch's": (
+        lambda folder: dense(folder, "torch.nn.modules.activation.warnings.warn"),
+        r"activation function 'torch\.nn.*warn'",
+    ),
     "a module elsewhere": (
         lambda folder: add_module(folder, OWN + "Normalize", "../elsewhere"),
+        "outside its folder",
+    ),
+    "a module elsewhere, by its whole path": (
+        lambda folder: add_module(folder, OWN + "Normalize", str(folder.with_name("elsewhere"))),
+        "outside its folder",
+    ),
+    "a module elsewhere, as Windows writes it": (
+        lambda folder: add_module(folder, OWN + "Normalize", "..\\elsewhere"),
         "outside its folder",
     ),
     "code of the hub": (
         lambda folder: changed(
             folder / "sentence_bert_config.json",
             model_args={"attn_implementation": "someone/kernels"},
+        ),
+        "wants the code someone/kernels",
+    ),
+    "code of the hub, in a list": (
+        lambda folder: changed(
+            folder / "config.json", layers=[{"attn_implementation": "someone/kernels"}]
         ),
         "wants the code someone/kernels",
     ),
@@ -104,8 +126,10 @@ def test_code_is_refused_before_anything_is_loaded(
     teacher: Path, harm: Callable[[Path], None], message: str
 ) -> None:
     harm(teacher)
-    with pytest.raises(TeacherError, match=message):
+    with pytest.raises(TeacherError, match=message) as error:
         Teacher(find_teacher(str(teacher)), device="cpu", dtype="float32")
+    names_the_option = "--trust-remote-code" in (error.value.hint or "")
+    assert names_the_option == (message != "outside its folder")
     assert not (teacher / "RAN").exists()
 
 
@@ -132,6 +156,14 @@ def test_code_of_an_unknown_architecture_is_refused(teacher: Path) -> None:
         Teacher(find_teacher(str(teacher)), device="cpu", dtype="float32")
     assert "--trust-remote-code" in (error.value.hint or "")
     assert not (teacher / "RAN").exists()
+
+
+def test_code_of_a_teacher_that_is_trusted_runs(teacher: Path) -> None:
+    add_module(teacher, "custom_st.Module")
+    loaded = Teacher(
+        find_teacher(str(teacher)), device="cpu", dtype="float32", trust_remote_code=True
+    )
+    assert loaded.encode(["A lock."], "mean", 512).shape == (1, 384)
 
 
 @pytest.mark.parametrize(
