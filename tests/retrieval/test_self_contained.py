@@ -46,6 +46,24 @@ def test_a_table_whose_data_lie_elsewhere_is_refused(indexed: Indexed, tmp_path:
         Database(str(copy.database)).open("documents")
 
 
+@pytest.mark.parametrize("folder", ["data", "_versions"])
+def test_a_file_that_is_a_link_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "t.lance" / folder).mkdir(parents=True)
+    (tmp_path / "t.lance" / folder / "a").symlink_to(__file__)
+    with pytest.raises(TableError, match="/a is a link"):
+        refuse_outside(str(tmp_path), "t")
+
+
+def test_a_manifest_with_a_field_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    versions = tmp_path / "t.lance/_versions"
+    versions.mkdir(parents=True)
+    (versions / "1.manifest").write_bytes(bytes(4) + b"\x93\x01" + bytes(16))
+    refuse_outside(str(tmp_path), "t")  # no manifest
+    (versions / "1.manifest").write_bytes(bytes(4) + b"\x93\x01" + bytes(12) + b"LANC")
+    with pytest.raises(TableError, match="names files in another place"):
+        refuse_outside(str(tmp_path), "t")
+
+
 def test_a_damaged_manifest_is_left_to_lancedb(tmp_path: Path) -> None:
     versions = tmp_path / "t.lance/_versions"
     versions.mkdir(parents=True)
