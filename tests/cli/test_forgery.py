@@ -100,6 +100,19 @@ def test_no_command_shows_what_could_forge_the_terminal(ragdoll: Ragdoll, hostil
         assert "Error: " in result.err
 
 
+def test_all_that_steers_a_terminal_or_turns_the_direction_is_shown() -> None:
+    turning = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    for character in map(chr, [*range(0x3000), 0xD800, 0xDFFF]):
+        is_mark = character in "\u061c\u200e\u200f"
+        is_control = unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        if is_mark or is_control or unicodedata.bidirectional(character) in turning:
+            assert one_line(character).startswith("\\")
+            assert one_line(character).isascii()
+            assert printable(character) == one_line(character) or character in "\n\t"
+        else:
+            assert one_line(character) == character
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_json_is_valid_and_inert_in_every_encoding(
     monkeypatch: pytest.MonkeyPatch, encoding: str
