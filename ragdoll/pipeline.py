@@ -140,7 +140,8 @@ def run(
         exchange.clear(output)
     return RunResult(
         featurize=featurized,
-        train=trained,
+        # Both name where the new model is by now, not where it waited for its table.
+        train=replace(trained, model=output) if trained else None,
         index=replace(indexed, model=output),
         seconds=time.perf_counter() - started,
     )

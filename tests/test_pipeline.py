@@ -180,7 +180,13 @@ def test_new_documents_are_indexed_with_the_model_that_is_there(finished: Run, d
 
 
 def test_retrain_without_a_change_ends_with_the_same_model_and_table(finished: Run) -> None:
-    assert stages(finished("--retrain")) == ["train"]
+    result = finished("--retrain")
+    assert stages(result) == ["train"]
+    assert result.json["train"]["model"] == result.json["index"]["model"] == ".ragdoll/model"
+    variants = result.json["train"]["variants"]
+    assert sorted(variants) == ["unweighted", "weighted"]
+    assert all(Path(each).is_dir() for each in variants.values())
+    assert Path(result.json["train"]["distillate"]).is_dir()
 
 
 def test_restart_makes_the_features_anew(finished: Run) -> None:
@@ -220,7 +226,7 @@ def test_documents_on_the_command_line_are_learned_from_and_searched(run: Run, d
 
 
 def test_while_a_new_model_is_trained_queries_find_the_old_pair(
-    finished: Run, monkeypatch: pytest.MonkeyPatch
+    finished: Run, ragdoll: Ragdoll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = identify(Path(".ragdoll/model")).fingerprint
     index = pipeline.index
@@ -239,7 +245,10 @@ def test_while_a_new_model_is_trained_queries_find_the_old_pair(
         return result
 
     monkeypatch.setattr(pipeline, "index", observed)
-    finished("--pca-dims", 12)
+    result = ragdoll("run", "--pca-dims", 12)
+    assert result.status == 0
+    assert len(re.findall(r"^model +\.ragdoll/model \(", result.out, re.MULTILINE)) == 2
+    assert "ragdoll-next" not in result.out + result.err
     assert identify(Path(".ragdoll/model")).fingerprint != before
     assert answer() == "loop.md"
 

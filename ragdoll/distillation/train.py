@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ragdoll import __version__
 from ragdoll.distillation import methods, model_folder
@@ -75,8 +75,6 @@ class TrainResult:
     """
 
     model: Path
-    distillate: Path
-    variants: dict[str, Path]
     recommended: Variant
     dimension: int
     vocabulary: int
@@ -89,6 +87,16 @@ class TrainResult:
     skipped: int
     seconds: float
     interrupted: bool = False
+
+    @property
+    def distillate(self) -> Path:
+        """The folder of what the training began with."""
+        return self.model / "distillate"
+
+    @property
+    def variants(self) -> dict[str, Path]:
+        """The folders of both variants, by their names."""
+        return {name: self.model / "variants" / name for name in get_args(Variant)}
 
 
 def train(
@@ -223,8 +231,6 @@ def _save(
     vocabulary_size, dimension = variants[measured.recommended].embedding.shape
     return TrainResult(
         model=settings.output,
-        distillate=settings.output / "distillate",
-        variants={name: settings.output / "variants" / name for name in variants},
         recommended=measured.recommended,
         dimension=int(dimension),
         vocabulary=int(vocabulary_size),

@@ -197,7 +197,7 @@ def done(model: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     """Let training be over at once, with a model of an earlier one."""
     agreement = {"distillate": 0.4, "weighted": 0.5, "unweighted": 0.6}
     result = TrainResult(
-        model, model / "distillate", {}, "unweighted", 32, 3322, "ridge", 0.8, 0.001, agreement,
+        model, "unweighted", 32, 3322, "ridge", 0.8, 0.001, agreement,
         epochs=9, rows=1193, skipped=0, seconds=1.0,
     )  # fmt: skip
     monkeypatch.setattr("ragdoll.distillation.train.train", lambda *_, **__: result)
