@@ -111,7 +111,7 @@ def _run_of_words(text: str, draw: random.Random) -> Piece | None:
     if count < _MIN_WORDS or len(words) - count < _MIN_LEFT:
         return None
     first = draw.randrange(len(words) - count + 1)
-    return Piece("run of words", text[words[first].start() : words[first + count - 1].end()])
+    return Piece("excerpt", text[words[first].start() : words[first + count - 1].end()])
 
 
 def _length(text: str) -> int:

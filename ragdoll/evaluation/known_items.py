@@ -117,7 +117,7 @@ def _passages(
 
 
 def _notes(kinds: Counter[str], seed: int, left_out: int) -> tuple[str, ...]:
-    counted = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(kinds.items()))
+    counted = ", ".join(number_of(kind, count) for kind, count in sorted(kinds.items()))
     made = (
         f"A known-item test, made from the documents by the seed {seed}: each question is a piece "
         f"of one document ({counted}) that was taken out of it; that document is its one answer."

@@ -174,7 +174,7 @@ def test_documents_of_the_same_name_are_kept_apart() -> None:
 def test_the_notes_say_how_it_was_made_and_what_it_cannot_show() -> None:
     text = " ".join(made(LONG, seed=5).notes)
     assert "seed 5" in text
-    counts = re.findall(r"(\d+) × (title|sentence)", text)
+    counts = re.findall(r"(\d+) (title|sentence)s?\b", text)
     assert sum(int(count) for count, _ in counts) == len(LONG)
     assert "cannot show" in text
 
