@@ -170,7 +170,7 @@ class FeaturesFolder:
             if not (self.path / "data" / part["file"]).is_file():
                 raise FeaturesError(
                     f"{self.path} has lost {part['file']} while the features were made.",
-                    hint="The same command (without --restart) makes again what is missing.",
+                    hint="The same command makes again what is missing.",
                 )
 
     def keep_only(self, names: Iterable[str]) -> None:

@@ -101,7 +101,7 @@ def featurize(
     wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
     hint = "Wait until it is done, or give another --output."
     doing = f"making the features in {settings.output}"
-    again = "The same command (without --restart) makes again what is missing."
+    again = "The same command makes again what is missing."
     with (
         only_one(settings.output, "featurize", doing, FeaturesError, hint) as held,
         held.refusing_removal(FeaturesError, again),

@@ -27,7 +27,7 @@ from ragdoll.wording import number_of
 # are therefore given passages no longer than this either.
 _MAX_PASSAGE_TOKENS = 256
 
-_GO_ON = "What is done is kept; the same command (without --restart) goes on from there."
+_GO_ON = "What is done is kept; without --restart the next run goes on from there."
 
 
 class TeacherPass:
@@ -147,7 +147,7 @@ class TeacherPass:
         except FileNotFoundError as error:
             raise FeaturesError(
                 f"{folder.path / 'data'} has been removed while the features were made.",
-                hint="The same command (without --restart) makes again what is missing.",
+                hint="The same command makes again what is missing.",
             ) from error
         except OSError as error:
             raise FeaturesError(
