@@ -164,7 +164,7 @@ class _Job:
         table.write_state(replace(state, roots=roots, tidied=table.version))
         if unfinished.previous is not None:
             table.tidy()
-        _refuse_loss(table)
+        table.refuse_loss()
 
     def update(self, table: Table, dry_run: bool) -> None:
         """Compare the corpus with the table and write the difference."""
@@ -193,7 +193,7 @@ class _Job:
             self._report("compacting the table", 0, None)
             table.tidy()
         if state != before:
-            _refuse_loss(table)
+            table.refuse_loss()
 
     def _finished(self, table: Table, state: TableState) -> TableState:
         """Build the indexes that the table lacks; meanwhile weigh words and meaning."""
@@ -219,16 +219,3 @@ class _Job:
     def _signatures(self) -> Mapping[str, str | None]:
         """Each source's signature, taken before it is read, so that a later change shows."""
         return {source.root: source.signature() for source in self._corpus.sources}
-
-
-def _refuse_loss(table: Table) -> None:
-    """Check that what was written is there.
-
-    Raises:
-        TableError: it is not.
-    """
-    if table.has_lost_files():
-        raise TableError(
-            f"{table.place} has been removed, or a part of it, while it was written to.",
-            hint="The same command makes it again.",
-        )

@@ -76,6 +76,15 @@ class Table:
             raise
         return False
 
+    def refuse_loss(self) -> None:
+        """Check that what was written is there.
+
+        Raises:
+            TableError: it is not.
+        """
+        if self.has_lost_files():
+            raise removed(self.place)
+
     def write_state(self, state: TableState) -> None:
         """Replace what may change."""
         content = {"path": "vector", "metadata": {KEY: json.dumps(asdict(state))}}
@@ -263,6 +272,14 @@ class Table:
     def _all(self, columns: Sequence[str]) -> Any:
         # Without a limit a search returns ten rows.
         return self._inner.search().select(list(columns)).limit(2**31 - 1)
+
+
+def removed(where: str) -> TableError:
+    """The error about a table whose folder somebody removed, as messages name it."""
+    return TableError(
+        f"{where} has been removed, or a part of it, while it was written to.",
+        hint="The same command makes it again.",
+    )
 
 
 def vector_array(vectors: Vectors) -> pa.Array:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ragdoll.progress import Report
-from ragdoll.retrieval.lance import is_local
+from ragdoll.retrieval.lance import is_local, place
 from ragdoll.retrieval.self_contained import refuse_outside
-from ragdoll.retrieval.table import Table
+from ragdoll.retrieval.table import Table, removed
 from ragdoll.retrieval.table_metadata import TableState
 
 # From so many rows on there is an approximate index: comparing a vector with fewer takes less than
@@ -69,15 +69,19 @@ def remove_leftovers(database: str, name: str) -> None:
     That is files that were being written, and a table that has no version yet.
 
     Raises:
-        TableError: the table has a part elsewhere, where nothing is removed or written.
+        TableError: the table has a part elsewhere, where nothing is removed or written; or it is
+            removed meanwhile.
     """
     refuse_outside(database, name)
     folder = Path(database) / f"{name}.lance"
     if not is_local(database) or not folder.is_dir():
         return
-    for part in _PARTS:
-        for file in (folder / part).rglob(".tmp*"):
-            file.unlink(missing_ok=True)
-    has_version = any((folder / "_versions").glob("*.manifest"))
-    if not has_version and {path.name for path in folder.iterdir()} <= _PARTS:
-        shutil.rmtree(folder)
+    try:
+        for part in _PARTS:
+            for file in (folder / part).rglob(".tmp*"):
+                file.unlink(missing_ok=True)
+        has_version = any((folder / "_versions").glob("*.manifest"))
+        if not has_version and {path.name for path in folder.iterdir()} <= _PARTS:
+            shutil.rmtree(folder)
+    except FileNotFoundError as error:
+        raise removed(place(database, name)) from error

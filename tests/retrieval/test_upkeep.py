@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -212,6 +213,26 @@ def test_what_killed_runs_left_is_removed(ragdoll: Ragdoll, indexed: Indexed) ->
     assert all(file.exists() for file in left)
     assert ragdoll("index", indexed.docs, *indexed.options).status == 0
     assert not any(file.exists() for file in left)
+    indexed.check()
+
+
+def test_a_table_that_is_removed_while_leftovers_are_looked_for_is_named(
+    ragdoll: Ragdoll, indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = indexed.database / "documents.lance"
+
+    def removing(self: Path, pattern: str) -> list[Path]:
+        shutil.rmtree(table, ignore_errors=True)
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rglob", removing)
+        result = ragdoll("index", indexed.docs, *indexed.options)
+    assert result.status == 1
+    problem, way_out = result.err.splitlines()
+    assert problem.startswith(f"Error: {indexed.database}, table 'documents' has been removed")
+    assert way_out == "The same command makes it again."
+    assert ragdoll("index", indexed.docs, *indexed.options).status == 0
     indexed.check()
 
 
