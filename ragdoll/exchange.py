@@ -12,10 +12,10 @@ from pathlib import Path
 from ragdoll.distillation.model_folder import beside, discard
 from ragdoll.distillation.model_folder import replace as replace_folder
 from ragdoll.embedding.identity import identify
-from ragdoll.errors import ModelError
+from ragdoll.errors import ModelError, TableError
 from ragdoll.retrieval.database import Database
 from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.lance import absolute, is_local
+from ragdoll.retrieval.lance import absolute, is_local, place
 from ragdoll.retrieval.lock import only_writer
 from ragdoll.retrieval.table import Table
 
@@ -32,7 +32,8 @@ def finish(output: Path, settings: IndexSettings) -> None:
     of these steps a crash leaves undone, a query finds the model, and the next run ends the rest.
 
     Raises:
-        TableError: there is something to do, and another process writes the table.
+        TableError: there is something to do, and another process writes the table; or it is
+            removed meanwhile.
     """
     new = pending(output)
     table = table_of(settings)
@@ -46,6 +47,24 @@ def finish(output: Path, settings: IndexSettings) -> None:
         if _is_of(table, new):
             replace_folder(output, new)
         table.write_state(replace(table.state, model=absolute(output)))
+        table.refuse_loss()
+
+
+def refuse_unfinished(model: Path, output: Path, settings: IndexSettings) -> None:
+    """Check that the table that was made with ``model`` came into use, and that model with it.
+
+    Raises:
+        TableError: one of them was removed before that, or another process made it anew. A new
+            model waits on for the next run.
+    """
+    table = table_of(settings)
+    is_left = model != output and model.exists()
+    if table is None or is_left or not _is_of(table, output):
+        raise TableError(
+            f"{output}, or {place(settings.database, settings.table)}, has been removed or made "
+            "anew by another process before the run was done.",
+            hint="The same command goes on from there.",
+        )
 
 
 def clear(output: Path) -> None:

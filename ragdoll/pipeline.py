@@ -137,6 +137,7 @@ def run(
         announce("index", rebuild or _WHAT_CHANGED)
         indexed = index(documents, wanted, overwrite=rebuild is not None, report=report)
         exchange.finish(output, settings.index)
+        exchange.refuse_unfinished(model, output, settings.index)
         exchange.clear(output)
     return RunResult(
         featurize=featurized,

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,6 +17,7 @@ from ragdoll import exchange, pipeline
 from ragdoll.distillation.workplace import only_maker
 from ragdoll.embedding.identity import identify
 from ragdoll.retrieval.database import Database
+from ragdoll.retrieval.job import IndexResult
 from ragdoll.retrieval.search import Searcher
 from tests.conftest import Bucket, Ragdoll, Result
 
@@ -312,6 +314,35 @@ def test_a_new_model_and_a_table_on_a_server_replace_the_old_pair_together(
         Path(".ragdoll/model").resolve()
     )
     assert answer(database=bucket.uri) == "loop.md"
+
+
+def test_what_is_taken_away_before_the_end_of_a_run_is_not_said_to_be_done(
+    finished: Run, ragdoll: Ragdoll, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = identify(Path(".ragdoll/model")).fingerprint
+    index = pipeline.index
+
+    def taken_away(disturb: Callable[[], object], *options: object) -> None:
+        def disturbed(*arguments: Any, **named: Any) -> IndexResult:
+            result = index(*arguments, **named)
+            disturb()
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline, "index", disturbed)
+            result = ragdoll("run", *options)
+        assert result.status == 1
+        assert "has been removed or made anew by another process" in result.err
+
+    taken_away(lambda: shutil.rmtree(".ragdoll/lancedb"))
+    assert stages(finished()) == ["rebuild"]
+    # Another process makes the table anew, with the old model, before the new one is in its place.
+    taken_away(lambda: ragdoll("index", docs, "--overwrite"), "--seed", 3)
+    assert identify(Path(".ragdoll/model")).fingerprint == before
+    result = finished("--seed", 3)
+    assert (result.json["train"], stages(result)) == (None, ["rebuild"])
+    assert identify(Path(".ragdoll/model")).fingerprint != before
+    taken_away(lambda: shutil.rmtree(".ragdoll/model"), "--seed", 3)
 
 
 def test_a_model_that_was_given_up_does_not_stay_behind(
