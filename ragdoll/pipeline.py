@@ -23,6 +23,8 @@ from ragdoll.distillation.featurize import (
 )
 from ragdoll.distillation.manifest import differences
 from ragdoll.distillation.model_folder import refuse_foreign
+from ragdoll.distillation.projection import refuse_dimension
+from ragdoll.distillation.teacher_files import token_dimension
 from ragdoll.distillation.train import TrainResult, TrainSettings, train
 from ragdoll.distillation.workplace import only_maker
 from ragdoll.embedding.fingerprint import weights_fingerprint
@@ -112,6 +114,7 @@ def run(
             model = exchange.pending(output)
         elif needed.train:
             refuse_foreign(output)
+            _refuse_dimension(settings)
             model = exchange.pending(output) if output.exists() else output
             if needed.featurize:
                 announce("featurize", needed.featurize)
@@ -185,6 +188,15 @@ def _model_needs(corpus: Corpus, settings: RunSettings) -> _ModelNeeds:
         return _ModelNeeds(None, None)
     why_features, restart = _features_needed(corpus, settings.featurize)
     return _ModelNeeds(why_features, reason, restart)
+
+
+def _refuse_dimension(settings: RunSettings) -> None:
+    """Refuse before the features are made what training would refuse after that."""
+    wanted = settings.featurize
+    # The vector of a sentence may be of another dimension than those of its tokens.
+    dimension = token_dimension(wanted.teacher) if wanted.target == "mean" else None
+    if dimension is not None:
+        refuse_dimension(settings.train.pca_dims, dimension)
 
 
 def _featurize(

@@ -345,6 +345,15 @@ def test_what_is_taken_away_before_the_end_of_a_run_is_not_said_to_be_done(
     taken_away(lambda: shutil.rmtree(".ragdoll/model"), "--seed", 3)
 
 
+def test_more_dimensions_than_the_teacher_has_are_refused_before_its_pass(
+    run: Run, ragdoll: Ragdoll
+) -> None:
+    result = ragdoll("run", "--pca-dims", 385)
+    assert result.status == 1
+    assert "--pca-dims 385 is more than the 384 dimensions of the teacher" in result.err
+    assert not Path(".ragdoll/features").exists()
+
+
 def test_a_model_that_was_given_up_does_not_stay_behind(
     finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

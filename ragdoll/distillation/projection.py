@@ -104,17 +104,25 @@ def project(
     return _open(folder, facts, width, wanted.dimension)
 
 
+def refuse_dimension(asked: int, dimension: int) -> None:
+    """Check that a model is to have no more dimensions than its teacher's vectors.
+
+    Raises:
+        TrainingError: it is.
+    """
+    if asked > dimension:
+        raise TrainingError(
+            f"--pca-dims {asked} is more than the {dimension} dimensions of the teacher."
+        )
+
+
 def check(features: Features, wanted: Wanted) -> None:
     """Check what can be known beforehand.
 
     Raises:
         TrainingError: there are too few passages, or the teacher has too few dimensions.
     """
-    if wanted.dimension > features.dimension:
-        raise TrainingError(
-            f"--pca-dims {wanted.dimension} is more than the {features.dimension} dimensions of "
-            "the teacher."
-        )
+    refuse_dimension(wanted.dimension, features.dimension)
     held_out_rows(features.rows, wanted)
 
 

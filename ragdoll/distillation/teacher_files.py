@@ -8,13 +8,17 @@ from pathlib import Path
 
 from ragdoll.distillation.teacher_trust import refuse_pickles
 from ragdoll.embedding.fingerprint import weights_fingerprint
-from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.folder import open_folder, read_modules
 from ragdoll.embedding.identity import Metric, metric_of
 from ragdoll.embedding.lookup import find_model, looks_like_path
 from ragdoll.errors import TeacherError, first_line
 
 # Pickled weights are never fetched; the other files are exports for runtimes that are not used.
 _NOT_FETCHED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
+
+
+# None of these gives the vectors of tokens another dimension than the transformer's own.
+_PLAIN = {"Transformer", "Pooling", "Normalize"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,22 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
         )
     refuse_pickles(name, path)
     return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
+
+
+def token_dimension(name: str) -> int | None:
+    """The dimension of the vectors that a teacher gives tokens, told from its configuration.
+
+    None where that does not tell, or is not on this machine.
+
+    Raises:
+        ModelError: its folder holds no model, or its weights only as a pickle.
+    """
+    path = find_model(name)
+    if path is None:
+        return None
+    size = open_folder(path).config.get("hidden_size")
+    kinds = {module.type.rpartition(".")[2] for module in read_modules(path)}
+    return size if kinds <= _PLAIN and isinstance(size, int) else None
 
 
 def _refuse_path(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from ragdoll.distillation import teacher_files as module
-from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.distillation.teacher_files import find_teacher, token_dimension
 from ragdoll.errors import ModelError, TeacherError
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -20,6 +21,30 @@ def test_the_bundled_teacher_is_found_by_its_hub_name_without_a_network() -> Non
     assert found.name == NAME
     assert found.fingerprint.startswith("53aa5117")
     assert found.metric == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "dimension"),
+    [
+        ("README.md", "", 384),
+        ("config.json", '{"hidden_size": 40}', 40),
+        ("config.json", '{"d_model": 40}', None),
+        ("config.json", '{"hidden_size": "40"}', None),
+        ("modules.json", '[{"type": "sentence_transformers.models.Dense"}]', None),
+    ],
+)
+def test_the_dimension_of_tokens_is_told_where_the_configuration_is_sure(
+    tmp_path: Path, small_teacher: Path, changed: str, content: str, dimension: int | None
+) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(small_teacher, teacher, copy_function=os.link)
+    (teacher / changed).unlink(missing_ok=True)
+    (teacher / changed).write_text(content)
+    assert token_dimension(str(teacher)) == dimension
+
+
+def test_the_dimension_of_a_teacher_that_is_not_on_this_machine_is_not_told() -> None:
+    assert token_dimension("nobody/nothing") is None
 
 
 def test_a_hub_teacher_that_cannot_be_had_names_the_ways_to_get_one() -> None:
