@@ -80,6 +80,12 @@ def only_one(
     except Timeout as other:
         holder = owner.read_text() if owner.is_file() else "unknown"
         raise error(f"Another process ({holder}) is {doing}.", hint=hint) from other
+    except FileNotFoundError as removed:
+        _leave(lock, lock_file, owner, new)
+        raise error(
+            f"{folder} cannot be made, or has just been removed.",
+            hint="Try again, or give another folder.",
+        ) from removed
     except OSError as denied:
         _leave(lock, lock_file, owner, new)
         raise error(f"{folder} cannot be written: {denied.strerror}.") from denied

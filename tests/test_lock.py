@@ -92,6 +92,21 @@ def test_an_error_in_a_folder_that_is_there_stays_what_it_is(tmp_path: Path) -> 
             raise KeyError
 
 
+def test_a_folder_that_is_removed_before_its_lock_is_held_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def removed(self: Path, content: str) -> int:
+        shutil.rmtree(tmp_path / "f")
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_text", removed)
+    with pytest.raises(TableError, match="f cannot be made, or has just"), held(tmp_path / "f"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_is_said_and_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

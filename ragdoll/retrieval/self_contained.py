@@ -32,10 +32,12 @@ def refuse_outside(database: str, name: str) -> None:
     if not is_local(database):
         return
     folder = Path(database) / f"{name}.lance"
-    for path in (folder, *_paths(folder)):
+    # Of what is removed meanwhile there is nothing to refuse.
+    paths = [folder, *_paths(folder)]
+    for path in paths:
         if path.is_symlink():
             raise _refused(database, name, f"{path} is a link")
-    for manifest in folder.glob("_versions/*.manifest"):
+    for manifest in (path for path in paths if path.match("*.lance/_versions/*.manifest")):
         if any(number in {_BASE_PATHS, _UNKNOWN} for number in _fields(_message(manifest))):
             raise _refused(database, name, f"{manifest.name} names files in another place")
 

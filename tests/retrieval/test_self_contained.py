@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +71,22 @@ def test_a_damaged_manifest_is_left_to_lancedb(tmp_path: Path) -> None:
     versions.mkdir(parents=True)
     for number, content in enumerate([b"", b"LANC", b"\xff" * 40, b"\x12" + bytes(15) + b"LANC"]):
         (versions / f"{number}.manifest").write_bytes(content)
+    refuse_outside(str(tmp_path), "t")
+
+
+def test_a_table_that_is_removed_while_it_is_looked_at_is_left_to_lancedb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = tmp_path / "t.lance/_versions"
+    versions.mkdir(parents=True)
+    scandir = os.scandir
+
+    def gone(path: str | Path) -> Any:
+        if Path(path) == versions:
+            raise FileNotFoundError
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
     refuse_outside(str(tmp_path), "t")
 
 
