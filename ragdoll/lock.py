@@ -77,15 +77,15 @@ def only_one(
         lock.acquire(timeout=0)
         owner.write_text(str(os.getpid()))
         held = Held(lock_file)
-    except Timeout as other:
-        holder = owner.read_text() if owner.is_file() else "unknown"
-        raise error(f"Another process ({holder}) is {doing}.", hint=hint) from other
-    except FileNotFoundError as removed:
+    except (Timeout, FileNotFoundError) as other:
+        if lock_file.is_file():
+            holder = owner.read_text() if owner.is_file() else "unknown"
+            raise error(f"Another process ({holder}) is {doing}.", hint=hint) from other
         _leave(lock, lock_file, owner, new)
         raise error(
             f"{folder} cannot be made, or has just been removed.",
             hint="Try again, or give another folder.",
-        ) from removed
+        ) from other
     except OSError as denied:
         _leave(lock, lock_file, owner, new)
         raise error(f"{folder} cannot be written: {denied.strerror}.") from denied

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,16 +94,27 @@ def test_an_error_in_a_folder_that_is_there_stays_what_it_is(tmp_path: Path) -> 
             raise KeyError
 
 
-def test_a_folder_that_is_removed_before_its_lock_is_held_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("owner", "method"), [(os, "open"), (Path, "write_text")])
+@pytest.mark.parametrize("is_killed_ones", [False, True])
+def test_a_folder_that_is_removed_just_when_it_is_locked_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: object,
+    method: str,
+    is_killed_ones: bool,
 ) -> None:
-    write = Path.write_text
+    original = getattr(owner, method)
+    if is_killed_ones:
+        (tmp_path / "f").mkdir()
+        (tmp_path / "f" / ".work.lock").touch()
 
-    def removed(self: Path, content: str) -> int:
-        shutil.rmtree(tmp_path / "f")
-        return write(self, content)
+    def removed(*arguments: Any, **options: Any) -> object:
+        is_to_be_new = is_killed_ones and method == "open" and arguments[1] & os.O_EXCL
+        if ".work.lock" in str(arguments[0]) and not is_to_be_new:
+            shutil.rmtree(tmp_path / "f")
+        return original(*arguments, **options)
 
-    monkeypatch.setattr(Path, "write_text", removed)
+    monkeypatch.setattr(owner, method, removed)
     with pytest.raises(TableError, match="f cannot be made, or has just"), held(tmp_path / "f"):
         pass
     assert not list(tmp_path.iterdir())
