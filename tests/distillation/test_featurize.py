@@ -619,8 +619,9 @@ def test_features_that_are_removed_while_they_are_made_are_not_said_to_be_done(
         patch.setattr(FeaturesFolder, "write_manifest", removed_at_the_end)
         with pytest.raises(FeaturesError, match="f has been removed while it was written to"):
             featurize(open_corpus([CORPUS]), wanted)
-    assert featurize(open_corpus([CORPUS]), wanted).rows == 120
-    assert_same(tmp_path / "f", whole)
+    if part == 7:  # something is left
+        assert featurize(open_corpus([CORPUS]), wanted).rows == 120
+        assert_same(tmp_path / "f", whole)
 
 
 def test_an_error_in_the_corpus_is_raised_where_it_is_used(
