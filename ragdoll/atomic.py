@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What a file system answers that cannot put a folder on the disk by itself.
-_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
+# What a system answers that cannot put a folder on the disk by itself, or may not read it.
+_CANNOT_SYNC = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSUP})
 
 
 @contextmanager
