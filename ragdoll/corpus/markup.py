@@ -64,7 +64,7 @@ _PARSER = r"(bs4|ragdoll\.corpus\.markup)(\.|$)"
 _MAX_BYTES = 16 * 2**20
 
 # No page is nested more deeply on purpose; the conversion calls itself at each level.
-_MAX_DEPTH = 200
+_MAX_DEPTH = 100
 # The time to number the items of a list grows with the square of their number.
 _MAX_NUMBERED = 2000
 

@@ -25,7 +25,7 @@ _MEMORY_MIB = 3000
 
 
 class _Guided(Random):
-    """Draws what it was given, and zeros when that is used up."""
+    """Draws what it was given, and the same for all when that is used up."""
 
     def __new__(cls, _: bytes) -> Random:
         return super().__new__(cls)
@@ -37,6 +37,8 @@ class _Guided(Random):
 
     def getrandbits(self, k: int) -> int:
         """The next bits; see ``Random.getrandbits``."""
+        if self._at >= len(self._given):
+            return super().getrandbits(k)  # zeros would let some methods draw for ever
         size = (k + 7) // 8
         taken = self._given[self._at : self._at + size].ljust(size, b"\0")
         self._at += size
