@@ -38,7 +38,9 @@ _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
 class _Source(Protocol):
-    def batches(self) -> Iterator[Batch]: ...
+    """What holds texts and vectors, which may be of any type of float and in any number at once."""
+
+    def batches(self) -> Iterator[tuple[list[str], npt.NDArray[Any]]]: ...
 
     def texts(self) -> Iterator[str]: ...
 
@@ -74,12 +76,14 @@ class Features:
                 yield self._whole_rows(part[start:stop], all_vectors[start:stop])
         self._refuse_changed()
 
-    def _whole_rows(self, texts: list[str], vectors: Vectors) -> Batch:
-        if vectors.shape[1] != self.dimension:
+    def _whole_rows(self, texts: list[str], given: npt.NDArray[Any]) -> Batch:
+        if given.shape[1] != self.dimension:
             raise FeaturesError(
-                f"The features have vectors of {self.dimension} and of {vectors.shape[1]} "
+                f"The features have vectors of {self.dimension} and of {given.shape[1]} "
                 "dimensions: they were made by two teachers."
             )
+        with np.errstate(over="ignore"):
+            vectors = given.astype(np.float32, copy=False)
         whole = np.asarray(np.isfinite(vectors).all(axis=1))
         if whole.all():
             return texts, vectors
@@ -177,17 +181,14 @@ class _Pairs:
     def rows(self) -> int:
         return sum(len(self._vectors(file)) for file in self.files)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
         for file in self.files:
             texts, vectors = self._texts(file), self._vectors(file)
             if len(texts) != len(vectors):
                 raise FeaturesError(
                     f"{file} holds {len(texts)} texts, its .npy {len(vectors)} vectors."
                 )
-            for start in range(0, len(texts), ROWS_AT_ONCE):
-                stop = start + ROWS_AT_ONCE
-                with np.errstate(over="ignore"):
-                    yield texts[start:stop], vectors[start:stop].astype(np.float32)
+            yield texts, vectors
 
     def texts(self) -> Iterator[str]:
         for file in self.files:
