@@ -37,13 +37,12 @@ class Exports:
         self._tree = lru_cache(_TREES)(parse)
         self._found: set[tuple[Path, int]] = set()
 
-    def of(self, file: Path, tree: ast.Module) -> Iterator[Export]:
-        """Yield what a public module offers.
+    def of(self, file: Path, tree: ast.Module, module: str) -> Iterator[Export]:
+        """Yield what a public module offers, under the name of the module.
 
         That is what it imports from a private module by ``*``, or by a name that its ``__all__``
         lists, or that is public in an ``__init__.py``.
         """
-        module = module_name(file.relative_to(self._base).as_posix())
         listed = _listed(tree)
         for imported in self._imports(file, tree):
             names = imported.names
@@ -112,11 +111,6 @@ class _Import(NamedTuple):
 
     file: Path
     names: dict[str, str]
-
-
-def module_name(relative: str) -> str:
-    """The dotted name of the module in a file, by the file's path."""
-    return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def definitions(body: Sequence[ast.stmt]) -> Iterator[Definition]:

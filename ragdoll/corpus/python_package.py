@@ -10,7 +10,6 @@ import os
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from ragdoll.corpus.decoding import shown, whole
@@ -21,7 +20,6 @@ from ragdoll.corpus.python_exports import (
     Exports,
     Function,
     definitions,
-    module_name,
 )
 from ragdoll.corpus.quiet import ignore_warnings
 from ragdoll.corpus.seen import UniqueNames
@@ -62,7 +60,7 @@ class PythonSource:
                 return _parse(file)
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 if file not in named:  # it may be asked for again
-                    reading.skip(shown(file.relative_to(base).as_posix()), _reason(error))
+                    reading.skip(_relative(file, base), _reason(error))
                     named.add(file)
                 return None
 
@@ -70,25 +68,17 @@ class PythonSource:
         for file in _public(place):
             size = size_of(file)
             unique = UniqueNames()
-            if tree := parsed(file):
-                module = module_name(shown(file.relative_to(base).as_posix()))
-                here = [(file, found) for found in _docstrings(tree, module)]
-                offered = (
-                    (export.file, found)
-                    for export in exports.of(file, tree)
-                    for found in _docstrings(
-                        export.definition, export.name, export.definition.lineno
-                    )
+            tree = parsed(file)
+            for defined, name, line, docstring in (
+                _offered(base, file, tree, exports) if tree else ()
+            ):
+                yield Document(
+                    root=self.root,
+                    source=unique(f"{_relative(defined, base)}#{name}"),
+                    title=name,
+                    text=f"{name}\n\n{docstring}",
+                    metadata={LINE: line},
                 )
-                for defined, (name, line, docstring) in chain(here, offered):
-                    relative = shown(defined.relative_to(base).as_posix())
-                    yield Document(
-                        root=self.root,
-                        source=unique(f"{relative}#{name}"),
-                        title=name,
-                        text=f"{name}\n\n{docstring}",
-                        metadata={LINE: line},
-                    )
             reading.done += size
 
     def size(self) -> int:
@@ -170,6 +160,20 @@ def _locate(name: str) -> tuple[Path, Path]:
         f"No Python source is installed for {SCHEME}{name}.",
         hint=f"Give the name of an installed package, or {SCHEME}stdlib.",
     )
+
+
+def _offered(
+    base: Path, file: Path, tree: ast.Module, exports: Exports
+) -> Iterator[tuple[Path, str, int, str]]:
+    """Yield the docstrings of a public module: file, qualified name, line and text."""
+    module = _relative(file, base).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    yield from ((file, *found) for found in _docstrings(tree, module))
+    for name, place, definition in exports.of(file, tree, module):
+        yield from ((place, *found) for found in _docstrings(definition, name, definition.lineno))
+
+
+def _relative(file: Path, base: Path) -> str:
+    return shown(file.relative_to(base).as_posix())
 
 
 def _docstrings(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,18 @@ def test_what_is_offered_twice_is_read_once_and_by_the_first(shop: Path) -> None
 def test_what_a_public_module_defines_is_named_by_that_module(shop: Path) -> None:
     write(shop, {"shop/__init__.py": "from .till import Till\n", "shop/till.py": TILL})
     assert titles() == ["shop.till", "shop.till.Till", "shop.till.Till.open"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are no bytes")
+def test_a_name_that_is_no_text_is_made_one(shop: Path) -> None:
+    place = os.fsdecode(b"shop/caf\xe9")
+    write(shop, {f"{place}/__init__.py": "from ._till import Till\n", f"{place}/_till.py": TILL})
+    found = [(document.source, document.title) for document in open_corpus(["python:shop"])]
+    name = "shop.caf\\udce9.Till"  # as names of files are shown
+    assert found == [
+        (f"shop/caf\\udce9/_till.py#{name}", name),
+        (f"shop/caf\\udce9/_till.py#{name}.open", f"{name}.open"),
+    ]
 
 
 def test_a_private_file_that_is_no_python_is_left_out_once_with_the_reason(
