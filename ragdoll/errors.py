@@ -20,6 +20,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def number_of(thing: str, number: int, plural: str | None = None) -> str:
+    """Count things in a message: ``1 row``, ``2 rows``; ``plural`` None is the thing with an s."""
+    return f"{number:,} {thing if number == 1 else plural or f'{thing}s'}"
+
+
 class RagdollError(Exception):
     """Anything that stops a command and is worth one clear line.
 

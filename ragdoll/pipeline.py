@@ -3,6 +3,11 @@
 A model that is there is kept until a setting that it depends on changes or it is asked to go. A new
 model is trained beside the old one; table and model then change places together, so that queries
 always find a table and its own model.
+
+A new model takes the place of an old one together with the table that was made with it.
+
+The new model waits beside the old one until its table is whole, so that queries always find a table
+and its own model.
 """
 
 from __future__ import annotations
@@ -13,30 +18,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragdoll import exchange
 from ragdoll.corpus.documents import Corpus
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.featurize import (
-    FeaturizeResult,
-    FeaturizeSettings,
-    featurize,
-)
-from ragdoll.distillation.manifest import differences
-from ragdoll.distillation.model_folder import refuse_foreign
-from ragdoll.distillation.projection import refuse_dimension
-from ragdoll.distillation.teacher_files import token_dimension
-from ragdoll.distillation.train import TrainResult, TrainSettings, train
-from ragdoll.distillation.workplace import only_maker
-from ragdoll.embedding.fingerprint import weights_fingerprint
+from ragdoll.distillation.features.featurize import FeaturizeResult, FeaturizeSettings, featurize
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import differences
+from ragdoll.distillation.model.folder import beside, discard, only_maker, refuse_foreign
+from ragdoll.distillation.model.folder import replace as replace_folder
+from ragdoll.distillation.teacher.files import token_dimension
+from ragdoll.distillation.training.projection import refuse_dimension
+from ragdoll.distillation.training.train import TrainResult, TrainSettings, train
 from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import identify
-from ragdoll.embedding.lookup import find_model
-from ragdoll.errors import CorpusChangedError, ModelError
-from ragdoll.progress import Report, silent
-from ragdoll.retrieval.compatibility import differing, table_identity
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexResult, IndexSettings
-from ragdoll.wording import number_of
+from ragdoll.embedding.identity import find_model, identify, weights_fingerprint
+from ragdoll.errors import CorpusChangedError, ModelError, TableError, number_of
+from ragdoll.retrieval.storage.database import Database, only_writer
+from ragdoll.retrieval.storage.lance import absolute, is_local, place
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexResult, IndexSettings, differing, table_identity
+from ragdoll.streams import Report, silent
 
 _WITH_MODEL = "all documents, with the new model"
 _WHAT_CHANGED = "new and changed documents only"
@@ -106,16 +105,16 @@ def run(
     started = time.perf_counter()
     output = settings.train.output
     with only_maker(output):
-        exchange.finish(output, settings.index)
+        finish(output, settings.index)
         needed = _model_needs(corpus, settings)
         featurized = trained = None
         model = output
         if needed.is_ready:
-            model = exchange.pending(output)
+            model = pending(output)
         elif needed.train:
             refuse_foreign(output)
             _refuse_dimension(settings)
-            model = exchange.pending(output) if output.exists() else output
+            model = pending(output) if output.exists() else output
             if needed.featurize:
                 announce("featurize", needed.featurize)
                 featurized = _featurize(
@@ -139,9 +138,9 @@ def run(
         rebuild = _reason_to_rebuild(wanted, settings.overwrite)
         announce("index", rebuild or _WHAT_CHANGED)
         indexed = index(documents, wanted, overwrite=rebuild is not None, report=report)
-        exchange.finish(output, settings.index)
-        exchange.refuse_unfinished(model, output, settings.index)
-        exchange.clear(output)
+        finish(output, settings.index)
+        refuse_unfinished(model, output, settings.index)
+        clear(output)
     return RunResult(
         featurize=featurized,
         # Both name where the new model is by now, not where it waited for its table.
@@ -182,7 +181,7 @@ def _model_needs(corpus: Corpus, settings: RunSettings) -> _ModelNeeds:
         return _ModelNeeds("asked for by --restart", why, restart=True)
     if settings.retrain:
         reason = reason or "asked for by --retrain"
-    elif reason and _is_current(exchange.pending(settings.train.output), settings):
+    elif reason and _is_current(pending(settings.train.output), settings):
         return _ModelNeeds(None, None, is_ready=True)
     if reason is None:
         return _ModelNeeds(None, None)
@@ -278,8 +277,86 @@ def _reason_to_rebuild(settings: IndexSettings, overwrite: bool) -> str | None:
     """Why the table must be built as a whole; None where it can be brought up to date."""
     if overwrite:
         return _ASKED_FOR
-    table = exchange.table_of(settings)
+    table = table_of(settings)
     if table is None:
         return "there is no table yet"
     changed = differing(table, table_identity(identify(settings.model), settings))
     return "; ".join(changed) or None
+
+
+def pending(output: Path) -> Path:
+    """Where a new model waits until the table is its own."""
+    return beside(output, "next")
+
+
+def finish(output: Path, settings: IndexSettings) -> None:
+    """Put a new model in the place of the old one, once the table is the new model's.
+
+    Until then the table names the new model where it is pending, and where it will be; whichever
+    of these steps a crash leaves undone, a query finds the model, and the next run ends the rest.
+
+    Raises:
+        TableError: there is something to do, and another process writes the table; or it is
+            removed meanwhile.
+    """
+    new = pending(output)
+    table = table_of(settings)
+    if table is None or not _is_left_to_do(table, output, new):
+        return
+    with only_writer(settings.database, settings.table):
+        # What another process wrote in between is kept.
+        table = table_of(settings)
+        if table is None or not _is_left_to_do(table, output, new):
+            return
+        if _is_of(table, new):
+            replace_folder(output, new)
+        table.write_state(replace(table.state, model=absolute(output)))
+        table.refuse_loss()
+
+
+def refuse_unfinished(model: Path, output: Path, settings: IndexSettings) -> None:
+    """Check that the table that was made with ``model`` came into use, and that model with it.
+
+    Raises:
+        TableError: one of them was removed before that, or another process made it anew. A new
+            model waits on for the next run.
+    """
+    table = table_of(settings)
+    is_left = model != output and model.exists()
+    if table is None or is_left or not _is_of(table, output):
+        raise TableError(
+            f"{output}, or {place(settings.database, settings.table)}, has been removed or made "
+            "anew by another process before the run was done.",
+            hint="The same command goes on from there.",
+        )
+
+
+def clear(output: Path) -> None:
+    """Remove what runs left that were killed, or given up for other settings."""
+    new = pending(output)
+    discard(new)
+    for role in ("training", "partial"):
+        discard(beside(new, role))
+    discard(beside(output, "old"))
+
+
+def table_of(settings: IndexSettings) -> Table | None:
+    """Open the table; None where there is none yet. A table of another tool's is an error."""
+    if is_local(settings.database) and not Path(settings.database).is_dir():
+        return None
+    return Database(settings.database).find(settings.table)
+
+
+def _is_left_to_do(table: Table, output: Path, new: Path) -> bool:
+    if not table.state.whole:
+        return False
+    is_elsewhere = table.state.model != absolute(output)
+    return _is_of(table, new) or (is_elsewhere and _is_of(table, output))
+
+
+def _is_of(table: Table, model: Path) -> bool:
+    """Whether a table was made with the model in a folder."""
+    try:
+        return model.is_dir() and identify(model).fingerprint == table.identity.fingerprint
+    except ModelError:
+        return False

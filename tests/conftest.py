@@ -163,7 +163,7 @@ def _cut_down(place: Path) -> None:
     from safetensors.torch import load_file, save_file
     from tokenizers import Tokenizer
 
-    from ragdoll.corpus.sources import open_corpus
+    from ragdoll.corpus.reading import open_corpus
 
     folder = place / "small"
     shutil.copytree(MODEL_DIR, folder, ignore=shutil.ignore_patterns("*.safetensors", "vocab.txt"))
@@ -217,9 +217,9 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(small_teacher: Path, make_once: MakeOnce) -> Trained:
     """Featurize and train once for the tests that only need a model. Not to be written to."""
-    from ragdoll.corpus.sources import open_corpus
-    from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-    from ragdoll.distillation.train import TrainSettings, train
+    from ragdoll.corpus.reading import open_corpus
+    from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+    from ragdoll.distillation.training.train import TrainSettings, train
 
     def make(place: Path) -> None:
         settings = FeaturizeSettings(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.atomic import atomic_write
+from ragdoll.files import atomic_write
 
 
 def write(file: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.confined import is_inside
+from ragdoll.files import is_inside
 
 
 @pytest.mark.parametrize(

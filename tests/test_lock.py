@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ragdoll.errors import TableError
-from ragdoll.lock import Held, only_one
+from ragdoll.files import Held, only_one
 
 
 def held(folder: Path) -> AbstractContextManager[Held]:

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from ragdoll import exchange, pipeline
-from ragdoll.distillation.workplace import only_maker
+from ragdoll import pipeline
+from ragdoll import pipeline as exchange
+from ragdoll.distillation.model.folder import only_maker
 from ragdoll.embedding.identity import identify
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.job import IndexResult
-from ragdoll.retrieval.search import Searcher
+from ragdoll.retrieval.reading.search import Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.writing.job import IndexResult
 from tests.conftest import Bucket, Ragdoll, Result
 
 SETTINGS = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragdoll.wording import number_of
+from ragdoll.errors import number_of
 
 
 @pytest.mark.parametrize(

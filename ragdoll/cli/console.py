@@ -21,7 +21,7 @@ from rich.text import Text
 
 from ragdoll.cli import process
 from ragdoll.cli.prose import Prose
-from ragdoll.progress import Report, silent
+from ragdoll.streams import Report, silent
 
 # Characters of an error or a warning that are shown.
 _MAX_MESSAGE = 2000

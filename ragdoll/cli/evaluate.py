@@ -145,7 +145,7 @@ def _collection(
 ) -> TestCollection:
     """The test collection that is named, or one made of the documents that are."""
     from ragdoll.cli import settings as wanted
-    from ragdoll.evaluation.beir import load_beir
+    from ragdoll.evaluation.collection import load_beir
     from ragdoll.evaluation.known_items import known_items
 
     judged = [name for name in data or [] if any((Path(name) / part).exists() for part in _BEIR)]

@@ -61,7 +61,7 @@ def featurize(
     resume = f"{kept}; {render.same_command(restart)} goes on from there."
     with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         from ragdoll.cli import settings as wanted
-        from ragdoll.distillation import featurize as library
+        from ragdoll.distillation.features import featurize as library
 
         documents = wanted.corpus(settings)
         with console.progress() as report:

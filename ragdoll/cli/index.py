@@ -69,7 +69,7 @@ def index(
     resume = "The table is as it was, or has whole batches; the same command completes it."
     with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         from ragdoll.cli import settings as wanted
-        from ragdoll.retrieval import index as library
+        from ragdoll.retrieval.writing import index as library
 
         documents = wanted.documents(settings)
         with console.progress() as report:

@@ -39,8 +39,8 @@ def inspect_model(
         from ragdoll.cli import settings as wanted
         from ragdoll.embedding.comparison import compare
         from ragdoll.embedding.inspection import inspect
-        from ragdoll.embedding.neighbors import neighbors as near
-        from ragdoll.retrieval.inspection import inspect_table, inspect_tables
+        from ragdoll.embedding.token_table import neighbors as near
+        from ragdoll.retrieval.reading.inspection import inspect_table, inspect_tables
 
         tables, names = None, paths or []
         if database is not None or table is not None:

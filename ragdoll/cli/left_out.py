@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import from_here
 from ragdoll.corpus.documents import left_out
-from ragdoll.wording import number_of
+from ragdoll.errors import number_of
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console

@@ -11,14 +11,14 @@ from rich.text import Text
 from ragdoll.cli.console import one_line
 from ragdoll.cli.layout import clipped, counted, facts, from_here, grid, megabytes
 from ragdoll.cli.prose import Prose
-from ragdoll.wording import number_of
+from ragdoll.errors import number_of
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement
     from ragdoll.embedding.inspection import ModelFacts
-    from ragdoll.embedding.neighbors import Neighbors
-    from ragdoll.retrieval.inspection import TableFacts
-    from ragdoll.retrieval.table_metadata import TableState
+    from ragdoll.embedding.token_table import Neighbors
+    from ragdoll.retrieval.reading.inspection import TableFacts
+    from ragdoll.retrieval.storage.schema import TableState
 
 _CHECKED = {True: "yes", False: "no", None: "not known"}
 

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ragdoll.cli.console import one_line
-from ragdoll.progress import Report
+from ragdoll.streams import Report
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.retrieval.search import Hit, Searcher
+    from ragdoll.retrieval.reading.search import Hit, Searcher
 
 # Queries that are answered together at most, so that the first of very many is not long in coming.
 _TOGETHER = 64
@@ -99,7 +99,7 @@ def query(
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         from ragdoll.cli import settings as wanted
-        from ragdoll.retrieval.search import open_searcher
+        from ragdoll.retrieval.reading.search import open_searcher
 
         chosen = settings.query
         place = wanted.database(settings)

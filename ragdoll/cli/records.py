@@ -11,18 +11,18 @@ from ragdoll.corpus.documents import left_out
 
 if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped
-    from ragdoll.distillation.featurize import FeaturizeResult
-    from ragdoll.distillation.hub import Pushed
-    from ragdoll.distillation.train import TrainResult
+    from ragdoll.distillation.features.featurize import FeaturizeResult
+    from ragdoll.distillation.model.hub import Pushed
+    from ragdoll.distillation.training.train import TrainResult
     from ragdoll.embedding.comparison import Comparison
     from ragdoll.embedding.inspection import ModelFacts
-    from ragdoll.embedding.neighbors import Neighbors
+    from ragdoll.embedding.token_table import Neighbors
     from ragdoll.evaluation.evaluate import Evaluation
     from ragdoll.evaluation.explain import Explanation
     from ragdoll.pipeline import Plan, RunResult
-    from ragdoll.retrieval.inspection import TableFacts
-    from ragdoll.retrieval.job import IndexResult
-    from ragdoll.retrieval.search import Hit
+    from ragdoll.retrieval.reading.inspection import TableFacts
+    from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.writing.job import IndexResult
 
 Record = dict[str, Any]
 

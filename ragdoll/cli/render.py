@@ -17,17 +17,17 @@ from ragdoll.cli.layout import counted, facts, from_here
 from ragdoll.cli.passage_view import passage_view
 from ragdoll.cli.prose import Prose
 from ragdoll.corpus.documents import LINE, left_out
-from ragdoll.wording import number_of
+from ragdoll.errors import number_of
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.distillation.featurize import FeaturizeResult
-    from ragdoll.distillation.hub import Pushed
-    from ragdoll.distillation.train import TrainResult
+    from ragdoll.distillation.features.featurize import FeaturizeResult
+    from ragdoll.distillation.model.hub import Pushed
+    from ragdoll.distillation.training.train import TrainResult
     from ragdoll.pipeline import Plan, RunResult
-    from ragdoll.retrieval.job import IndexResult
-    from ragdoll.retrieval.search import Hit
-    from ragdoll.retrieval.table import Table
+    from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.storage.table import Table
+    from ragdoll.retrieval.writing.job import IndexResult
 
 
 def featurize_summary(result: FeaturizeResult) -> RenderableType:

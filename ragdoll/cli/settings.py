@@ -11,10 +11,10 @@ from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from ragdoll.corpus.documents import Corpus
-    from ragdoll.distillation.featurize import FeaturizeSettings
-    from ragdoll.distillation.train import TrainSettings
+    from ragdoll.distillation.features.featurize import FeaturizeSettings
+    from ragdoll.distillation.training.train import TrainSettings
     from ragdoll.pipeline import RunSettings
-    from ragdoll.retrieval.job import IndexSettings
+    from ragdoll.retrieval.writing.job import IndexSettings
 
 
 def corpus(config: Config) -> Corpus:
@@ -37,7 +37,7 @@ def documents(config: Config) -> Corpus:
 
 def featurize(config: Config) -> FeaturizeSettings:
     """The settings of the teacher's pass."""
-    from ragdoll.distillation.featurize import FeaturizeSettings
+    from ragdoll.distillation.features.featurize import FeaturizeSettings
 
     return FeaturizeSettings(
         teacher=teacher(config.teacher.model),
@@ -59,7 +59,7 @@ def teacher(name: str) -> str:
 
 def train(config: Config) -> TrainSettings:
     """The settings of the training."""
-    from ragdoll.distillation.train import TrainSettings
+    from ragdoll.distillation.training.train import TrainSettings
 
     section = config.train
     return TrainSettings(
@@ -80,7 +80,7 @@ def train(config: Config) -> TrainSettings:
 
 def index(config: Config) -> IndexSettings:
     """The settings of the table. The model may be named by its hub id, if it is cached."""
-    from ragdoll.retrieval.job import IndexSettings
+    from ragdoll.retrieval.writing.job import IndexSettings
 
     section = config.index
     return IndexSettings(
@@ -113,7 +113,7 @@ def alpha(config: Config) -> float | None:
 
 def model_folder(name: str) -> Path:
     """The folder of a model that is named by its path, or by its hub id where it is cached."""
-    from ragdoll.embedding.lookup import find_model
+    from ragdoll.embedding.identity import find_model
 
     return Path(name) if Path(name).is_dir() else find_model(name) or Path(name)
 
@@ -134,7 +134,7 @@ def _corpus_paths(config: Config) -> list[str]:
 
 
 def _open(config: Config, paths: list[str]) -> Corpus:
-    from ragdoll.corpus.sources import open_corpus
+    from ragdoll.corpus.reading import open_corpus
 
     section = config.corpus
     return open_corpus(

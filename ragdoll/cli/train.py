@@ -12,8 +12,8 @@ from ragdoll.config import Config
 from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
-    from ragdoll.distillation.hub import Pushed
-    from ragdoll.distillation.train import TrainResult
+    from ragdoll.distillation.model.hub import Pushed
+    from ragdoll.distillation.training.train import TrainResult
 
 
 def train(
@@ -82,7 +82,7 @@ def train(
     resume = "No model was written; the same command goes on where it stopped."
     with session(config, as_json, quiet, verbose, given, resume) as (settings, console):
         from ragdoll.cli import settings as wanted
-        from ragdoll.distillation import train as library
+        from ragdoll.distillation.training import train as library
 
         _check_push(push_to_hub, public)
         with console.progress() as report:
@@ -125,7 +125,7 @@ def _interruption(console: Console, was_to_upload: bool) -> typer.Exit:
 def _check_push(repo: str | None, public: bool) -> None:
     """Refuse an upload that cannot succeed before the training that it would follow."""
     if repo is not None:
-        from ragdoll.distillation import hub
+        from ragdoll.distillation.model import hub
 
         hub.check(repo)
     elif public:
@@ -136,7 +136,7 @@ def _check_push(repo: str | None, public: bool) -> None:
 
 
 def _push(result: "TrainResult", repo: str, public: bool, console: Console) -> "Pushed":
-    from ragdoll.distillation import hub
+    from ragdoll.distillation.model import hub
 
     try:
         with console.progress() as report:

@@ -6,10 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragdoll.embedding.fingerprint import fingerprint, weights_fingerprint
-from ragdoll.embedding.folder import Kind, ModelFolder, open_folder, read_json, read_modules
-from ragdoll.embedding.identity import Metric, metric_of, normalizes, truncates_at
-from ragdoll.embedding.safetensors_header import read_header
+from ragdoll.embedding.folder import (
+    Kind,
+    ModelFolder,
+    open_folder,
+    read_header,
+    read_json,
+    read_modules,
+)
+from ragdoll.embedding.identity import (
+    Metric,
+    fingerprint,
+    metric_of,
+    normalizes,
+    truncates_at,
+    weights_fingerprint,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,30 @@
-"""The token vectors of a static model, read from its file block by block."""
+"""The token vectors of a static model, read from its file block by block.
+
+Which tokens of a model lie nearest to a word.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.folder import ModelFolder, read_json
-from ragdoll.embedding.similarity import unit
-from ragdoll.embedding.tensors import mapped, mapped_places, mapped_row, widened
-from ragdoll.embedding.tokenizer_file import failures_told, load_tokenizer
-from ragdoll.embedding.vectors import Vectors
+from ragdoll.embedding.folder import (
+    ModelFolder,
+    failures_told,
+    load_tokenizer,
+    mapped,
+    mapped_places,
+    mapped_row,
+    open_folder,
+    read_json,
+    widened,
+)
+from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.errors import ModelError, first_line
 
 Nearest = list[tuple[int, float]]
@@ -141,3 +152,33 @@ def _special(settings: dict[str, Any]) -> frozenset[int]:
     """The ids of the special tokens; the settings were read by the tokenizer: their types fit."""
     added = settings.get("added_tokens") or []
     return frozenset(token["id"] for token in added if token.get("special"))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbors:
+    """The nearest tokens of a word by cosine, the best first; its own ``tokens`` are left out."""
+
+    word: str
+    tokens: tuple[str, ...]
+    nearest: tuple[tuple[str, float], ...]
+
+
+def neighbors(path: Path, word: str, k: int = 10) -> Neighbors:
+    """Compare a word, embedded as the model embeds it, with every token of the model.
+
+    Raises:
+        ModelError: the folder holds no static model, or the model knows no part of the word.
+    """
+    table = TokenTable(open_folder(path))
+    ids = table.ids_of(word)
+    if not ids:
+        raise ModelError(
+            f"{path} has no token for '{word}'.", hint="Give a word in the model's language."
+        )
+    vector = table.vectors(ids).mean(axis=0, keepdims=True)
+    (found,) = table.nearest(vector, k, [set(ids)])
+    return Neighbors(
+        word=word,
+        tokens=tuple(table.tokens[number] for number in ids),
+        nearest=tuple((table.tokens[number], cosine) for number, cosine in found),
+    )

@@ -10,8 +10,7 @@ from typing import Literal
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import UsageError
 from ragdoll.evaluation.collection import TestCollection
-from ragdoll.evaluation.metrics import measure
-from ragdoll.evaluation.significance import paired_randomization
+from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import (
     Kind,
     Similarities,
@@ -24,7 +23,7 @@ from ragdoll.evaluation.systems import (
     vector_run,
     weight_of_table,
 )
-from ragdoll.progress import Report, silent
+from ragdoll.streams import Report, silent
 
 Mode = Literal["all", "vector", "text", "hybrid"]
 
@@ -78,7 +77,7 @@ def check_systems(models: Sequence[Path], teacher: TeacherChoice | None, mode: M
             f"A teacher has no place in the mode '{mode}'.", hint="Give --mode vector or all."
         )
     if teacher:
-        from ragdoll.distillation.training_extra import require_training_extra
+        from ragdoll.distillation.teacher.files import require_training_extra
 
         require_training_extra("Evaluating a teacher")
     if not models and mode != "text" and not teacher:

@@ -10,8 +10,8 @@ from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.evaluate import Mode, run_systems
 from ragdoll.evaluation.metrics import ranking
 from ragdoll.evaluation.systems import TeacherChoice
-from ragdoll.progress import Report, silent
-from ragdoll.retrieval.fusion import CANDIDATES
+from ragdoll.retrieval.reading.fusion import CANDIDATES
+from ragdoll.streams import Report, silent
 
 _DISPUTED = 10
 

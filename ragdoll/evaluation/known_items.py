@@ -14,12 +14,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.passages import cut
 from ragdoll.corpus.pieces import Piece, choose, has_words, shared_pieces, unit_lengths
-from ragdoll.corpus.seen import UniqueNames
-from ragdoll.errors import CorpusError
+from ragdoll.errors import CorpusError, number_of
 from ragdoll.evaluation.collection import TestCollection
-from ragdoll.wording import number_of
 
 QUESTIONS = 500
 

@@ -20,15 +20,14 @@ import numpy.typing as npt
 
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.similarity import similarity, unit
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.embedding.vectors import Vectors
+from ragdoll.embedding.vectors import Vectors, similarity, unit
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
-from ragdoll.progress import Report
-from ragdoll.retrieval.fusion import CANDIDATES, DEFAULT_ALPHA, fuse
-from ragdoll.retrieval.text_search import text_table
-from ragdoll.retrieval.weight import Encode, choose_weight, sample_places
+from ragdoll.retrieval.reading.fusion import CANDIDATES, DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.writing.rows import text_table
+from ragdoll.retrieval.writing.weight import Encode, choose_weight, sample_places
+from ragdoll.streams import Report
 
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
 
@@ -108,8 +107,8 @@ def teacher_similarities(
     choice: TeacherChoice, collection: TestCollection, report: Report
 ) -> Similarities:
     """Compare every query with every document by the teacher's own sentence vectors."""
-    from ragdoll.distillation.teacher import Side, Teacher
-    from ragdoll.distillation.teacher_files import find_teacher
+    from ragdoll.distillation.teacher.files import find_teacher
+    from ragdoll.distillation.teacher.model import Side, Teacher
 
     teacher = Teacher(
         find_teacher(choice.name), choice.device, choice.dtype, choice.trust_remote_code

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.progress import silent
-from ragdoll.retrieval.batches import BatchReader
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.rows import record_batch, root_key
-from ragdoll.retrieval.table import Table
-from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
-from ragdoll.retrieval.upkeep import partitions_of
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.batches import BatchReader
+from ragdoll.retrieval.writing.rows import record_batch, root_key
+from ragdoll.retrieval.writing.upkeep import partitions_of
+from ragdoll.streams import silent
 
 PASSAGE_TOKENS = 32
 QUERIES = 200

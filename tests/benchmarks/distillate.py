@@ -21,12 +21,10 @@ from typing import Any
 import numpy as np
 
 from ragdoll.cli.console import silence_libraries
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation.distillate import distillate_of
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
-from ragdoll.distillation.token_vectors import TokenVectors, token_vectors
-from ragdoll.distillation.training_extra import quiet_transformers
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher, quiet_transformers
+from ragdoll.distillation.teacher.model import Teacher
+from ragdoll.distillation.training.distillate import TokenVectors, distillate_of, token_vectors
 
 
 def main() -> None:

@@ -29,11 +29,11 @@ import numpy as np
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import cut
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 
 _CHUNK_SIZE = 256
 _PACKAGES = ("stdlib", "torch", "transformers", "sympy", "pandas", "sklearn", "scipy", "numpy")

@@ -22,11 +22,10 @@ from typing import Any
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import cut
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation.device import batch_tokens
-from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import TeacherFiles, find_teacher
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
+from ragdoll.distillation.teacher.model import Teacher, batch_tokens
 
 _BATCH = 32
 _UNIFORM_TOKENS = 128

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from tests.benchmarks.memory import peak_while
 
 _QUERY = ["query", "-", "--mode", "vector", "--top-k", "3"]

@@ -42,7 +42,7 @@ class IdleTeacher:
         return [1] * len(words)
 
     def tokenize(self, texts: Sequence[str]) -> Any:
-        from ragdoll.distillation.tokenized import Tokenized
+        from ragdoll.distillation.teacher.model import Tokenized
 
         return Tokenized({"input_ids": [[0] * 8 for _ in texts]}, 0)
 
@@ -72,9 +72,9 @@ def peak_of_a_run(passages: int, in_memory: int | None = None) -> Peak:
 
 def run(passages: int, in_memory: int | None) -> Peak:
     """Featurize so many passages here."""
-    from ragdoll.corpus import seen
-    from ragdoll.corpus.sources import open_corpus
-    from ragdoll.distillation import featurize as module
+    from ragdoll.corpus import names as seen
+    from ragdoll.corpus.reading import open_corpus
+    from ragdoll.distillation.features import featurize as module
 
     if in_memory is not None:
         seen._MOST_IN_MEMORY = in_memory

@@ -51,7 +51,7 @@ def main() -> None:
 
 def run(folder: Path, passes: int) -> int:
     """Train here; return the peak of anonymous memory in bytes."""
-    from ragdoll.distillation.train import TrainSettings, train
+    from ragdoll.distillation.training.train import TrainSettings, train
 
     settings = TrainSettings(folder / "features", folder / "model", epochs=passes)
     return peak_while(lambda: train(settings))
@@ -61,9 +61,9 @@ def write_features(folder: Path, rows: int) -> None:
     """Write synthetic features as ``featurize`` leaves them."""
     from tokenizers import Tokenizer
 
-    from ragdoll.distillation.features import FeaturesFolder
-    from ragdoll.distillation.manifest import NO_HASH, Manifest
-    from ragdoll.distillation.teacher_files import find_teacher
+    from ragdoll.distillation.features.folder import FeaturesFolder
+    from ragdoll.distillation.features.manifest import NO_HASH, Manifest
+    from ragdoll.distillation.teacher.files import find_teacher
 
     files = find_teacher(TEACHER)
     vocabulary = Tokenizer.from_file(str(files.path / "tokenizer.json")).get_vocab()

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragdoll.evaluation.beir import load_beir
+from ragdoll.evaluation.collection import load_beir
 from ragdoll.evaluation.metrics import Qrels, measure
 from tests.benchmarks.encode import DATA, sample
 

@@ -27,14 +27,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ragdoll.cli.console import silence_libraries
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.distillation.teacher_files import find_teacher
-from ragdoll.distillation.train import TrainSettings, train
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.training.train import TrainSettings, train
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.evaluation.beir import load_beir
-from ragdoll.evaluation.metrics import measure
-from ragdoll.evaluation.significance import paired_randomization
+from ragdoll.evaluation.collection import load_beir
+from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import static_similarities, vector_run
 from tests.distillation.reading import load_features
 

@@ -17,10 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.evaluation.beir import load_beir
-from ragdoll.evaluation.collection import TestCollection
-from ragdoll.evaluation.metrics import Run, measure
-from ragdoll.evaluation.significance import paired_randomization
+from ragdoll.evaluation.collection import TestCollection, load_beir
+from ragdoll.evaluation.metrics import Run, measure, paired_randomization
 from ragdoll.evaluation.systems import (
     TextCandidates,
     hybrid_run,
@@ -29,7 +27,7 @@ from ragdoll.evaluation.systems import (
     vector_run,
     weight_of_table,
 )
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA
+from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA
 
 GRID = [step / 20 for step in range(21)]
 K = 10

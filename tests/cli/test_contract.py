@@ -22,7 +22,7 @@ from ragdoll.cli import session as session_module
 from ragdoll.cli.console import Console, one_line, printable, silence_libraries
 from ragdoll.cli.layout import facts, from_here
 from ragdoll.corpus.documents import LINE
-from ragdoll.retrieval.search import Hit
+from ragdoll.retrieval.reading.search import Hit
 from tests.conftest import Ragdoll, Trained
 
 COMMON = {"--config", "--json", "--quiet", "--verbose"}
@@ -208,7 +208,7 @@ def test_verbose_says_where_each_value_came_from(
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A database whose opening can be made to fail in any way."""
-    import ragdoll.retrieval.database as database
+    import ragdoll.retrieval.storage.database as database
 
     def fail(error: BaseException) -> None:
         def raised(*arguments: object, **options: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ragdoll.cli import left_out, records, render
 from ragdoll.cli.console import Console
 from ragdoll.corpus.documents import Skipped
-from ragdoll.retrieval.job import IndexResult
+from ragdoll.retrieval.writing.job import IndexResult
 from tests.conftest import Ragdoll, Trained
 
 

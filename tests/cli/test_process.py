@@ -14,9 +14,9 @@ import pytest
 
 from ragdoll.__main__ import main
 from ragdoll.cli import process
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import Trained
 
 FULL = Path("/dev/full")
@@ -162,7 +162,7 @@ def test_a_signal_to_end_is_an_interruption_and_a_second_one_ends_at_once(
     from ragdoll.cli import console
 
     note = console.Console.note
-    monkeypatch.setattr("ragdoll.retrieval.database.Database.__init__", signalled)
+    monkeypatch.setattr("ragdoll.retrieval.storage.database.Database.__init__", signalled)
     monkeypatch.setattr(console.Console, "note", noted)
     assert call("query", "x") == 128 + number
     said = capsys.readouterr().err
@@ -180,7 +180,7 @@ def test_what_a_library_makes_of_an_interruption_is_no_defect(
         except KeyboardInterrupt:
             raise RuntimeError("the callback failed") from None
 
-    monkeypatch.setattr("ragdoll.retrieval.database.Database.__init__", raised)
+    monkeypatch.setattr("ragdoll.retrieval.storage.database.Database.__init__", raised)
     assert call("query", "x") == 143
     assert "the callback failed" not in capsys.readouterr().err
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ragdoll.corpus.decoding import UnreadableError
-from ragdoll.corpus.formats import read
-from ragdoll.corpus.records import Record
+from ragdoll.corpus.formats.decoding import UnreadableError
+from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.records import Record
 
 # A property that writes each of its examples to the same folder.
 in_one_folder = settings(

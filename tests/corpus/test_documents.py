@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdoll.corpus import documents as module
-from ragdoll.corpus.dataset import DatasetSource
 from ragdoll.corpus.documents import Corpus, Document, Reading, Skipped, Source, left_out
-from ragdoll.corpus.files import FileSource
-from ragdoll.corpus.python_package import PythonSource
+from ragdoll.corpus.sources.dataset import DatasetSource
+from ragdoll.corpus.sources.folder import FileSource
+from ragdoll.corpus.sources.python_package import PythonSource
 
 
 @dataclass

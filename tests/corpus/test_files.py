@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.files import OWN_MARKER, FileSource
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.sources.folder import OWN_MARKER, FileSource
 from ragdoll.errors import CorpusError
 from tests.conftest import Ragdoll, Trained
 from tests.corpus.reading import alarm

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import formats
-from ragdoll.corpus.decoding import UnreadableError, decode
-from ragdoll.corpus.formats import read
-from ragdoll.corpus.records import Record
+from ragdoll.corpus.formats import files as formats
+from ragdoll.corpus.formats.decoding import UnreadableError, decode
+from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.records import Record
 from tests.corpus.reading import alarm, in_one_folder, only, reason, written
 
 RECORDS = [".csv", ".json", ".jsonl", ".parquet", ".tsv"]

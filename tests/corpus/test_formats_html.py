@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus.decoding import UnreadableError
-from ragdoll.corpus.records import Record
+from ragdoll.corpus.formats.decoding import UnreadableError
+from ragdoll.corpus.formats.records import Record
 from tests.corpus.reading import in_one_folder, only, reason, written
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ragdoll.corpus import decoding
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.errors import MissingExtraError
 from tests.conftest import Ragdoll
 from tests.corpus.nested import nested_forms

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.corpus import decoding, packed
+from ragdoll.corpus.formats import decoding, packed
 from tests.corpus.archives import OFFICE, PACKAGE, RELATIONS, changed, encoded
 from tests.corpus.reading import only, reason
 from tests.corpus.test_formats_office import docx

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import decoding
-from ragdoll.corpus.decoding import UnreadableError
-from ragdoll.corpus.formats import read
-from ragdoll.corpus.records import Record, record_from
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.decoding import UnreadableError
+from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.records import Record, record_from
+from ragdoll.corpus.reading import open_corpus
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
 
 

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import decoding
-from ragdoll.corpus.formats import read
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.files import read
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
 
 BOTH = pytest.mark.parametrize(("suffix", "mark"), [(".csv", ","), (".tsv", "\t")])

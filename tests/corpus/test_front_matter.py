@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus.front_matter import front_matter
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.formats.markdown import front_matter
+from ragdoll.corpus.reading import open_corpus
 
 
 def test_fields_are_metadata_and_the_text_stays_what_it_is(tmp_path: Path) -> None:

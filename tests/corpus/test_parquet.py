@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import decoding, parquet
+from ragdoll.corpus.formats import decoding, parquet
 from tests.corpus.reading import in_one_folder, only, reason, records
 
 MANY = 100_000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.corpus import python_exports
 from ragdoll.corpus.documents import LINE
-from ragdoll.corpus.python_package import PythonSource
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.sources import python_package as python_exports
+from ragdoll.corpus.sources.python_package import PythonSource
 
 TILL = '''"""Private."""
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ragdoll.corpus.documents import LINE, Document
-from ragdoll.corpus.python_package import PythonSource
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.sources.python_package import PythonSource
 from ragdoll.errors import CorpusError
 
 MakePackage = Callable[[dict[str, str | bytes]], str]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ragdoll.corpus import python_package
-from ragdoll.corpus.quiet import ignore_warnings
+from ragdoll.corpus.formats.quiet import ignore_warnings
+from ragdoll.corpus.sources import python_package
 from tests.corpus.reading import only, written
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import seen as module
-from ragdoll.corpus.seen import Seen, UniqueNames
+from ragdoll.corpus import names as module
+from ragdoll.corpus.names import Seen, UniqueNames
 from ragdoll.errors import CorpusError
 
 KEYS = st.lists(st.sampled_from(["", "a", "b", "é", "\ud800", *map(str, range(12))]), max_size=40)

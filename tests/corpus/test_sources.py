@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ragdoll.corpus.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.files import FileSource
-from ragdoll.corpus.formats import FAMILIES
-from ragdoll.corpus.python_package import PythonSource
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.formats.files import FAMILIES
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
+from ragdoll.corpus.sources.folder import FileSource
+from ragdoll.corpus.sources.python_package import PythonSource
 from ragdoll.errors import CorpusError, MissingExtraError
 from tests.conftest import Ragdoll
 

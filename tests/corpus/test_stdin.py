@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus import decoding, stdin
 from ragdoll.corpus.documents import Corpus, Document
-from ragdoll.corpus.stdin import StdinSource
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.sources import stdin
+from ragdoll.corpus.sources.stdin import StdinSource
 from ragdoll.errors import CorpusError
 from tests.conftest import Ragdoll, Trained
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus.thrift import read_struct
+from ragdoll.corpus.formats.thrift import read_struct
 from tests.corpus.reading import alarm
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from ragdoll.corpus import decoding
-from ragdoll.corpus import workbook as module
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats import workbook as module
 from tests.corpus.archives import cell, changed, encoded, workbook
 from tests.corpus.reading import alarm, only, reason
 

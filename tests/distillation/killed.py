@@ -24,13 +24,13 @@ from pathlib import Path
 
 import torch
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation import featurize as module
-from ragdoll.distillation import windows
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features import featurize as module
+from ragdoll.distillation.features import teacher_pass as windows
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.errors import FeaturesError
-from ragdoll.progress import Report, silent
+from ragdoll.streams import Report, silent
 from tests.distillation.reading import load_features
 
 WINDOW = 16

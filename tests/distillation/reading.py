@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.distillation.feature_reading import open_features
+from ragdoll.distillation.features.reading import open_features
 
 
 class Loaded(NamedTuple):

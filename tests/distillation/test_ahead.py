@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ragdoll.distillation.ahead import ahead
+from ragdoll.streams import ahead
 
 
 def test_all_items_come_in_order() -> None:

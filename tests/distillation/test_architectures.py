@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import Teacher
 
 TEXTS = [
     "A lock guards a shared resource between tasks.",

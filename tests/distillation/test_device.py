@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.distillation.device import batch_tokens, choose_device, native_dtype
+from ragdoll.distillation.teacher.model import batch_tokens, choose_device, native_dtype
 from ragdoll.errors import TeacherError
 
 

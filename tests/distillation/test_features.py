@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation.feature_columns import texts_and_vectors
-from ragdoll.distillation.feature_reading import open_features
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.manifest import NO_HASH, Manifest, rolling_hash
+from ragdoll.distillation.features.folder import FeaturesFolder, texts_and_vectors
+from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
+from ragdoll.distillation.features.reading import open_features
 from ragdoll.errors import FeaturesError
 from tests.distillation.reading import load_features
 

@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ragdoll.corpus import decoding, parquet
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation import model_card, model_folder
-from ragdoll.distillation.feature_reading import open_features
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.distillation.workplace import workplace
+from ragdoll.corpus.formats import decoding, parquet
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.reading import open_features
+from ragdoll.distillation.model import card as model_card
+from ragdoll.distillation.model import folder as model_folder
+from ragdoll.distillation.model.folder import workplace
 from ragdoll.errors import FeaturesError, RagdollError, TrainingError
 from tests.distillation.reading import load_features
 from tests.distillation.test_features import write

@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation import featurize as module
-from ragdoll.distillation import windows
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.featurize import FeaturizeSettings, featurize
-from ragdoll.distillation.manifest import Manifest, differences
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.tokenized import Tokenized
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features import featurize as module
+from ragdoll.distillation.features import teacher_pass as windows
+from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import Manifest, differences
+from ragdoll.distillation.teacher.model import Teacher, Tokenized
 from ragdoll.errors import CorpusError, FeaturesError, TeacherError
-from ragdoll.lock import only_one
+from ragdoll.files import only_one
 from tests.benchmarks import memory
 from tests.conftest import Ragdoll
 from tests.distillation.reading import load_features
@@ -205,7 +204,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     code = """
 import signal, time
 from ragdoll.cli import main
-from ragdoll.distillation import teacher, windows
+from ragdoll.distillation.features import teacher_pass as windows
+from ragdoll.distillation.teacher import model as teacher
 
 # A shell lets what it starts in the background ignore the keyboard.
 signal.signal(signal.SIGINT, signal.default_int_handler)

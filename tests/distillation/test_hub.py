@@ -20,8 +20,8 @@ from huggingface_hub.utils._http import default_client_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation.hub import check, push, without_paths
-from ragdoll.distillation.train import TrainResult
+from ragdoll.distillation.model.hub import check, push, without_paths
+from ragdoll.distillation.training.train import TrainResult
 from ragdoll.errors import HubError, UsageError
 from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
 from tests.distillation.local_hub import ENDPOINT, TOKEN, Failure, LocalHub, serving
@@ -200,7 +200,7 @@ def done(model: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
         model, "unweighted", 32, 3322, "ridge", 0.8, 0.001, agreement,
         epochs=9, rows=1193, skipped=0, seconds=1.0,
     )  # fmt: skip
-    monkeypatch.setattr("ragdoll.distillation.train.train", lambda *_, **__: result)
+    monkeypatch.setattr("ragdoll.distillation.training.train.train", lambda *_, **__: result)
     return result
 
 
@@ -232,7 +232,7 @@ def test_an_interrupted_training_is_not_uploaded(
     ragdoll: Ragdoll, hub: LocalHub, done: TrainResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = replace(done, interrupted=True)
-    monkeypatch.setattr("ragdoll.distillation.train.train", lambda *_, **__: stopped)
+    monkeypatch.setattr("ragdoll.distillation.training.train.train", lambda *_, **__: stopped)
     result = ragdoll("train", "--push-to-hub", "ada/m", "--json")
     assert (result.status, result.json["pushed_to"]) == (130, None)
     assert "not uploaded" in result.err

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation import methods, tokenlearn_method
-from ragdoll.distillation.feature_reading import Features, open_features
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.manifest import NO_HASH, Manifest
-from ragdoll.distillation.projection import Projection, Wanted, held_out_rows, project
-from ragdoll.distillation.token_bags import bags
-from ragdoll.distillation.tokenlearn_method import Result
-from ragdoll.distillation.train import TrainSettings
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import NO_HASH, Manifest
+from ragdoll.distillation.features.reading import Features, open_features
+from ragdoll.distillation.training import methods, tokenlearn_method
+from ragdoll.distillation.training.projection import Projection, Wanted, held_out_rows, project
+from ragdoll.distillation.training.token_bags import bags
+from ragdoll.distillation.training.tokenlearn_method import Result
+from ragdoll.distillation.training.train import TrainSettings
 from ragdoll.errors import FeaturesError, TrainingError
-from ragdoll.progress import silent
+from ragdoll.streams import silent
 from tests.conftest import Trained
 from tests.distillation.reading import load_features
 from tests.embedding.making import write_model
@@ -81,7 +81,7 @@ def test_bags_times_token_vectors_are_what_the_model_encodes(
 def test_texts_longer_than_the_model_reads_are_cut_off_as_the_model_does(trained: Trained) -> None:
     from model2vec import StaticModel
 
-    from ragdoll.distillation.token_bags import tokenize
+    from ragdoll.distillation.training.token_bags import tokenize
 
     model = StaticModel.from_pretrained(trained.model)
     texts = ["delay " * 2000 + "lock " * 2000, "a" * 30_000, "word. " * 511 + "x y z"]

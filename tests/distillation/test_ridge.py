@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from ragdoll.distillation import ridge, ridge_method
-from ragdoll.distillation.projection import Passages, Projection
-from ragdoll.distillation.ridge import Ridge
-from ragdoll.distillation.ridge_method import Job, fit
-from ragdoll.distillation.token_bags import Bags
+from ragdoll.distillation.training import ridge, ridge_method
+from ragdoll.distillation.training.projection import Passages, Projection
+from ragdoll.distillation.training.ridge import Ridge
+from ragdoll.distillation.training.ridge_method import Job, fit
+from ragdoll.distillation.training.token_bags import Bags
 from ragdoll.errors import TrainingError
-from ragdoll.progress import silent
+from ragdoll.streams import silent
 
 ROWS, TOKENS, DIMENSION = 120, 40, 6
 UNSEEN = 7

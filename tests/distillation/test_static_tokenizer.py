@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tokenizers import Tokenizer
 
-from ragdoll.distillation.static_tokenizer import StaticTokenizer
+from ragdoll.distillation.teacher.tokenizer import StaticTokenizer
 from tests.distillation.tokenizer_families import (
     CORPUS,
     FAMILIES,

@@ -14,11 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation import teacher as module
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import find_teacher
-from ragdoll.distillation.tokenized import Tokenized
-from ragdoll.distillation.training_extra import require_training_extra
+from ragdoll.distillation.teacher import model as module
+from ragdoll.distillation.teacher.files import find_teacher, require_training_extra
+from ragdoll.distillation.teacher.model import Teacher, Tokenized
 from ragdoll.errors import MissingExtraError, TeacherError
 
 TEXTS = ["A lock guards a resource.", "A timer.", "The event loop runs callbacks. " * 80, "?"]

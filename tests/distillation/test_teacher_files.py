@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragdoll.distillation import teacher_files as module
-from ragdoll.distillation.teacher_files import find_teacher, token_dimension
+from ragdoll.distillation.teacher import files as module
+from ragdoll.distillation.teacher.files import find_teacher, token_dimension
 from ragdoll.errors import ModelError, TeacherError
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ragdoll.distillation.teacher import Teacher
-from ragdoll.distillation.teacher_files import find_teacher
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.errors import TeacherError
 from tests.conftest import Ragdoll, Trained
 

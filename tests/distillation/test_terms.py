@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation.terms import BoundedCounts, TermCounts
+from ragdoll.distillation.training.vocabulary import BoundedCounts, TermCounts
 
 
 def test_stop_words_numbers_and_chance_make_no_pairs() -> None:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ragdoll.distillation import model_folder, projection
-from ragdoll.distillation.agreement import linear_loss, neighbour_agreement
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.manifest import NO_HASH, Manifest
-from ragdoll.distillation.train import TrainSettings, train
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import NO_HASH, Manifest
+from ragdoll.distillation.model import folder as model_folder
+from ragdoll.distillation.training import projection
+from ragdoll.distillation.training.agreement import linear_loss, neighbour_agreement
+from ragdoll.distillation.training.train import TrainSettings, train
 from ragdoll.errors import FeaturesError, TeacherError, TrainingError, UsageError
-from ragdoll.progress import silent
+from ragdoll.streams import silent
 from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
 from tests.distillation.reading import load_features
 
@@ -174,7 +175,7 @@ def test_the_distillate_of_an_earlier_training_serves_again(
         raise AssertionError("distilled again")
 
     shutil.copytree(trained.model, tmp_path / "m")
-    monkeypatch.setattr("ragdoll.distillation.train.distil", distilled)
+    monkeypatch.setattr("ragdoll.distillation.training.train.distil", distilled)
     train(TrainSettings(trained.features, tmp_path / "m", **SMALL, seed=3))
     with pytest.raises(AssertionError, match="distilled again"):
         train(TrainSettings(trained.features, tmp_path / "m", pca_dims=16, epochs=1))
@@ -277,7 +278,7 @@ def test_a_tokenizer_without_a_pad_token_is_trained_and_its_distillate_loads(
     from model2vec import StaticModel
     from tokenizers import Tokenizer
 
-    from ragdoll.distillation import tokenlearn_method
+    from ragdoll.distillation.training import tokenlearn_method
 
     content = (trained.model / "tokenizer.json").read_text().replace("[PAD]", "<pad>")
     vectors = StaticModel.from_pretrained(trained.model / "distillate").embedding
@@ -392,7 +393,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_with_the_same_result(
     class Killed(BaseException):
         pass
 
-    monkeypatch.setattr("ragdoll.distillation.ridge_method._SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(
+        "ragdoll.distillation.training.ridge_method._SECONDS_BETWEEN_CHECKPOINTS", 0
+    )
     settings = TrainSettings(trained.features, tmp_path / "m", pca_dims=32)
     passes = undisturbed.passes - left if left else 3
     with monkeypatch.context() as patch:
@@ -418,10 +421,10 @@ def full_in_rust(*arguments: object, **options: object) -> None:
 @pytest.mark.parametrize(
     ("place", "fails", "is_gone_on_with"),
     [
-        ("ragdoll.distillation.projection._save", full, False),
+        ("ragdoll.distillation.training.projection._save", full, False),
         ("safetensors.numpy.save_file", full_in_rust, True),
         ("model2vec.StaticModel.save_pretrained", full_in_rust, True),
-        ("ragdoll.distillation.model_folder.card", full, True),
+        ("ragdoll.distillation.model.folder.card", full, True),
     ],
     ids=["projecting", "a checkpoint", "saving", "the card"],
 )
@@ -493,7 +496,7 @@ def test_an_error_leaves_what_an_interrupted_training_can_go_on_from(
         with pytest.raises(KeyboardInterrupt):
             train(settings, replaces=trained.model)
     with monkeypatch.context() as patch:
-        patch.setattr("ragdoll.distillation.train.distil", missing)
+        patch.setattr("ragdoll.distillation.training.train.distil", missing)
         with pytest.raises(TeacherError):
             train(settings)
     assert projection.is_whole(tmp_path / ".m.ragdoll-training")
@@ -530,7 +533,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
 
 
 def test_a_second_training_of_the_same_model_is_refused(trained: Trained, tmp_path: Path) -> None:
-    from ragdoll.distillation.workplace import only_maker
+    from ragdoll.distillation.model.folder import only_maker
 
     with (
         only_maker(tmp_path / "m"),
@@ -542,7 +545,7 @@ def test_a_second_training_of_the_same_model_is_refused(trained: Trained, tmp_pa
 def test_an_interrupted_training_with_tokenlearn_gives_its_best_state(
     ragdoll: Ragdoll, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ragdoll.distillation import tokenlearn_method
+    from ragdoll.distillation.training import tokenlearn_method
 
     def interrupted(self: object, batch: object) -> None:
         raise KeyboardInterrupt
@@ -560,7 +563,7 @@ def test_the_state_of_the_lowest_loss_is_restored_not_the_last(trained: Trained)
     import torch
     from model2vec import StaticModel
 
-    from ragdoll.distillation import tokenlearn_method
+    from ragdoll.distillation.training import tokenlearn_method
 
     distillate = StaticModel.from_pretrained(trained.model / "distillate")
     texts = ["the event loop", "a lock", "a timer", "a stream"]
@@ -588,7 +591,7 @@ def interrupt_after(
     patch: pytest.MonkeyPatch, passes: int, error: type[BaseException] = KeyboardInterrupt
 ) -> None:
     """Let the solver be interrupted in the pass after so many."""
-    from ragdoll.distillation.ridge import Ridge
+    from ragdoll.distillation.training.ridge import Ridge
 
     step = Ridge.step
     done = []
@@ -604,7 +607,7 @@ def interrupt_after(
 
 def counted_passes(patch: pytest.MonkeyPatch) -> list[int]:
     """Count the solver's passes from now on."""
-    from ragdoll.distillation.ridge import Ridge
+    from ragdoll.distillation.training.ridge import Ridge
 
     step = Ridge.step
     done: list[int] = []
@@ -633,7 +636,7 @@ def same_model(one: Path, other: Path) -> bool:
 def write_features(
     folder: Path, teacher: Path, rows: int, dimension: int, fingerprint: str | None = None
 ) -> None:
-    from ragdoll.distillation.teacher_files import find_teacher
+    from ragdoll.distillation.teacher.files import find_teacher
 
     features = FeaturesFolder(folder)
     vectors = np.random.default_rng(0).normal(size=(rows, dimension)).astype(np.float32)

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from ragdoll.distillation.distillate import distillate_of
-from ragdoll.distillation.teacher_files import find_teacher
-from ragdoll.distillation.terms import TermCounts
-from ragdoll.distillation.token_vectors import token_vectors
-from ragdoll.distillation.vocabulary import corpus_vocabulary, terms_of
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.training.distillate import distillate_of, token_vectors
+from ragdoll.distillation.training.vocabulary import TermCounts, corpus_vocabulary, terms_of
 from ragdoll.embedding.inspection import inspect
 from tests.distillation.tokenizer_families import (
     CORPUS,

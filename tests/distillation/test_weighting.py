@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ragdoll.distillation.weighting import smooth_inverse_frequency, weighted
+from ragdoll.distillation.training.distillate import smooth_inverse_frequency, weighted
 
 
 def test_a_weight_is_that_of_the_paper() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.distillation import windows as module
-from ragdoll.distillation.manifest import NO_HASH, rolling_hash
-from ragdoll.distillation.tokenized import Tokenized
-from ragdoll.distillation.windows import Windows
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.distillation.features import teacher_pass as module
+from ragdoll.distillation.features.manifest import NO_HASH, rolling_hash
+from ragdoll.distillation.features.teacher_pass import Windows
+from ragdoll.distillation.teacher.model import Tokenized
 
 
 class Words:

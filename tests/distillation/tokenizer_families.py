@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from ragdoll.distillation.static_tokenizer import StaticTokenizer
+from ragdoll.distillation.teacher.tokenizer import StaticTokenizer
 
 CORPUS = [
     "The event loop runs callbacks and coroutines, one after another, until none are left.",

@@ -87,7 +87,7 @@ def test_a_token_that_only_grew_did_not_move(tmp_path: Path) -> None:
 
 
 def test_the_neighbours_are_words_that_moved_in_each_model(tmp_path: Path) -> None:
-    from ragdoll.embedding.neighbors import neighbors
+    from ragdoll.embedding.token_table import neighbors
 
     vectors = moved()
     vectors[[6, 7, 8]] *= -1
@@ -194,7 +194,7 @@ def test_a_person_sees_how_far_each_word_moved(ragdoll: Ragdoll, tmp_path: Path)
 def test_the_tokens_that_moved_are_those_of_the_corpus(trained: Trained) -> None:
     from tokenizers import Tokenizer
 
-    from ragdoll.distillation.feature_reading import open_features
+    from ragdoll.distillation.features.reading import open_features
 
     tokenizer = Tokenizer.from_file(str(trained.model / "tokenizer.json"))
     texts = list(open_features(trained.features).texts())

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from safetensors.numpy import save_file
 
-from ragdoll.embedding import fingerprint as module
-from ragdoll.embedding.fingerprint import fingerprint, weights_fingerprint
+from ragdoll.embedding import identity as module
 from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import fingerprint, weights_fingerprint
 from ragdoll.errors import ModelError
 
 properties = settings(derandomize=True, deadline=None, max_examples=60)

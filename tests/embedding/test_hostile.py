@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.embedding import bounded_json
+from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.inspection import inspect
 from ragdoll.errors import ModelError
 from tests.conftest import Ragdoll
@@ -171,7 +171,7 @@ def test_tokens_from_the_corpus_are_counted(ragdoll: Ragdoll, tmp_path: Path) ->
 @pytest.mark.parametrize("content", [b"", b"nothing", b'"\xff"', b"1e400", b"-Infinity"])
 def test_what_is_no_bounded_json_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        bounded_json.parse(content)
+        parse_json(content)
 
 
 JSON = st.recursive(
@@ -187,7 +187,7 @@ JSON = st.recursive(
 
 @given(value=JSON)
 def test_whatever_json_says_is_what_is_parsed(value: object) -> None:
-    assert bounded_json.parse(json.dumps(value).encode()) == value
+    assert parse_json(json.dumps(value).encode()) == value
 
 
 def test_a_damaged_model_names_the_file(model: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.embedding import lookup
-from ragdoll.embedding.lookup import find_model, looks_like_path
+from ragdoll.embedding import identity as lookup
+from ragdoll.embedding.identity import find_model, looks_like_path
 from tests.conftest import Ragdoll, Trained
 
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"

@@ -11,8 +11,7 @@ import pytest
 
 from ragdoll.embedding import token_table
 from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.neighbors import neighbors
-from ragdoll.embedding.token_table import TokenTable
+from ragdoll.embedding.token_table import TokenTable, neighbors
 from ragdoll.errors import ModelError
 from tests.conftest import Ragdoll
 from tests.embedding.making import vocabulary, write_model

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save, save_file
 
-from ragdoll.embedding.safetensors_header import TensorInfo, read_header
+from ragdoll.embedding.folder import TensorInfo, read_header
 from ragdoll.errors import ModelError
 
 properties = settings(derandomize=True, deadline=None, max_examples=150)

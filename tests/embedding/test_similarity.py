@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.similarity import similarity, unit
-from ragdoll.embedding.vectors import Vectors
+from ragdoll.embedding.vectors import Vectors, similarity, unit
 
 VECTORS = npst.arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=16))
 

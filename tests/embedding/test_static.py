@@ -14,10 +14,10 @@ import pytest
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
 
-from ragdoll.embedding import pooling, static
-from ragdoll.embedding.neighbors import neighbors
-from ragdoll.embedding.static import StaticEncoder
-from ragdoll.embedding.token_means import TokenMeans
+from ragdoll.embedding import static
+from ragdoll.embedding import static as pooling
+from ragdoll.embedding.static import StaticEncoder, TokenMeans
+from ragdoll.embedding.token_table import neighbors
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import ModelError
 from tests.conftest import Trained

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from ragdoll.embedding import words
-from ragdoll.embedding.independence import words_of
-from ragdoll.embedding.words import WordTokens
+from ragdoll.embedding.words import WordTokens, words_of
 from tests.conftest import Trained
 from tests.embedding.tokenizers_of_each_kind import INDEPENDENT, INTERACTING
 
@@ -99,7 +98,7 @@ def test_where_words_interact_texts_are_not_cut(kind: str) -> None:
 
 @pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "model"])
 def test_what_is_not_known_is_not_cut(trained: Trained, part: str) -> None:
-    from ragdoll.embedding.independence import boundaries
+    from ragdoll.embedding.words import boundaries
 
     definition = json.loads((trained.model / "tokenizer.json").read_text())
     assert boundaries(definition, str).spaces

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ragdoll.errors import CorpusError
-from ragdoll.evaluation.beir import load_beir
+from ragdoll.evaluation.collection import load_beir
 
 CORPUS = [
     {"_id": "d1", "title": "The loop", "text": "Runs callbacks.", "metadata": {"year": 2024}},

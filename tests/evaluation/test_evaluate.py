@@ -12,11 +12,10 @@ import pytest
 import pytrec_eval
 from model2vec import StaticModel
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError, ModelError, UsageError
-from ragdoll.evaluation.beir import load_beir
-from ragdoll.evaluation.collection import TestCollection
+from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
@@ -28,9 +27,9 @@ from ragdoll.evaluation.systems import (
     static_similarities,
     vector_run,
 )
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import CORPUS, Ragdoll, Trained
 
 KINDS = {

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from ragdoll.cli.evaluation_view import explanation
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.evaluation.beir import load_beir
-from ragdoll.evaluation.collection import TestCollection
+from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.explain import Explanation, Place, explain
 from ragdoll.evaluation.metrics import ranking
 from ragdoll.evaluation.systems import search_text, static_similarities, vector_run

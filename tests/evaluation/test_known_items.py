@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.errors import CorpusError
 from ragdoll.evaluation import known_items as module
 from ragdoll.evaluation.collection import TestCollection

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragdoll.evaluation.significance import paired_randomization
+from ragdoll.evaluation.metrics import paired_randomization
 
 VALUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30).map(
     lambda pairs: tuple(zip(*pairs, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from ragdoll.evaluation.beir import load_beir
+from ragdoll.evaluation.collection import load_beir
 from ragdoll.evaluation.metrics import measure
 from tests.fuzz.command import check_output, run
 from tests.fuzz.harness import Case, Prepare

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from ragdoll.distillation.feature_reading import open_features
-from ragdoll.distillation.features import FeaturesFolder
-from ragdoll.distillation.manifest import NO_HASH, Manifest, rolling_hash
-from ragdoll.distillation.projection import Wanted, check, project
-from ragdoll.distillation.ridge import State
-from ragdoll.distillation.ridge_method import _Checkpoint, _Progress
-from ragdoll.progress import silent
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
+from ragdoll.distillation.features.reading import open_features
+from ragdoll.distillation.training.projection import Wanted, check, project
+from ragdoll.distillation.training.ridge import State
+from ragdoll.distillation.training.ridge_method import _Checkpoint, _Progress
+from ragdoll.streams import silent
 from tests.embedding.making import write_model
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated, mutated_json

@@ -118,7 +118,7 @@ def _work(
     number: Any,
     reports: Connection,
 ) -> None:
-    from ragdoll.corpus.decoding import UnreadableError
+    from ragdoll.corpus.formats.decoding import UnreadableError
     from ragdoll.errors import RagdollError
     from tests.fuzz.targets import TARGETS
 

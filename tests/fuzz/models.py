@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ragdoll.embedding.safetensors_header import read_header
+from ragdoll.embedding.folder import read_header
 from ragdoll.embedding.static import StaticEncoder
 from tests.embedding.making import write_model
 from tests.fuzz.command import check_output, run

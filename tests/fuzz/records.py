@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ragdoll.corpus.documents import Reading
-from ragdoll.corpus.stdin import StdinSource
+from ragdoll.corpus.sources.stdin import StdinSource
 from tests.fuzz.harness import Case, Prepare
 from tests.fuzz.mutation import mutated, mutated_json
 from tests.fuzz.texts import check_reason, check_records, mutations

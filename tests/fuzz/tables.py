@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.search import Searcher
-from ragdoll.retrieval.table_metadata import (
+from ragdoll.retrieval.reading.search import Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.schema import (
     KEY,
     HybridWeight,
     TableIdentity,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from ragdoll.corpus.decoding import UnreadableError
 from ragdoll.corpus.documents import Document, Reading
-from ragdoll.corpus.formats import read
-from ragdoll.corpus.ignored import rules_of
+from ragdoll.corpus.formats.decoding import UnreadableError
+from ragdoll.corpus.formats.files import read
 from ragdoll.corpus.passages import cut
-from ragdoll.corpus.python_package import PythonSource
+from ragdoll.corpus.sources.ignored import rules_of
+from ragdoll.corpus.sources.python_package import PythonSource
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated
 

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.static import StaticEncoder
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexResult, IndexSettings
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexResult, IndexSettings
 from tests.conftest import Trained
 
 

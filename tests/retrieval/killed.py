@@ -22,13 +22,13 @@ import lancedb.expr
 import lancedb.index  # noqa: F401  (all this is imported before the fork)
 import model2vec  # noqa: F401
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.retrieval import batches, upkeep
-from ragdoll.retrieval.batches import BatchReader
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.table import Table
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing import batches, upkeep
+from ragdoll.retrieval.writing.batches import BatchReader
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 
 # What commits, or works towards a commit.
 STEPS: list[tuple[type, str]] = [

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from ragdoll.errors import TableError
-from ragdoll.retrieval import engine
-from ragdoll.retrieval.columns import COLUMNS
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.table import Table
+from ragdoll.retrieval.storage import engine
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.schema import COLUMNS
+from ragdoll.retrieval.storage.table import Table
 from tests.conftest import Ragdoll
 from tests.retrieval.conftest import Indexed
 
@@ -139,7 +139,7 @@ def test_otherwise_the_public_interface_is_used(
 def test_lancedb_can_be_imported_after_it(indexed: Indexed) -> None:
     code = (
         "import sys\n"
-        "from ragdoll.retrieval.database import Database\n"
+        "from ragdoll.retrieval.storage.database import Database\n"
         "rows = Database(sys.argv[1], to_search=True).open('documents').count()\n"
         "assert 'lancedb' not in sys.modules\n"
         "import lancedb\n"

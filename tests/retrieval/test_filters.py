@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.errors import UsageError
-from ragdoll.retrieval import upkeep
-from ragdoll.retrieval.columns import TYPES, typed
-from ragdoll.retrieval.filters import conditions, quoted, source_pattern
+from ragdoll.retrieval.reading.filters import conditions, quoted, source_pattern
+from ragdoll.retrieval.storage.schema import TYPES, typed
+from ragdoll.retrieval.writing import upkeep
 from tests.conftest import Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 

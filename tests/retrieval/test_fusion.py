@@ -7,7 +7,7 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA, fuse
 
 properties = settings(derandomize=True, deadline=None, max_examples=200)
 

@@ -18,18 +18,18 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.identity import identify
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError, TableError
-from ragdoll.retrieval import batches as module
-from ragdoll.retrieval import index as index_module
-from ragdoll.retrieval import roots
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.table import Table
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing import batches as module
+from ragdoll.retrieval.writing import index as index_module
+from ragdoll.retrieval.writing import update as roots
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import Ragdoll, Trained
 from tests.retrieval.conftest import Indexed, snapshot
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ragdoll.errors import TableError
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.search import Searcher
+from ragdoll.retrieval.reading.search import Searcher
+from ragdoll.retrieval.storage.database import Database
 from tests.retrieval.conftest import Indexed
 
 ROOT = Path(__file__).parents[2]

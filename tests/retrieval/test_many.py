@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.retrieval import legs, search
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.legs import MemoryLegs, TableLegs
-from ragdoll.retrieval.search import Hit, Mode, Searcher
-from ragdoll.retrieval.table import Table
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.reading import legs, search
+from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
+from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 

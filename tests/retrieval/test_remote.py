@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.retrieval import engine, remote
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.table import Table
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.storage import engine
+from ragdoll.retrieval.storage import lance as remote
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import Bucket, Ragdoll, Result, Trained
 
 MODES = ("hybrid", "vector", "text")

@@ -16,12 +16,12 @@ from model2vec import StaticModel
 from rich.cells import cell_len
 
 from ragdoll.cli.passage_view import passage_view
-from ragdoll.corpus.sources import open_corpus
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.fusion import CANDIDATES, fuse
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.search import Hit, Mode, Searcher
+from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.reading.fusion import CANDIDATES, fuse
+from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from ragdoll.errors import TableError
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.self_contained import refuse_outside
+from ragdoll.retrieval.storage.database import Database, refuse_outside
 from tests.conftest import Ragdoll
 from tests.retrieval.conftest import Indexed
 

@@ -14,10 +14,9 @@ import pytest
 
 from ragdoll.embedding.identity import identify
 from ragdoll.errors import ModelMismatchError, TableError
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.inspection import inspect_table
-from ragdoll.retrieval.lance import translated
-from ragdoll.retrieval.model_of_table import model_of
+from ragdoll.retrieval.reading.inspection import inspect_table, model_of
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.lance import translated
 from tests.conftest import Ragdoll, Result, Trained
 from tests.retrieval.conftest import Indexed, snapshot
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.similarity import similarity
-from ragdoll.retrieval import table as table_module
-from ragdoll.retrieval import upkeep
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.index import index
-from ragdoll.retrieval.job import IndexSettings
-from ragdoll.retrieval.rows import Row, record_batch
-from ragdoll.retrieval.search import Mode, Searcher
-from ragdoll.retrieval.table import Table
-from ragdoll.retrieval.table_metadata import TableIdentity, TableState, schema
+from ragdoll.embedding.vectors import similarity
+from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.storage import table as table_module
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing import upkeep
+from ragdoll.retrieval.writing.index import index
+from ragdoll.retrieval.writing.job import IndexSettings
+from ragdoll.retrieval.writing.rows import Row, record_batch
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus.sources import open_corpus
+from ragdoll.corpus.reading import open_corpus
 from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import TableError
-from ragdoll.retrieval.database import Database
-from ragdoll.retrieval.fusion import DEFAULT_ALPHA
-from ragdoll.retrieval.search import Searcher
-from ragdoll.retrieval.table import Table
-from ragdoll.retrieval.table_metadata import KEY, HybridWeight
-from ragdoll.retrieval.weight import choose_weight, sample_places, weight_of
+from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA
+from ragdoll.retrieval.reading.search import Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.schema import KEY, HybridWeight
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.weight import choose_weight, sample_places, weight_of
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 

@@ -1,0 +1,263 @@
+"""Records: documents that are rows or objects, and the JSON files that hold them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count, repeat
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, whole
+
+_ID_KEYS = ("_id", "id", "doc_id", "docid")
+_END = object()
+# Deeper is a mistake or an attack, which costs more than it is long.
+_MAX_DEPTH = 1000
+# Python writes no number with many more digits.
+_MAX_BITS = 4096
+# The parser goes over a long text again with each piece of it.
+_PIECE = 2**18
+# Python reads no whole number of more digits, and the parser, which goes on all the same, may end
+# the process. Within a text such a run of digits is refused too where it stands like a number.
+_MAX_DIGITS = 4300
+_LONG_NUMBER = re.compile(rb"[\s\[,:-]\d{%d}" % (_MAX_DIGITS + 1))
+# What some programs write where JSON has no number, and where the parser quotes it in its errors.
+_NO_NUMBER = re.compile(rb"NaN|-?Infinity")
+_QUOTED_BEFORE = 39
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A document's text before it has a place.
+
+    ``name`` is None where the file is one document; ``converted`` says that such a text is not the
+    file as it is, so that its lines are not the file's lines.
+    """
+
+    name: str | None
+    title: str
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    converted: bool = False
+
+
+def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
+    """Make a record of a JSON object or dataset row: its text, its title in front, the rest kept.
+
+    ``name`` identifies the record where none of its own keys (``_id``, ``id`` …) does.
+
+    Raises:
+        UnreadableError: ``text_key`` is missing or not a string; text and title are blank; the
+            text is too large; or the record is nested too deeply.
+    """
+    if text_key not in fields:
+        raise UnreadableError(f"no key '{text_key}' (--text-key names another)")
+    text = fields[text_key]
+    if text is None:
+        raise UnreadableError(f"'{text_key}' is null")
+    if not isinstance(text, str):
+        raise UnreadableError(f"'{text_key}' is not a string")
+    if len(text) > decoding.MAX_BYTES:
+        raise UnreadableError(decoding.TOO_LARGE)
+    title = fields.get("title")
+    used = {text_key, "title"} if isinstance(title, str | None) else {text_key}
+    title = title.strip() if isinstance(title, str) else ""
+    if not text.strip() and not title:
+        raise UnreadableError("empty")
+    title, text = whole(title), whole(text)
+    for key in _ID_KEYS:
+        if isinstance(fields.get(key), str | int) and fields[key] != "":
+            name = str(fields[key])
+            used.add(key)
+            break
+    try:
+        rest = plain({key: value for key, value in fields.items() if key not in used})
+    except RecursionError as error:
+        raise UnreadableError("nested too deeply") from error
+    return Record(
+        name=whole(name),
+        title=title,
+        text=f"{title}\n\n{text}" if title and not _begins_with(text, title) else text,
+        metadata=rest,
+    )
+
+
+def read_json_lines(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+    """Yield the records of a file of JSON objects, each on a line of its own."""
+    empty = True
+    with decoding.opened(path) as file:
+        for number in count(1):
+            try:
+                line = decoding.next_line(file)
+                if not line:
+                    break
+                if not line.strip():
+                    continue
+                empty = False
+                yield record_from(json_object(line), text_key, name=str(number))
+            except UnreadableError as error:
+                empty = False
+                yield UnreadableError(f"line {number}: {error}")
+    if empty:
+        raise UnreadableError("empty")
+
+
+def read_json(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+    """Yield the records of an array of objects or texts, or of objects one after the other.
+
+    The file is parsed as it is read: no more than one record of it is held.
+    """
+    with decoding.opened(path) as file:
+        source = _Counted(file)
+        values = _json_values(source)
+        for number in count(1):
+            source.taken = 0
+            try:
+                value = next(values, _END)
+            except UnreadableError as error:
+                if number == 1:
+                    raise
+                yield UnreadError(f"record {number}: {error}; nothing after it is read")
+                return
+            if value is _END:
+                break
+            try:
+                yield _record(value, text_key, number)
+            except UnreadableError as error:
+                yield UnreadableError(f"record {number}: {error}")
+    if number == 1:
+        raise UnreadableError("empty")
+
+
+def _json_values(source: _Counted) -> Iterator[Any]:
+    """The values of an array, or those that stand one after the other."""
+    import ijson
+    from ijson.common import ObjectBuilder
+
+    depth = depth_of_values = 0
+    builder = ObjectBuilder()
+    try:
+        events = ijson.basic_parse(source, buf_size=_PIECE, multiple_values=True)
+        # Not a loop over the events themselves: where a number is too long for Python the parser
+        # returns one and leaves an error behind, for which ``map`` looks after every call.
+        for event, value in map(next, repeat(events)):
+            if event == "start_array" and depth == 0:
+                depth = depth_of_values = 1
+            elif event == "end_array" and depth == depth_of_values:
+                depth = depth_of_values = 0
+            else:
+                builder.event(event, float(value) if isinstance(value, Decimal) else value)
+                depth += event.startswith("start") - event.startswith("end")
+                if depth > _MAX_DEPTH:
+                    raise UnreadableError("nested too deeply")
+                if depth == depth_of_values:
+                    yield builder.value
+                    builder = ObjectBuilder()
+    except (ijson.JSONError, ValueError, ArithmeticError, SystemError) as error:
+        if not source.has_text:
+            raise UnreadableError("empty") from error
+        raise UnreadableError(_why_not_json(error)) from error
+
+
+def _why_not_json(error: Exception) -> str:
+    """The reason by the first line of what the parser says; the second quotes what it read."""
+    said = error.args[0] if error.args else ""
+    said = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
+    first, _, quoted = said.partition(b"\n")
+    if isinstance(error, UnicodeDecodeError) or first.endswith(b"invalid bytes in UTF8 string."):
+        return "not utf-8 text"
+    found = _NO_NUMBER.match(quoted, _QUOTED_BEFORE)
+    return f"not JSON ({found[0].decode()})" if found else "not JSON"
+
+
+class _Counted:
+    """A file that counts what is read of it: in ``taken``, since that was last set to 0."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._tail = b" "
+        self._is_over = False
+        self.taken = 0
+        self.has_text = False
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            UnreadableError: more was taken than one record may have, or a number is too long.
+        """
+        if self.taken > decoding.MAX_BYTES:
+            raise UnreadableError(decoding.TOO_LARGE)
+        if self._is_over:
+            raise UnreadableError("not JSON")
+        piece = self._file.read(size)
+        found = _LONG_NUMBER.search(self._tail + piece)
+        if found:
+            # What stands before it is read first.
+            piece = piece[: max(0, found.start() - len(self._tail))]
+            self._is_over = True
+        self._tail = (self._tail + piece)[-_MAX_DIGITS - 2 :]
+        self.taken += len(piece)
+        self.has_text = self.has_text or bool(piece.strip()) or self._is_over
+        # No bytes would be the end of the file.
+        return piece or (b" " if self._is_over else b"")
+
+
+def _record(value: Any, text_key: str, number: int) -> Record:
+    fields = {text_key: value} if isinstance(value, str) else value
+    if not isinstance(fields, dict):
+        raise UnreadableError("not a JSON object")
+    return record_from(fields, text_key, name=str(number))
+
+
+def json_object(line: bytes) -> dict[str, Any]:
+    """Parse a line that is a JSON object.
+
+    Raises:
+        UnreadableError: it is none, or no text.
+    """
+    try:
+        fields = json.loads(decoding.decode(line))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError("not JSON") from error
+    if not isinstance(fields, dict):
+        raise UnreadableError("not a JSON object")
+    return fields
+
+
+def plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as JSON can hold them, without those that it cannot hold or that say nothing.
+
+    Raises:
+        RecursionError: they are nested too deeply.
+    """
+    return {key: kept for key, value in fields.items() if (kept := _plain(value)) is not None}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; None for what it cannot (NaN, bytes) or says nothing."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()} or None
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value] or None
+    if isinstance(value, int | float):
+        is_held = value.bit_length() <= _MAX_BITS if isinstance(value, int) else isfinite(value)
+        return value if is_held else None
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID | dt.timedelta):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def _begins_with(text: str, title: str) -> bool:
+    """Whether a text begins with its title, as whole words."""
+    return text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()

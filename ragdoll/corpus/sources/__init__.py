@@ -1,0 +1,1 @@
+"""Places that documents come from: folders, datasets, packages, standard input."""

@@ -1,0 +1,216 @@
+"""Files and folders as a source of documents."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.formats import files as formats
+from ragdoll.corpus.formats import office
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, shown
+from ragdoll.corpus.names import UniqueNames
+from ragdoll.corpus.sources.ignored import (
+    IGNORE_FILES,
+    NOT_REGULAR,
+    OUTSIDE,
+    Rules,
+    is_ignored,
+    rules_of,
+)
+from ragdoll.files import is_inside
+
+# In the folders that ragdoll writes, which must never be read as a corpus, one of these files
+# begins with the marker: models have the first, features the second. Databases end in .lance.
+OWN_FILES = ("ragdoll.json", "manifest.json")
+OWN_MARKER = b'{\n  "format": "ragdoll-'
+
+_LINKED = "linked folder"
+
+Entry = tuple[os.DirEntry[str], list[Rules]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file, or every supported file of a folder in the order of their paths.
+
+    Hidden files and folders and what ``.gitignore`` or ``.ragdollignore`` name are left out
+    silently (``ignore_files`` False: the last are read), by the rules of git, those in the folders
+    above up to that of the repository included. Links to folders or out of the folder, and pipes
+    and devices, are left out and named.
+    """
+
+    path: Path
+    text_key: str = "text"
+    ignore_files: bool = True
+
+    @property
+    def root(self) -> str:
+        """The absolute path of the folder or file."""
+        return shown(self.path.as_posix())
+
+    def documents(self, reading: Reading) -> Iterator[Document]:
+        """Read file by file; a file that cannot be read is left out and named."""
+        for file in self._files(reading):
+            relative = self._relative(file)
+            before, size = reading.done, size_of(file)
+            unique = UniqueNames()
+            try:
+                for record in formats.read(file, self.text_key):
+                    if isinstance(record, UnreadableError):
+                        unread = isinstance(record, UnreadError)
+                        reading.skip(relative, str(record), unread)
+                        continue
+                    whole = record.name is None
+                    yield Document(
+                        root=self.root,
+                        source=relative if whole else unique(f"{relative}#{record.name}"),
+                        title=record.title,
+                        text=record.text,
+                        metadata=record.metadata,
+                        whole_file=whole and not record.converted,
+                    )
+                    # Within a file of records only the length of their texts tells how far it is.
+                    reading.done = min(reading.done + len(record.text), before + size)
+            except UnreadableError as error:
+                reading.skip(relative, str(error), unread=isinstance(error, UnreadError))
+            reading.done = before + size
+
+    def size(self) -> int:
+        """The bytes of every file that would be read."""
+        return sum(size_of(file) for file in self._files(Reading()))
+
+    def signature(self) -> str | None:
+        """Hash path, size and times of every file that would be read, and what is left out.
+
+        Installing what reads a format changes it too.
+        """
+        digest = hashlib.sha256(f"{self.text_key}\0{self.ignore_files}".encode())
+        reading = Reading()
+        for file in self._files(reading):
+            try:
+                facts = file.stat()
+            except OSError:
+                return None
+            line = f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
+            digest.update(os.fsencode(line))
+            suffix = file.suffix.lower()
+            if suffix in office.SUFFIXES:
+                digest.update(b"read" if office.is_installed(suffix) else b"left out")
+        for item in reading.skipped:
+            digest.update(f"{item.path}\0{item.reason}\0{item.count}\n".encode())
+        return digest.hexdigest()
+
+    def _relative(self, file: Path) -> str:
+        relative = file.name if file == self.path else file.relative_to(self.path).as_posix()
+        return shown(relative)
+
+    def _files(self, reading: Reading) -> Iterator[Path]:
+        """Walk to the files that are to be read; note what is left out."""
+        if self.path.is_file():
+            yield self.path
+            return
+        # Not by recursion, which a tree can be too deep for.
+        above = list(self._rules_above(reading)) if self.ignore_files else []
+        waiting = self._entries(self.path, above, reading)
+        while waiting:
+            entry, ignored = waiting.pop()
+            path = Path(entry.path)
+            if _is_silent(entry, path, ignored):
+                continue
+            is_folder = _is(entry.is_dir)
+            if is_folder and not entry.is_symlink():
+                waiting += self._entries(path, ignored, reading)
+            elif reason := _LINKED if is_folder else self._reason(entry, path):
+                reading.skip(self._relative(path), reason)
+            else:
+                yield path
+
+    def _entries(self, folder: Path, ignored: list[Rules], reading: Reading) -> list[Entry]:
+        """What is in a folder, in reversed order, each with the rules that apply to it."""
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            reading.skip(self._relative(folder), error.strerror or str(error), unread=True)
+            return []
+        if is_own(folder):
+            return []
+        names = {entry.name for entry in entries}
+        for name in IGNORE_FILES if self.ignore_files else ():
+            if name in names:
+                rules, reason = rules_of(folder / name, self.path)
+                ignored = [*ignored, Rules(folder, "", rules)]
+                if reason:
+                    reading.skip(self._relative(folder / name), reason)
+        return [(entry, ignored) for entry in entries]
+
+    def _rules_above(self, reading: Reading) -> Iterator[Rules]:
+        """The rules of the folders above, from that of the repository on; none without one."""
+        place = self.path.resolve()
+        folders = [place, *place.parents]
+        depth = next((n for n, at in enumerate(folders) if os.path.lexists(at / ".git")), 0)
+        for folder in reversed(folders[1 : depth + 1]):
+            for file in (folder / name for name in IGNORE_FILES):
+                if os.path.lexists(file):
+                    rules, reason = rules_of(file, folders[depth])
+                    yield Rules(self.path, f"{place.relative_to(folder).as_posix()}/", rules)
+                    if reason:
+                        reading.skip(shown(Path(os.path.relpath(file, place)).as_posix()), reason)
+
+    def _reason(self, entry: os.DirEntry[str], path: Path) -> str:
+        """Why an entry that is no folder is left out; empty where it is to be read."""
+        if entry.is_symlink() and not is_inside(path, self.path):
+            return OUTSIDE
+        is_supported = path.suffix.lower() in formats.SUPPORTED
+        try:
+            if not stat.S_ISREG(entry.stat().st_mode):
+                return NOT_REGULAR
+        except OSError as error:
+            # A file to be read is named when it cannot be, and there is no signature until then.
+            return "" if is_supported else error.strerror or str(error)
+        return "" if is_supported else f"format {shown(path.suffix) or 'unknown'}"
+
+
+def _is_silent(entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
+    """Whether an entry is left out without a word: hidden, ignored, or a database."""
+    if entry.name.startswith(".") or (entry.name.endswith(".lance") and _is(entry.is_dir)):
+        return True
+    # To git, a link to a folder is no folder.
+    is_folder = _is(entry.is_dir) and not entry.is_symlink()
+    return is_ignored(path, is_folder, ignored)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Ask an entry for its kind, which one that cannot be looked at does not have."""
+    try:
+        return kind()
+    except OSError:
+        return False
+
+
+def size_of(file: Path) -> int:
+    """The bytes of a file; 0 where it cannot be looked at."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def is_own(folder: Path) -> bool:
+    """Whether ragdoll wrote a folder: features, or a model."""
+    return any(_begins_with_marker(folder / name) for name in OWN_FILES)
+
+
+def _begins_with_marker(path: Path) -> bool:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return file.read(len(OWN_MARKER)) == OWN_MARKER
+    except OSError:
+        return False

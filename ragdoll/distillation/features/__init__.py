@@ -1,0 +1,1 @@
+"""The features folder: writing it by a teacher, reading it for training."""

@@ -1,0 +1,187 @@
+"""The manifest of a features folder: what determines its content, and which parts it has.
+
+For each part it has the rows and the rolling hash of the corpus up to the part's end, so that a
+resumed run can tell whether it reads the same corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragdoll.embedding.folder import parse_json
+from ragdoll.errors import FeaturesError
+
+FORMAT = "ragdoll-features"
+VERSION = 1
+MANIFEST = "manifest.json"
+PART = r"part-\d{5,}\.parquet"
+
+RESTART = "Make the features anew: ragdoll featurize --restart"
+
+# The rolling hash before the first passage.
+NO_HASH = hashlib.sha256(FORMAT.encode()).hexdigest()
+
+# Characters of a setting that a difference shows.
+_MAX_SAID = 200
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a features folder holds.
+
+    ``settings`` determine the content; ``facts`` are known when the corpus has been read to its
+    end (documents, what was left out, the corpus's signature). ``complete`` says that it has.
+    """
+
+    settings: dict[str, Any]
+    dimension: int
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    complete: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The rows of all parts."""
+        return sum(part["rows"] for part in self.parts)
+
+    @property
+    def tokens(self) -> int:
+        """The teacher's tokens of all parts."""
+        return sum(part["tokens"] for part in self.parts)
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of all texts in order."""
+        return str(self.parts[-1]["hash"]) if self.parts else NO_HASH
+
+    @property
+    def identity(self) -> str:
+        """A hash of the settings and the texts, on which a trained model depends."""
+        content = json.dumps([self.settings, self.content_hash], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def as_json(self) -> bytes:
+        """The content of the file."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "complete": self.complete,
+            "rows": self.rows,
+            "dimension": self.dimension,
+            "settings": self.settings,
+            "facts": self.facts,
+            "parts": self.parts,
+        }
+        return json.dumps(content, indent=2).encode()
+
+
+def read_manifest(file: Path) -> Manifest | None:
+    """Read a manifest; None where there is none.
+
+    Raises:
+        FeaturesError: it is damaged, of another version, or not ragdoll's.
+    """
+    try:
+        content = parse_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise FeaturesError(f"{file} is damaged: {error}", hint=RESTART) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise FeaturesError(f"{file} is not the manifest of a features folder.")
+    if content.get("version") != VERSION:
+        raise FeaturesError(
+            f"{file} has the format version {content.get('version')}; "
+            f"this ragdoll reads version {VERSION}.",
+            hint="Update ragdoll, or make the features anew.",
+        )
+    try:
+        return Manifest(
+            settings=_settings(content["settings"]),
+            dimension=_count(content["dimension"]),
+            parts=[_part(part) for part in content["parts"]],
+            facts=_facts(content["facts"]),
+            complete=bool(content["complete"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FeaturesError(f"{file} is damaged: {error!r:.200}", hint=RESTART) from error
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a manifest begins as ragdoll's do, however it goes on."""
+    with file.open("rb") as manifest:
+        return FORMAT.encode() in manifest.read(64)
+
+
+def rolling_hash(previous: str, texts: Iterable[str]) -> str:
+    """Hash texts, in order, onto the hash of what went before, wherever that was cut off."""
+    digest = bytes.fromhex(previous)
+    for text in texts:
+        digest = hashlib.sha256(digest + text.encode("utf-8", "surrogatepass")).digest()
+    return digest.hex()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List the settings of ``now`` that ``before`` has otherwise, with both values."""
+    found: list[str] = []
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            found.extend(differences(old, value, f"{prefix}{key}."))
+        elif old != value:
+            found.append(f"{prefix}{key} was {_said(old)}, now {_said(value)}")
+    return found
+
+
+def _said(value: Any) -> str:
+    """A setting as a person writes it, the end of a long one left out."""
+    several = value if isinstance(value, list) else [value]
+    words = [str(each).lower() if isinstance(each, bool | None) else str(each) for each in several]
+    text = ", ".join(words)
+    return text if len(text) <= _MAX_SAID else f"{text[: _MAX_SAID - 1]}…"
+
+
+def _part(record: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(record["file"])
+    if not re.fullmatch(PART, name):
+        raise ValueError(name)
+    return {
+        "file": name,
+        "rows": _count(record["rows"]),
+        "tokens": _count(record["tokens"]),
+        "hash": bytes.fromhex(record["hash"]).hex(),
+    }
+
+
+def _settings(content: Any) -> dict[str, Any]:
+    settings = dict(content)
+    for key in ("teacher", "teacher_fingerprint", "computed_in", "prompt"):
+        if not isinstance(settings.get(key), str | None):
+            raise TypeError(f"{key} is no text")
+    paths = dict(settings.get("corpus") or {}).get("path") or []
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise TypeError("the corpus has no list of paths")
+    return settings
+
+
+def _facts(content: Any) -> dict[str, Any]:
+    facts = dict(content)
+    for key in ("documents", "duplicates"):
+        _count(facts.get(key, 0))
+    for path, reason, *rest in facts.get("skipped", []):
+        if not isinstance(path, str) or not isinstance(reason, str) or len(rest) > 2:
+            raise TypeError("what was left out is no list of paths and reasons")
+    return facts
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if count < 0:
+        raise ValueError(f"{count} is less than nothing")
+    return count

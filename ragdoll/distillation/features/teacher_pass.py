@@ -1,0 +1,267 @@
+"""A corpus as windows of passages, read and tokenized while the teacher is busy with the last.
+
+One pass of a teacher over a corpus: one thread computes, one reads ahead, one writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Any, Protocol
+
+import numpy as np
+
+from ragdoll.corpus.documents import Corpus, why_empty
+from ragdoll.corpus.names import Seen
+from ragdoll.corpus.passages import CountTokens, cut
+from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
+from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized
+from ragdoll.embedding.vectors import Vectors
+from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError, number_of
+from ragdoll.streams import Report, ahead
+
+# Passages sorted, encoded and written together: enough for full batches of one length, few enough
+# that an interruption costs little.
+WINDOW = 1024
+
+
+class PassageTokenizer(Protocol):
+    """What windows need of a teacher: how long words are to it, and texts as it reads them."""
+
+    @property
+    def count_tokens(self) -> CountTokens:
+        """Counts the tokens of words."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> Tokenized:
+        """Tokenize passages."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Passages in the order of the corpus.
+
+    ``hash`` is the rolling hash of the corpus up to their end. ``tokens`` is None where they need
+    no embedding. ``share`` is how much of the corpus has been read, from 0 to 1; None where that
+    is not known.
+    """
+
+    texts: list[str]
+    hash: str
+    tokens: Tokenized | None
+    share: float | None
+
+
+class Windows:
+    """The passages of a corpus, each text once, in windows; counts what it reads.
+
+    Passages have at most ``size`` of the tokenizer's tokens. The first windows have the sizes of
+    ``finished`` and are not tokenized.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: PassageTokenizer,
+        size: int,
+        limit: int,
+        finished: Sequence[int] = (),
+    ) -> None:
+        self._corpus = corpus
+        self._tokenizer = tokenizer
+        self._size = size
+        self._limit = limit
+        self._finished = finished
+        self.duplicates = 0
+
+    def __iter__(self) -> Iterator[Window]:
+        stream = islice(self._passages(), self._limit)
+        content = NO_HASH
+        sizes = chain(self._finished, repeat(WINDOW))
+        for number, size in enumerate(sizes):
+            texts = list(islice(stream, size))
+            if not texts:
+                return
+            content = rolling_hash(content, texts)
+            new = number >= len(self._finished)
+            yield Window(
+                texts=texts,
+                hash=content,
+                tokens=self._tokenizer.tokenize(texts) if new else None,
+                share=self._corpus.share_read(),
+            )
+
+    def _passages(self) -> Iterator[str]:
+        seen = Seen()
+        for document in self._corpus:
+            for passage in cut(document, self._size, self._tokenizer.count_tokens):
+                text = passage.text
+                if seen.add(text):
+                    yield text
+                else:
+                    self.duplicates += 1
+
+
+# Static models average tokens: what is said in more than this is blurred. Long-context teachers
+# are therefore given passages no longer than this either.
+_MAX_PASSAGE_TOKENS = 256
+
+_GO_ON = "What is done is kept; without --restart the next run goes on from there."
+
+
+class TeacherPass:
+    """Embeds the passages of a corpus, window by window, from where the manifest ends."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        teacher: Teacher,
+        target: Target,
+        folder: FeaturesFolder,
+        manifest: Manifest,
+        report: Report,
+    ) -> None:
+        """Prepare to go on behind the parts of the manifest.
+
+        Raises:
+            FeaturesError: the teacher would read passages otherwise than it did for these parts.
+        """
+        self._corpus = corpus
+        self._teacher = teacher
+        self._target: Target = target
+        self._folder = folder
+        self._manifest = manifest
+        self._report = report
+        self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
+        reading = {"passage_tokens": self._size, "prompt": teacher.prompt("document")}
+        if manifest.parts:
+            folder.refuse_other(manifest, reading)
+        manifest.settings.update(reading)
+
+    def run(self, max_means: int, batch_size: int) -> None:
+        """Embed up to ``max_means`` passages, as many tokens at once as ``batch_size`` long ones.
+
+        Raises:
+            CorpusChangedError: the corpus is not the one that the parts were made from.
+            CorpusError: the corpus has no passages.
+            FeaturesError: a part cannot be written.
+            TeacherError: the teacher gives no usable vectors.
+        """
+        finished = list(self._manifest.parts)
+        sizes = [part["rows"] for part in finished]
+        windows = Windows(self._corpus, self._teacher, self._size, max_means, sizes)
+        budget = self._budget(batch_size)
+        # Interruptions arrive in this thread alone: the others finish what they write.
+        with ThreadPoolExecutor(1, "ragdoll-write") as writer, closing(ahead(windows)) as coming:
+            writing: Future[None] | None = None
+            for window, vectors in self._embedded(coming, finished, budget, max_means):
+                if writing:
+                    writing.result()
+                writing = writer.submit(self._write, window, vectors)
+            if writing:
+                writing.result()
+        if not self._manifest.parts:
+            raise CorpusError(
+                f"The corpus has no text to learn from.{why_empty(self._corpus.skipped)}",
+                hint="It may be files of text, records or source code, a dataset or "
+                "python:PACKAGE.",
+            )
+        self._manifest.facts |= {
+            "documents": self._corpus.documents,
+            "duplicates": windows.duplicates,
+            "skipped": [astuple(item) for item in self._corpus.skipped],
+        }
+
+    def _budget(self, batch_size: int) -> int:
+        """The tokens of a batch; as in earlier runs where a vector depends on its batch."""
+        longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
+        asked = batch_size * longest
+        settings = self._manifest.settings
+        known: int = settings.setdefault("batch_tokens", asked)
+        return asked if settings.get("computed_in", "float32") == "float32" else known
+
+    def _embedded(
+        self, windows: Iterator[Window], finished: list[dict[str, Any]], budget: int, limit: int
+    ) -> Iterator[tuple[Window, Vectors]]:
+        """Check the windows that are finished by their hashes; embed and yield the others."""
+        rows = 0
+        settled = False
+        waiting = iter(finished)
+        for window in windows:
+            end = rows + len(window.texts)
+            total = min(limit, round(end / window.share)) if window.share else None
+            part = next(waiting, None)
+            if part is not None and part["hash"] != window.hash:
+                raise self._changed(
+                    f"differs within passages {rows + 1:,} to {rows + part['rows']:,}"
+                )
+            if window.tokens is not None:
+                if not settled:
+                    self._settle_dtype(window.tokens)
+                    settled = True
+                progress = partial(self._report_rows, rows, total)
+                vectors = self._teacher.embed(window.tokens, self._target, budget, progress)
+                self._check(vectors)
+                yield window, vectors
+            rows = end
+            self._report("passages", rows, total)
+        if next(waiting, None) is not None:
+            raise self._changed(f"ends after {number_of('passage', rows)}")
+
+    def _write(self, window: Window, vectors: Vectors) -> None:
+        manifest, folder = self._manifest, self._folder
+        try:
+            number = len(manifest.parts)
+            name = folder.write_part(number, window.texts, vectors, replaces=not number)
+            manifest.dimension = vectors.shape[1]
+            manifest.parts.append(
+                {
+                    "file": name,
+                    "rows": len(window.texts),
+                    "tokens": sum(window.tokens.lengths) if window.tokens else 0,
+                    "hash": window.hash,
+                }
+            )
+            folder.write_manifest(manifest)
+        except FileNotFoundError as error:
+            raise FeaturesError(
+                f"{folder.path / 'data'} has been removed while the features were made.",
+                hint="The same command makes again what is missing.",
+            ) from error
+        except OSError as error:
+            raise FeaturesError(
+                f"{folder.path} cannot be written: {error.strerror or error}.",
+                hint=f"{_GO_ON} Mind the space on the disk.",
+            ) from error
+
+    def _settle_dtype(self, sample: Tokenized) -> None:
+        """Compute in the type that earlier parts were computed in, else as the teacher settles."""
+        teacher, settings = self._teacher, self._manifest.settings
+        if self._manifest.parts and settings.get("computed_in"):
+            teacher.dtype = str(settings["computed_in"])
+        settings["computed_in"] = teacher.settle_dtype(sample, self._target)
+
+    def _check(self, vectors: Vectors) -> None:
+        """Refuse what a type with too small a range made; in float32 a NaN is the passage's own."""
+        bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+        if bad and self._teacher.dtype != "float32":
+            raise TeacherError(
+                f"In {self._teacher.dtype} the teacher gives no number for "
+                f"{number_of('passage', bad)}.",
+                hint="Compute in float32: --dtype float32 --restart.",
+            )
+
+    def _report_rows(self, before: int, total: int | None, done: int) -> None:
+        self._report("passages", before + done, total)
+
+    def _changed(self, how: str) -> CorpusChangedError:
+        return CorpusChangedError(
+            f"The corpus is not the one that {self._folder.path} was made from: it {how}.",
+            hint="Make the features anew with --restart, or give another --output.",
+        )

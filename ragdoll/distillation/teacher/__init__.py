@@ -1,0 +1,1 @@
+"""The teacher: finding it, trusting it, and running it."""

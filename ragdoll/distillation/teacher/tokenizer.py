@@ -1,0 +1,214 @@
+"""The tokenizer of a static model: its teacher's, with terms of a corpus as tokens of their own."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer
+
+from ragdoll.distillation.teacher.files import TeacherFiles, quiet_transformers
+from ragdoll.embedding.folder import open_folder
+from ragdoll.errors import TrainingError, first_line
+
+# Places that BERT's vocabulary keeps for tokens to come: never trained, never in a text.
+_UNUSED = re.compile(r"\[unused\d+\]")
+
+# A word to stand before others, for at the start of a text some tokenizers read them otherwise.
+_BEFORE = "a"
+
+_TEXTS = 4096
+
+# How an added token can be matched: in the text as it is normalized or as it is written, and with
+# or without the space before and behind it.
+_WAYS: tuple[dict[str, bool], ...] = tuple(
+    {"normalized": normalized, "lstrip": before, "rstrip": behind}
+    for normalized, (before, behind) in product(
+        (True, False), ((False, False), (True, False), (True, True))
+    )
+)
+
+
+class StaticTokenizer:
+    """A tokenizer for a static model, and what its teacher reads for each of its tokens.
+
+    The ids are consecutive from 0: first the teacher's own tokens in their order, then ``terms``.
+    """
+
+    def __init__(
+        self,
+        own: Tokenizer,
+        teacher_ids: Mapping[str, int],
+        around: tuple[Sequence[int], Sequence[int]],
+    ) -> None:
+        """Wrap a tokenizer without terms.
+
+        ``teacher_ids`` are the teacher's ids of the tokens, ``around`` those of the special tokens
+        that it puts before and behind a text.
+        """
+        self.tokenizer = own
+        self.terms: tuple[str, ...] = ()
+        self._teacher_ids = teacher_ids
+        self._around = around
+        self._own = _unlimited(own)
+        self._before = next(_encoded(self._own, [_BEFORE]))
+        self._way: dict[str, bool] | None = None
+
+    def as_matched(self, text: str) -> str:
+        """The form of a text in which terms are looked for: normalized, where that is possible."""
+        normalizer = self._own.normalizer
+        if normalizer is None or not self._matching()["normalized"]:
+            return text
+        return str(normalizer.normalize_str(text))
+
+    def pieces(self, terms: Sequence[str]) -> list[list[int]]:
+        """The ids of the teacher's own tokens that each term consists of, within a text."""
+        texts = [f"{_BEFORE} {term}" for term in terms]
+        return [ids[len(self._before) :] for ids in _encoded(self._own, texts)]
+
+    def with_terms(self, terms: Iterable[str]) -> StaticTokenizer:
+        """Return a tokenizer that takes each of the terms, where it stands alone, as one token.
+
+        Left out are terms that are one token already, or whose spelling is that of a token (a
+        piece inside of words, say), and any that the tokenizer does not find again.
+        Where terms overlap in a text, the first and then the longest counts, even where that turns
+        out to be the beginning of a longer word and none is found.
+        """
+        cleaned = dict.fromkeys(self.as_matched(term).strip() for term in terms)
+        known = self._teacher_ids.keys() | self._own.get_vocab().keys()
+        wanted = [term for term in cleaned if term and term not in known]
+        pieces = self.pieces(wanted)
+        wanted = [term for term, ids in zip(wanted, pieces, strict=True) if len(ids) > 1]
+        while wanted:
+            extended = self._extended(wanted)
+            found = _found(extended.tokenizer, wanted)
+            if len(found) == len(wanted):
+                return extended
+            wanted = found
+        return self
+
+    def teacher_sequences(self) -> list[list[int]]:
+        """What the teacher reads for each token, in the order of the ids.
+
+        That is the token between the teacher's special tokens; for a term, all its pieces. Empty
+        for a token that the teacher does not know.
+        """
+        before, behind = self._around
+        vocabulary = self._own.get_vocab()
+        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+        known = [self._teacher_ids.get(token) for token in tokens]
+        alone = [[] if own is None else [*before, own, *behind] for own in known]
+        terms = []
+        for pieces in self.pieces(self.terms):
+            inside = [own for own in (known[piece] for piece in pieces) if own is not None]
+            terms.append([*before, *inside, *behind] if inside else [])
+        return alone + terms
+
+    def _extended(self, terms: Sequence[str]) -> StaticTokenizer:
+        way = self._matching()
+        extended = copy.copy(self)
+        extended.tokenizer = copy.deepcopy(self.tokenizer)
+        extended.tokenizer.add_tokens([AddedToken(term, single_word=True, **way) for term in terms])
+        extended.terms = tuple(terms)
+        return extended
+
+    def _matching(self) -> dict[str, bool]:
+        """Find the way of matching that leaves the words around a term the tokens they have.
+
+        Which one that is depends on what a tokenizer makes of a space: a mark on the next word, a
+        token, nothing. That is tried out, since there are too many parts of tokenizers to tell it
+        from.
+        """
+        if self._way is None:
+            trial = copy.deepcopy(self._own)
+            names = [f"qzxq{number}" for number in range(len(_WAYS))]
+            for name, way in zip(names, _WAYS, strict=True):
+                trial.add_tokens([AddedToken(name, single_word=True, **way)])
+            behind = self.pieces(["b"])[0]
+            found = _encoded(trial, [f"{_BEFORE} {name} b" for name in names])
+            self._way = next(
+                (
+                    way
+                    for name, way, ids in zip(names, _WAYS, found, strict=True)
+                    if ids == [*self._before, trial.token_to_id(name), *behind]
+                ),
+                _WAYS[0],
+            )
+        return self._way
+
+
+def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> StaticTokenizer:
+    """Make a static model's tokenizer of a teacher's, as ``model2vec.distill`` does.
+
+    Special tokens, and tokens that were never trained, are left out.
+
+    Raises:
+        TrainingError: the tokenizer cannot be read, or is of a kind that cannot be changed.
+    """
+    from model2vec.tokenizer import clean_and_create_vocabulary
+    from skeletoken import TokenizerModel
+    from transformers import AutoTokenizer
+
+    quiet_transformers()
+    folder = open_folder(teacher.path)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            str(folder.tokenizer.parent if folder.tokenizer else folder.path),
+            trust_remote_code=trust_remote_code,
+            use_fast=True,
+            local_files_only=True,
+        )
+        model = TokenizerModel.from_transformers_tokenizer(tokenizer)
+        if model.adds_prefix_space is not None:
+            # A word is the same token at the start of a text and within it.
+            model.adds_prefix_space = True
+        own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
+        around = _special_tokens(tokenizer)
+    except Exception as error:  # a tokenizer can be wrong in as many ways as there are parts
+        raise TrainingError(
+            f"The tokenizer of {teacher.name} cannot be used: {first_line(error)}"
+        ) from error
+    # Some tokenizers have been given tokens that their model was never given vectors for.
+    size = folder.config.get("vocab_size") or math.inf
+    known = {token: number for token, number in tokenizer.get_vocab().items() if number < size}
+    return StaticTokenizer(own, known, around)
+
+
+def _found(tokenizer: Tokenizer, terms: Sequence[str]) -> list[str]:
+    """Those of a tokenizer's terms that become one token between other words and punctuation."""
+    tokenizer = _unlimited(tokenizer)
+    texts = [f"{_BEFORE} {term}, {_BEFORE}" for term in terms]
+    return [
+        term
+        for term, ids in zip(terms, _encoded(tokenizer, texts), strict=True)
+        if tokenizer.token_to_id(term) in ids
+    ]
+
+
+def _unlimited(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that neither pads nor truncates."""
+    found = copy.deepcopy(tokenizer)
+    found.no_padding()
+    found.no_truncation()
+    return found
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the ids of each text; encodings hold much more, so few are made at a time."""
+    for start in range(0, len(texts), _TEXTS):
+        batch = list(texts[start : start + _TEXTS])
+        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            yield list(encoding.ids)
+
+
+def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids of what a teacher's tokenizer puts before and behind a text."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, mask = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
+    if 0 not in mask:
+        return [], []
+    return ids[: mask.index(0)], ids[len(mask) - mask[::-1].index(0) :]

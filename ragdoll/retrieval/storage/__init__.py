@@ -1,0 +1,1 @@
+"""LanceDB: the schema of a table, the table, and its database."""
