@@ -1,3 +1,114 @@
-"""Train a small static embedding model on a corpus, index it and search it with the same model."""
+"""Train a small static embedding model on your documents, index them and search them with it.
+
+>>> import ragdoll
+>>> corpus = ragdoll.read("docs")
+>>> features = ragdoll.featurize(corpus, "features", teacher="teacher")
+>>> model = ragdoll.train("features", "model", ragdoll.TrainSettings(pca_dims=2))
+>>> index = ragdoll.Index.create("database", model="model")
+>>> index.update(corpus).documents
+12
+>>> index.search("call a function after a delay", k=1)[0].source
+'loop.md'
+
+Names are loaded when they are first used. Everything else in the package is an implementation
+detail, which may change without notice.
+"""
 
 __version__ = "0.1.0"
+
+# Checkers of types take the name for true; importing it would take longer than all the rest here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ragdoll.corpus.documents import Corpus, Document, Skipped
+    from ragdoll.corpus.reading import read
+    from ragdoll.distillation.features.featurize import FeaturizeResult, featurize
+    from ragdoll.distillation.training.train import TrainResult, train
+    from ragdoll.embedding.identity import ModelIdentity
+    from ragdoll.embedding.static import Encoder, StaticModel
+    from ragdoll.errors import RagdollError
+    from ragdoll.evaluation.evaluate import Evaluation, evaluate
+    from ragdoll.pipeline import RunResult, run
+    from ragdoll.retrieval.index import Index
+    from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.writing.target import IndexResult
+    from ragdoll.settings import (
+        CorpusSettings,
+        EvaluateSettings,
+        FeaturizeSettings,
+        IndexSettings,
+        Settings,
+        TeacherSettings,
+        TrainSettings,
+    )
+
+_PLACES = {
+    "corpus.documents": ("Corpus", "Document", "Skipped"),
+    "corpus.reading": ("read",),
+    "distillation.features.featurize": ("FeaturizeResult", "featurize"),
+    "distillation.training.train": ("TrainResult", "train"),
+    "embedding.identity": ("ModelIdentity",),
+    "embedding.static": ("Encoder", "StaticModel"),
+    "errors": ("RagdollError",),
+    "evaluation.evaluate": ("Evaluation", "evaluate"),
+    "pipeline": ("RunResult", "run"),
+    "retrieval.index": ("Index",),
+    "retrieval.reading.search": ("Hit",),
+    "retrieval.writing.target": ("IndexResult",),
+    "settings": (
+        "CorpusSettings",
+        "EvaluateSettings",
+        "FeaturizeSettings",
+        "IndexSettings",
+        "Settings",
+        "TeacherSettings",
+        "TrainSettings",
+    ),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Corpus",
+    "CorpusSettings",
+    "Document",
+    "Encoder",
+    "EvaluateSettings",
+    "Evaluation",
+    "FeaturizeResult",
+    "FeaturizeSettings",
+    "Hit",
+    "Index",
+    "IndexResult",
+    "IndexSettings",
+    "ModelIdentity",
+    "RagdollError",
+    "RunResult",
+    "Settings",
+    "Skipped",
+    "StaticModel",
+    "TeacherSettings",
+    "TrainResult",
+    "TrainSettings",
+    "__version__",
+    "evaluate",
+    "featurize",
+    "read",
+    "run",
+    "train",
+]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'ragdoll' has no attribute '{name}'")
+        import importlib
+
+        value = getattr(importlib.import_module(f"ragdoll.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__

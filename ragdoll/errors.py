@@ -1,4 +1,4 @@
-"""What ragdoll raises on purpose.
+"""The errors that ragdoll raises on purpose.
 
 * ``RagdollError``
     * ``UsageError``: the request itself is wrong (an option, a setting, a missing argument)
@@ -16,7 +16,7 @@
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of a library says, in one line; its kind where it says nothing."""
+    """Return the first line of an exception's message, or its type where it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -26,10 +26,16 @@ def number_of(thing: str, number: int, plural: str | None = None) -> str:
 
 
 class RagdollError(Exception):
-    """Anything that stops a command and is worth one clear line.
+    """An error that a message explains: the base of all others.
 
-    ``message`` says what is wrong, with the offending value; ``hint`` (may be None) says what to
-    do about it.
+    ``message`` says what is wrong, with the offending value; ``hint`` says what to do about it, or
+    is None.
+
+    >>> try:
+    ...     read("no/such/folder")
+    ... except RagdollError as error:
+    ...     print(error.message)
+    No file or folder at no/such/folder.
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -39,7 +45,7 @@ class RagdollError(Exception):
 
 
 class UsageError(RagdollError):
-    """Wrong usage or configuration: nothing was tried."""
+    """Wrong usage or configuration; no work was begun."""
 
 
 class CorpusError(RagdollError):
@@ -81,11 +87,8 @@ class ModelMismatchError(TableError):
 class MissingExtraError(RagdollError):
     """An optional part of ragdoll is not installed.
 
-    ``extra`` is its name in the distribution, ``need`` what asked for it.
+    ``extra`` is its name in the distribution, ``need`` what needs it, ``command`` what installs it.
     """
 
-    def __init__(self, extra: str, need: str) -> None:
-        super().__init__(
-            f"{need} needs the extra '{extra}', which is not installed.",
-            hint=f"pip install 'ragdoll-cli[{extra}]'",
-        )
+    def __init__(self, extra: str, need: str, command: str) -> None:
+        super().__init__(f"{need} needs the extra '{extra}', which is not installed.", hint=command)

@@ -1,9 +1,4 @@
-"""How the library says how far it is, without knowing a terminal.
-
-Items in groups whose size is bounded by their number and by their text.
-
-Making the next items while the last are in use.
-"""
+"""Streams: items in groups of bounded size, items read ahead by a thread, and their progress."""
 
 from __future__ import annotations
 
@@ -12,22 +7,18 @@ from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Generic, Protocol, TypeVar
 
+Item = TypeVar("Item")
+
 
 class Report(Protocol):
-    """Called as ``report(stage, done, total)``; ``total`` is None where the end is not known.
-
-    ``detail`` says what a person would like to see of the work besides.
-    """
+    """A callback for progress; the library knows no terminal."""
 
     def __call__(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
-        """Say how far it is."""
+        """Report progress; ``total`` None is an unknown end, ``detail`` is for people."""
 
 
 def silent(stage: str, done: int, total: int | None, detail: str = "") -> None:
     """Report nothing."""
-
-
-Item = TypeVar("Item")
 
 
 def grouped(
@@ -35,8 +26,7 @@ def grouped(
 ) -> Iterator[list[Item]]:
     """Yield the items in order, in groups of at most ``most``.
 
-    A group takes no further item once its texts have so many characters; a single text may have
-    more.
+    A group is full when its texts together have ``characters``; a single text may have more.
     """
     group: list[Item] = []
     length = 0
@@ -50,11 +40,8 @@ def grouped(
         yield group
 
 
-_Item = TypeVar("_Item")
-
-
-def ahead(items: Iterable[_Item]) -> Generator[_Item, None, None]:
-    """Yield the items, which a thread of its own makes, one ahead of what is in use.
+def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
+    """Yield the items; a thread makes the next one while the last one is in use.
 
     Closing this generator does not wait long for a thread that waits for a network or a pipe.
     """
@@ -63,28 +50,28 @@ def ahead(items: Iterable[_Item]) -> Generator[_Item, None, None]:
     try:
         while not isinstance(item := maker.made.get(), _End):
             yield item
-            maker.wanted.release()
+            maker.needed.release()
         if item.error:
             raise item.error
     finally:
         maker.closed = True
-        maker.wanted.release()
+        maker.needed.release()
         maker.join(timeout=1)
 
 
 class _End:
-    """What a thread has come to: the end of its items, or an error."""
+    """The end of the items, or the error that ended them."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
-class _Maker(Thread, Generic[_Item]):
-    def __init__(self, items: Iterable[_Item]) -> None:
+class _Maker(Thread, Generic[Item]):
+    def __init__(self, items: Iterable[Item]) -> None:
         super().__init__(name="ragdoll-read", daemon=True)
         self._items = items
-        self.made: SimpleQueue[_Item | _End] = SimpleQueue()
-        self.wanted = Semaphore(1)
+        self.made: SimpleQueue[Item | _End] = SimpleQueue()
+        self.needed = Semaphore(1)
         self.closed = False
 
     def run(self) -> None:
@@ -92,7 +79,7 @@ class _Maker(Thread, Generic[_Item]):
         try:
             for item in self._items:
                 self.made.put(item)
-                self.wanted.acquire()
+                self.needed.acquire()
                 if self.closed:
                     return
         except BaseException as raised:  # noqa: BLE001  (raised again where the items are used)

@@ -9,20 +9,26 @@ or a test that is named on the command line runs in pytest's own process.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings as property_tests
+
+import ragdoll as package
 
 # Before anything imports the hub's client, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -43,6 +49,9 @@ os.environ["XDG_CACHE_HOME"] = f"{_HOME}/cache"
 # The same examples in every run, however slow the machine.
 property_tests.register_profile("ragdoll", deadline=None, derandomize=True)
 property_tests.load_profile("ragdoll")
+
+# Models of sources that have changed since are removed after a day.
+_KEPT_SECONDS = 86_400
 
 CORPUS = "python:asyncio"
 
@@ -132,29 +141,44 @@ MakeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
-    """Make a folder in the first process that wants it; the others wait. Not to be written to."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if _WORKERS else base) / "shared"
-    shared.mkdir(exist_ok=True)
+def make_once() -> MakeOnce:
+    """Make a folder once a machine; other processes wait for the one that makes it.
+
+    Its name is to change with whatever it depends on. Not to be written to.
+    """
+    base = Path(tempfile.gettempdir()) / f"ragdoll-tests-of-{getpass.getuser()}"
+    base.mkdir(exist_ok=True, mode=0o700)
+    for old in base.glob("*-*"):
+        if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
 
     def folder(name: str, make: Callable[[Path], object]) -> Path:
-        place, whole = shared / name, shared / f"{name}.whole"
-        with FileLock(shared / f"{name}.lock"):
-            if not whole.exists():
+        place, is_complete = base / name, base / f"{name}.complete"
+        with FileLock(base / f"{name}.lock"):
+            if not is_complete.exists():
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir()
                 make(place)
-                whole.touch()
+                is_complete.touch()
         return place
 
     return folder
 
 
+def _hash_of(*files: Path) -> str:
+    """Hash files, and the versions of what a model is made with."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in ("torch", "model2vec", "sentence-transformers", "tokenizers", "numpy"):
+        digest.update(f"{name} {version(name)}\n".encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 @pytest.fixture(scope="session")
 def small_teacher(make_once: MakeOnce) -> Path:
     """A real sentence-transformer, cut down; see the top of this file."""
-    return make_once("teacher", _cut_down) / "small"
+    return make_once(f"teacher-{_hash_of(Path(__file__))}", _cut_down) / "small"
 
 
 def _cut_down(place: Path) -> None:
@@ -163,7 +187,7 @@ def _cut_down(place: Path) -> None:
     from safetensors.torch import load_file, save_file
     from tokenizers import Tokenizer
 
-    from ragdoll.corpus.reading import open_corpus
+    from tests.making import open_corpus
 
     folder = place / "small"
     shutil.copytree(MODEL_DIR, folder, ignore=shutil.ignore_patterns("*.safetensors", "vocab.txt"))
@@ -217,21 +241,16 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(small_teacher: Path, make_once: MakeOnce) -> Trained:
     """Featurize and train once for the tests that only need a model. Not to be written to."""
-    from ragdoll.corpus.reading import open_corpus
-    from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
-    from ragdoll.distillation.training.train import TrainSettings, train
 
     def make(place: Path) -> None:
-        settings = FeaturizeSettings(
-            teacher=str(small_teacher),
-            output=place / "features",
-            corpus={"path": TRAINING_CORPUS},
-            dtype="float32",
-        )
-        featurize(open_corpus(TRAINING_CORPUS), settings)
-        train(TrainSettings(settings.output, place / "model", pca_dims=32))
+        from tests.making import featurize, featurizing, open_corpus, train, train_settings
 
-    place = make_once("trained", make)
+        settings = featurizing(small_teacher, place / "features", dtype="float32")
+        featurize(open_corpus(TRAINING_CORPUS), settings)
+        train(train_settings(place / "features", place / "model", pca_dims=32))
+
+    sources = sorted(Path(package.__file__).parent.rglob("*.py"))
+    place = make_once(f"trained-{_hash_of(Path(__file__), *sources)}", make)
     return Trained(place / "features", place / "model")
 
 

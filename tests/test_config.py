@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,17 +12,15 @@ from hypothesis import strategies as st
 
 from ragdoll.config import Config, load
 from ragdoll.errors import UsageError
+from ragdoll.settings import Setting, alternatives, example
+from ragdoll.settings import settings as declared
 from tests.conftest import Ragdoll
 
 SHIPPED = Path(__file__).parent.parent / "ragdoll.toml"
-SECTIONS = {
-    name: hint for name, hint in get_type_hints(Config).items() if name not in {"file", "origins"}
-}
-KEYS = [(section, item.name) for section, record in SECTIONS.items() for item in fields(record)]
-
-
-def names_of(keys: list[tuple[str, str]]) -> list[str]:
-    return [f"{section}.{key}" for section, key in keys]
+SETTINGS = list(declared().values())
+KEYS = [(one.section, one.key) for one in SETTINGS]
+NAMES = [one.name for one in SETTINGS]
+SECTIONS = {section for section, _ in KEYS}
 
 
 def written(folder: Path, content: str) -> Path:
@@ -44,10 +40,9 @@ def loaded_or_refused(file: Path) -> Config | UsageError:
         return error
 
 
-def example(section: str, key: str) -> tuple[str, Any]:
+def valid_value(one: Setting) -> tuple[str, Any]:
     """A valid value of a setting, as a variable's text and as it is in Python."""
-    hint = get_type_hints(SECTIONS[section])[key]
-    first = get_args(hint)[0] if get_origin(hint) in {Union, UnionType} else hint
+    first = alternatives(one.hint)[0]
     if get_origin(first) is Literal:
         return get_args(first)[-1], get_args(first)[-1]
     examples: dict[Any, tuple[str, Any]] = {
@@ -65,7 +60,7 @@ def test_without_any_setting_every_value_is_its_default() -> None:
     config = load(environ={})
     assert config.file is None
     assert set(config.origins.values()) == {"default"}
-    assert list(config.origins) == KEYS
+    assert list(config.origins) == NAMES
     assert config == Config(origins=config.origins)
 
 
@@ -75,11 +70,11 @@ def test_an_option_goes_before_a_variable_a_variable_before_the_file_the_file_be
     file = written(tmp_path, "[train]\nepochs = 3\npca_dims = 3\nseed = 3\n")
     environ = {"RAGDOLL_TRAIN_EPOCHS": "2", "RAGDOLL_TRAIN_PCA_DIMS": "2"}
     config = load(file, {"train.epochs": 1, "train.pca_dims": None}, environ)
-    assert (config.train.epochs, config.origins["train", "epochs"]) == (1, "option")
+    assert (config.train.epochs, config.origins["train.epochs"]) == (1, "option")
     assert config.train.pca_dims == 2
-    assert config.origins["train", "pca_dims"] == "variable RAGDOLL_TRAIN_PCA_DIMS"
-    assert (config.train.seed, config.origins["train", "seed"]) == (3, str(file))
-    assert (config.train.patience, config.origins["train", "patience"]) == (5, "default")
+    assert config.origins["train.pca_dims"] == "variable RAGDOLL_TRAIN_PCA_DIMS"
+    assert (config.train.seed, config.origins["train.seed"]) == (3, str(file))
+    assert (config.train.patience, config.origins["train.patience"]) == (5, "default")
 
 
 def test_an_option_may_be_false_or_zero(tmp_path: Path) -> None:
@@ -117,30 +112,35 @@ def test_the_real_environment_is_read_unless_another_is_given(
     assert load(environ={}).query.top_k == 10
 
 
-@pytest.mark.parametrize(("section", "key"), KEYS, ids=names_of(KEYS))
-def test_every_setting_has_its_variable(section: str, key: str) -> None:
-    variable = f"RAGDOLL_{section}_{key}".upper()
-    text, expected = example(section, key)
+@pytest.mark.parametrize("one", SETTINGS, ids=NAMES)
+def test_every_setting_has_its_variable(one: Setting) -> None:
+    variable = f"RAGDOLL_{one.section}_{one.key}".upper()
+    text, expected = valid_value(one)
     config = load(environ={variable: text})
-    assert value_of(config, section, key) == expected
-    assert type(value_of(config, section, key)) is type(expected)
-    assert config.origins[section, key] == f"variable {variable}"
+    assert value_of(config, one.section, one.key) == expected
+    assert type(value_of(config, one.section, one.key)) is type(expected)
+    assert config.origins[one.name] == f"variable {variable}"
 
 
-@pytest.mark.parametrize(("section", "key"), KEYS, ids=names_of(KEYS))
-def test_every_setting_has_its_place_in_the_file(section: str, key: str, tmp_path: Path) -> None:
-    _, expected = example(section, key)
+@pytest.mark.parametrize("one", SETTINGS, ids=NAMES)
+def test_every_setting_has_its_place_in_the_file(one: Setting, tmp_path: Path) -> None:
+    _, expected = valid_value(one)
     value = json.dumps(expected)
     if isinstance(expected, dict):
         value = (
             f"{{ {', '.join(f'{name} = {json.dumps(item)}' for name, item in expected.items())} }}"
         )
-    file = written(tmp_path, f"[{section}]\n{key} = {value}\n")
+    file = written(tmp_path, f"[{one.section}]\n{one.key} = {value}\n")
     config = load(file, environ={})
-    assert config.origins[section, key] == str(file)
-    record = next(item for item in fields(SECTIONS[section]) if item.name == key)
-    if record.metadata.get("resolve") != "path":
-        assert value_of(config, section, key) == expected
+    assert config.origins[one.name] == str(file)
+    if one.path != "path":
+        assert value_of(config, one.section, one.key) == expected
+
+
+@pytest.mark.parametrize("one", SETTINGS, ids=NAMES)
+def test_every_setting_says_what_it_is_for(one: Setting) -> None:
+    assert one.help[0].isupper() or one.help.startswith("auto")
+    assert one.help.endswith(".")
 
 
 @pytest.mark.parametrize("key", ["batch_size", "lr", "epochs"])
@@ -431,7 +431,7 @@ def test_a_number_out_of_range_is_refused_with_key_bound_and_value(
 def test_a_number_too_long_to_compute_with_is_refused(
     section: str, key: str, value: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=f"{section}.{key} must be at .* of so many digits"):
+    with pytest.raises(UsageError, match=f"{section}.{key} must be at .* of too many digits"):
         load(written(tmp_path, f"[{section}]\n{key} = {value.removeprefix('-')}\n"), environ={})
     with pytest.raises(UsageError, match=f"{section}.{key} must be"):
         load(environ={f"RAGDOLL_{section}_{key}".upper(): value})
@@ -580,7 +580,7 @@ def test_whatever_a_file_holds_it_loads_or_is_wrong_usage(content: str, tmp_path
     file.write_bytes(content.encode("utf-8", "surrogatepass"))
     result = loaded_or_refused(file)
     if isinstance(result, Config):
-        assert list(result.origins) == KEYS
+        assert list(result.origins) == NAMES
     else:
         assert str(file) in result.message
 
@@ -595,32 +595,15 @@ def test_the_shipped_file_loads_and_needs_no_data_of_the_user() -> None:
     assert config.teacher.model == "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def test_the_shipped_file_states_the_defaults() -> None:
-    given_there = load(SHIPPED, environ={})
-    default = load(environ={})
-    for (section, key), origin in given_there.origins.items():
-        if origin != "default" and (section, key) != ("corpus", "path"):
-            value = str(value_of(given_there, section, key))
-            assert value.removeprefix(f"{SHIPPED.parent}/") == str(value_of(default, section, key))
-
-
-def test_what_the_shipped_file_suggests_in_comments_is_known() -> None:
-    section = ""
-    suggested = []
-    for line in SHIPPED.read_text().splitlines():
-        if line.startswith("["):
-            section = line[1 : line.index("]")]
-        elif line.startswith("# ") and " = " in line:
-            suggested.append((section, line.removeprefix("# ").split(" = ")[0]))
-    assert suggested
-    assert set(suggested) <= set(KEYS)
+def test_the_shipped_file_is_the_example_that_the_settings_make() -> None:
+    assert SHIPPED.read_text() == example(corpus_path="python:stdlib")
 
 
 def test_the_account_has_every_setting_with_its_value_and_origin(tmp_path: Path) -> None:
     file = written(tmp_path, '[corpus]\npath = ["python:json", "python:csv"]\n')
     config = load(file, {"corpus.streaming": False}, {"RAGDOLL_TRAIN_LR": "0.5"})
     rows = {name: (value, origin) for name, value, origin in config.rows()}
-    assert list(rows) == names_of(KEYS)
+    assert list(rows) == NAMES
     assert rows["corpus.path"] == ("python:json, python:csv", str(file))
     assert rows["corpus.streaming"] == ("false", "option")
     assert rows["train.lr"] == ("0.5", "variable RAGDOLL_TRAIN_LR")

@@ -10,7 +10,7 @@ import typer
 
 from ragdoll import __version__
 from ragdoll.cli import process
-from ragdoll.cli.group import Commands
+from ragdoll.cli.group import WRONG_USAGE, Commands
 
 app = typer.Typer(
     name="ragdoll",
@@ -41,8 +41,6 @@ def ragdoll(
 ) -> None:
     """Train a small, fast embedding model on your own documents, and search them with it."""
     if context.invoked_subcommand is None:
-        from ragdoll.cli.session import WRONG_USAGE
-
         typer.echo(context.get_help())
         raise typer.Exit(WRONG_USAGE)
 

@@ -1,4 +1,4 @@
-"""What the commands print: data on standard output, all else on standard error."""
+"""The output of a command: data on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import re
 import sys
 import textwrap
 import traceback
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,33 +19,27 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ragdoll.cli import process
-from ragdoll.cli.prose import Prose
+from ragdoll.cli.text import DIRECTION, Prose, one_line, printable
 from ragdoll.streams import Report, silent
 
 # Characters of an error or a warning that are shown.
 _MAX_MESSAGE = 2000
 
-# Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can make a file
-# name or a passage look like another.
-_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-# What must not reach a terminal: controls, halves of characters, separators of lines.
-_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Of these, what JSON leaves as it is in a string.
-_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029" + "".join(sorted(_DIRECTION)) + "]")
+# Characters that JSON leaves as they are in a string, and a terminal obeys.
+_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029" + "".join(sorted(DIRECTION)) + "]")
 # The innermost frames of a traceback that are shown.
 _MAX_FRAMES = 20
 
 
 class _PipedConsole(RichConsole):
-    """Leaves a closed pipe to the caller, where rich would end the process with status 1."""
+    """Leaves a closed pipe to the caller; rich would end the process with status 1."""
 
     def on_broken_pipe(self) -> None:
         raise  # noqa: PLE0704  (called by rich while it handles BrokenPipeError)
 
 
 class _RemarksConsole(RichConsole):
-    """Goes on in silence where the reader of remarks has gone: the work and its status matter."""
+    """Goes on in silence when nobody reads standard error any more: the work matters."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -54,7 +47,7 @@ class _RemarksConsole(RichConsole):
 
 
 class Console:
-    """One command's output, as its options ask for it."""
+    """The output of one command, as ``--json``, ``--quiet`` and ``--verbose`` ask for it."""
 
     def __init__(self, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
@@ -70,7 +63,7 @@ class Console:
 
     @property
     def width(self) -> int | None:
-        """The columns of the terminal; None where standard output is none."""
+        """The columns of the terminal; None where standard output is no terminal."""
         return self._out.width if self._out.is_terminal else None
 
     def result(self, record: Mapping[str, Any], human: RenderableType | None = None) -> None:
@@ -82,7 +75,7 @@ class Console:
                 self._out.print(human)
 
     def json(self, record: Mapping[str, Any]) -> None:
-        """Print one line of JSON, and let the reader of a pipe have it at once."""
+        """Print one line of JSON, and flush it for the reader of a pipe."""
         # An encoding that lacks a character has no escape for it that JSON knows.
         everything = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         content = json.dumps(record, ensure_ascii=not everything, default=str, allow_nan=False)
@@ -91,23 +84,23 @@ class Console:
         sys.stdout.flush()
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Say on standard error, in one line, what goes on."""
+        """Print a remark on standard error, in one line."""
         if not self.quiet:
             self._err.print(Prose(Text(one_line(text), style=style)))
 
     def command(self, text: str) -> None:
-        """Say a command to type next, which stays in one line for that."""
+        """Print a command to type next; it stays in one line, so that it can be pasted."""
         if not self.quiet:
             self._err.print(Text(one_line(text), style="dim"))
 
     def interruption(self, text: str) -> None:
-        """Say what an interruption left, below the ``^C`` of the terminal."""
+        """Print what an interruption left, below the ``^C`` of the terminal."""
         if not self.quiet:
             self._err.print()
             self.note(text, style="yellow")
 
     def detail(self, text: str) -> None:
-        """Say what only ``--verbose`` asks for."""
+        """Print a remark that only ``--verbose`` asks for."""
         if self.verbose:
             self._err.print(Text(one_line(text), style="dim"))
 
@@ -116,7 +109,7 @@ class Console:
         self._err.print(Prose(Text.assemble(("Warning: ", "yellow"), _brief(text))))
 
     def error(self, message: str, hint: str | None = None) -> None:
-        """Say in one or two lines what is wrong and what to do."""
+        """Print what is wrong, and in a second line what to do."""
         self._err.print(Prose(Text.assemble(("Error: ", "bold red"), _brief(message))))
         if hint:
             self._err.print(Prose(Text(_brief(hint), style="dim")))
@@ -128,12 +121,12 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[Report]:
-        """Show how far the work is, where standard error is a terminal."""
+        """Show a progress bar where standard error is a terminal."""
         if self.quiet or not self._err.is_terminal:
             yield silent
             return
         # It takes a while to load, which queries and pipes do without.
-        from ragdoll.cli.progress_line import progress_line
+        from ragdoll.cli.progress import progress_line
 
         with progress_line(self._err) as report:
             yield report
@@ -141,7 +134,7 @@ class Console:
 
 @contextmanager
 def _named_output() -> Iterator[None]:
-    """Name standard output in the error of a full disk, which has no name of a file."""
+    """Name standard output in the error of a full disk, which names no file."""
     try:
         yield
     except BrokenPipeError:
@@ -152,7 +145,7 @@ def _named_output() -> Iterator[None]:
 
 
 class LogHandler(logging.Handler):
-    """Sends the library's warnings to the console."""
+    """Prints the library's warnings."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
@@ -163,35 +156,16 @@ class LogHandler(logging.Handler):
         self._console.warning(record.getMessage())
 
 
-def printable(text: str) -> str:
-    """Make control and direction characters visible, so that text cannot forge the terminal."""
-    return "".join(
-        character
-        if character in "\n\t" or not (_is_control(character) or character in _DIRECTION)
-        else f"\\x{ord(character):02x}"
-        for character in text
-    )
-
-
-def one_line(text: str) -> str:
-    """As ``printable``, with line breaks made visible too: for names."""
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
 def _brief(text: str) -> str:
-    """What is said in one line, of which the middle may be left out: it can quote any input."""
+    """Return a message in one line, without its middle where it quotes a very long input."""
     line = one_line(text)
     if len(line) <= _MAX_MESSAGE:
         return line
     return f"{line[: _MAX_MESSAGE // 2]} … {line[-_MAX_MESSAGE // 2 :]}"
 
 
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in _CONTROLS
-
-
 def silence_libraries() -> None:
-    """Keep the progress bars and notices of libraries off the terminal; must come before them."""
+    """Keep progress bars and notices of libraries off the terminal, before they are imported."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

@@ -1,4 +1,4 @@
-"""The commands, each loaded when it is asked for, and what a wrong command line is told."""
+"""The list of commands, each loaded when it is called, and how usage errors and help are shown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-# Of each command the first paragraph of its help, so that the list of them needs none of them.
+# The first paragraph of each command's help: listing the commands must load none of them.
 SUMMARIES = {
     "run": "Featurize, train and index: all that is needed, and nothing that is not.",
     "featurize": "Embed the passages of a corpus with the teacher, once: what train learns from.",
@@ -25,12 +25,14 @@ SUMMARIES = {
     "answers.",
 }
 
-# Typer has its own copy of click since 0.26 and names only this child of the class.
-_UsageError: Any = typer.BadParameter.__mro__[1]
+WRONG_USAGE = 2
+
+# Stands for a hyphen while lines are broken, which would cut names of models and options at it.
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 
 
 class Commands(TyperGroup):
-    """Says what is wrong with a command line in two lines, as all other errors are said."""
+    """Loads a command when it is called, and reports a wrong command line in two lines."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -50,19 +52,41 @@ class Commands(TyperGroup):
             return super().main(*args, **options)
         try:
             status = super().main(*args, **options)
-        except _UsageError as error:
+        except typer.TyperException as error:
             from ragdoll.cli.console import Console
-            from ragdoll.cli.session import WRONG_USAGE
 
             context = getattr(error, "ctx", None)
             path = context.command_path if context else "ragdoll"
-            Console().error(_plain(error.format_message()), hint=f"See {path} --help.")
+            Console().error(error.format_message(), hint=f"See {path} --help.")
             sys.exit(WRONG_USAGE)
         sys.exit(status if isinstance(status, int) else 0)
 
 
+class Command(TyperCommand):
+    """Lists options under the headings that they name."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options; see ``TyperCommand.format_options``."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            name, text = param.get_help_record(ctx) or ("", "")
+            heading = getattr(param, "rich_help_panel", None) or "Options"
+            if param.param_type_name == "argument":
+                # Without its type, which is given as Python has it.
+                name, heading = name.partition(" <")[0], "Arguments"
+            sections.setdefault(heading, []).append((name, text.replace("-", _HYPHEN)))
+        begun = len(formatter.buffer)
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+        formatter.buffer[begun:] = [
+            written.replace(_HYPHEN, "-") for written in formatter.buffer[begun:]
+        ]
+
+
 class _ByName(Mapping[str, Any]):
-    """A command is the function of its name in the module of its name."""
+    """The commands by name: each is the function of its name in the module of its name."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in SUMMARIES:
@@ -78,16 +102,8 @@ class _ByName(Mapping[str, Any]):
 
 @cache
 def _load(name: str) -> Any:
-    from ragdoll.cli.help import Command
-
     function = name.replace("-", "_")
-    module = importlib.import_module(f"ragdoll.cli.{function}")
+    module = importlib.import_module(f"ragdoll.cli.commands.{function}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name, cls=Command)(getattr(module, function))
     return typer.main.get_command(alone)
-
-
-def _plain(message: str) -> str:
-    """What Typer says of a wrong value, without the words of the library that it asks."""
-    number = "Input should be a valid integer, unable to parse string as an integer"
-    return message.replace("Value error, ", "").replace(number, "a whole number is wanted.")

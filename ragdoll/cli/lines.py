@@ -1,4 +1,4 @@
-"""Lines from standard input, as many at a time as are there."""
+"""Lines from standard input, taken together where they wait together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _BYTES = 1 << 16
 def waiting_lines(stream: TextIO) -> Iterator[list[str]]:
     """Yield the lines that can be read without waiting, then wait for more.
 
-    Who writes a line and waits for its answer gets it; who writes many gets them read together.
-    Bytes that are no text are replaced.
+    A program that writes a line and waits for its answer gets it; lines that are written together
+    are read together. Bytes that are no text are replaced.
     """
     buffer = getattr(stream, "buffer", None)
     if not isinstance(buffer, io.BufferedIOBase):
@@ -34,7 +34,7 @@ def waiting_lines(stream: TextIO) -> Iterator[list[str]]:
 
 
 def _texts(buffer: io.BufferedIOBase, encoding: str) -> Iterator[str]:
-    """What is there, each time that something is, with every end of a line as a line feed."""
+    """Yield the text that waits, each time that some does, with line feeds as line ends."""
     decoder = io.IncrementalNewlineDecoder(
         codecs.getincrementaldecoder(encoding)("replace"), translate=True
     )

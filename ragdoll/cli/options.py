@@ -1,29 +1,24 @@
-"""Options that commands share. Each stands for the setting that its help names."""
+"""From settings to options: a command gets those of whole sections, or of single settings.
+
+Typer reads a command's options from the signature of its function. The signature is put together
+here: the parameters that the command itself declares, an option for each of its settings, and the
+options that all commands share. Every option of a setting is a string to Typer; text is parsed and
+checked as that of an environment variable is, with the same messages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-_COMMON = "Common options"
-_DATASET = "Corpus options"
+from ragdoll.settings import Setting, alternatives, as_text, settings
 
-
-def auto_or(kind: type[int | float]) -> Callable[[str], int | float | str]:
-    """Parse a number or the word ``auto``."""
-
-    def parse(text: str) -> int | float | str:
-        try:
-            return text if text == "auto" else kind(text)
-        except ValueError:
-            name = "whole number" if kind is int else "number"
-            raise typer.BadParameter(f"'{text}' is neither a {name} nor 'auto'") from None
-
-    return parse
-
+_COMMON_PANEL = "Common options"
+_PANELS = {"corpus": "Corpus options"}
 
 Config = Annotated[
     Path | None,
@@ -31,46 +26,29 @@ Config = Annotated[
         "--config",
         metavar="FILE",
         help="Settings; default: ./ragdoll.toml.",
-        rich_help_panel=_COMMON,
+        rich_help_panel=_COMMON_PANEL,
     ),
 ]
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print JSON on standard output, and nothing else.", rich_help_panel=_COMMON
+        "--json",
+        help="Print JSON on standard output, and nothing else.",
+        rich_help_panel=_COMMON_PANEL,
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="No progress and no notes.", rich_help_panel=_COMMON),
+    typer.Option("--quiet", "-q", help="No progress and no notes.", rich_help_panel=_COMMON_PANEL),
 ]
 Verbose = Annotated[
     bool,
     typer.Option(
         "--verbose",
         "-v",
-        rich_help_panel=_COMMON,
         help="Say where each setting came from; show tracebacks.",
+        rich_help_panel=_COMMON_PANEL,
     ),
-]
-
-Teacher = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Sentence-transformer: hub id or folder. [teacher.model]"),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. [teacher.device]"),
-]
-TrainDevice = Annotated[
-    str | None,
-    typer.Option(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:0 or mps. [train.device]"
-    ),
-]
-Dtype = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"] | None,
-    typer.Option(help="Type the teacher computes in. [teacher.dtype]"),
 ]
 TrustRemoteCode = Annotated[
     bool,
@@ -79,159 +57,110 @@ TrustRemoteCode = Annotated[
     ),
 ]
 
-TextKey = Annotated[
-    str | None,
-    typer.Option(
-        metavar="KEY",
-        rich_help_panel=_DATASET,
-        help="Key or column of the text in JSON, CSV, Parquet and datasets. [corpus.text_key]",
-    ),
-]
-DatasetName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=_DATASET,
-        help="Configuration of the Hugging Face dataset. [corpus.name]",
-    ),
-]
-DatasetSplit = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SPLIT",
-        rich_help_panel=_DATASET,
-        help="Split of the Hugging Face dataset. [corpus.split]",
-    ),
-]
-Streaming = Annotated[
-    bool | None,
-    typer.Option(
-        "--streaming/--no-streaming",
-        rich_help_panel=_DATASET,
-        help="Stream the Hugging Face dataset, or download it first. [corpus.streaming]",
-    ),
-]
-NoIgnore = Annotated[
-    bool,
-    typer.Option(
-        "--no-ignore",
-        rich_help_panel=_DATASET,
-        help="Also read what .gitignore and .ragdollignore leave out. [corpus.ignore_files]",
-    ),
-]
+_COMMON = {"config": Config, "as_json": Json, "quiet": Quiet, "verbose": Verbose}
 
 
-def corpus_settings(
-    text_key: str | None,
-    dataset_name: str | None,
-    dataset_split: str | None,
-    streaming: bool | None,
-    no_ignore: bool,
-) -> dict[str, Any]:
-    """What the corpus options set."""
-    return {
-        "corpus.text_key": text_key,
-        "corpus.name": dataset_name,
-        "corpus.split": dataset_split,
-        "corpus.streaming": streaming,
-        "corpus.ignore_files": False if no_ignore else None,
-    }
+class Invocation(NamedTuple):
+    """What the command line says of settings, by their names, and the options of all commands."""
+
+    given: dict[str, Any]
+    config: Path | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
 
 
-Target = Annotated[
-    Literal["mean", "sentence"] | None,
-    typer.Option(
-        help="Target vectors: the mean of the token embeddings, or the teacher's own "
-        "sentence embedding. [featurize.target]"
-    ),
-]
-MaxMeans = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Embed at most N passages. [featurize.max_means]"),
-]
+def command(
+    *names: str, in_run: bool = False, helps: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a function into a command that has the options of some settings.
 
-FeaturizeBatchSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Size of the teacher's batches: at most the tokens of N passages of full length, and "
-        "fewer on a CPU. [featurize.batch_size]",
-    ),
-]
+    ``names`` are sections, or single settings as ``section.key``. ``in_run`` takes the options that
+    settings have in the command ``run``. ``helps`` replaces help texts, by the settings' names. The
+    function's first parameter gets the ``Invocation``; the others are the command's own.
+    """
 
-Method = Annotated[
-    Literal["ridge", "tokenlearn"] | None,
-    typer.Option(
-        help="Training recipe: ridge regression of the targets, or the library tokenlearn's "
-        "gradient descent. [train.method]"
-    ),
-]
-PcaDims = Annotated[
-    int | None, typer.Option(metavar="N", help="Dimensions of the model. [train.pca_dims]")
-]
-VocabSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, "
-        "that it splits. [train.vocab_size]",
-    ),
-]
-TrainBatchSize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|auto",
-        parser=auto_or(int),
-        help="Passages in a step, of the method tokenlearn only. [train.batch_size]",
-    ),
-]
-LearningRate = Annotated[
-    str | None,
-    typer.Option(
-        "--lr",
-        metavar="RATE|auto",
-        parser=auto_or(float),
-        help="Learning rate, of the method tokenlearn only. [train.lr]",
-    ),
-]
-Patience = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", help="Stop after N validations without a lower loss. [train.patience]"
-    ),
-]
-Epochs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|auto",
-        parser=auto_or(int),
-        help="Stop after N passes over the corpus; auto leaves it to the patience (ridge: 40). "
-        "[train.epochs]",
-    ),
-]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Random seed. [train.seed]")]
-SaveDtype = Annotated[
-    Literal["float32", "float16", "int8"] | None,
-    typer.Option(help="Type of the saved vectors. [train.save_dtype]"),
-]
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        options = list(_options(names, in_run, helps or {}))
 
-Database = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        "--vector-data-dir",
-        metavar="DIR",
-        help="Folder or URI of the LanceDB database. [index.database]",
-    ),
-]
-Table = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Table in the database. [index.table]")
-]
-Metric = Annotated[
-    Literal["auto", "cosine", "dot", "l2"] | None,
-    typer.Option(help="Similarity; auto is what the model was made for. [index.metric]"),
-]
-ChunkSize = Annotated[
-    int | None,
-    typer.Option(metavar="TOKENS", help="A passage has at most so many tokens. [index.chunk_size]"),
-]
+        def run(
+            *, config: Path | None, as_json: bool, quiet: bool, verbose: bool, **own: Any
+        ) -> None:
+            given: dict[str, Any] = {}
+            for option in options:
+                given |= dict.fromkeys(option.settings, option.value(own.pop(option.name)))
+            body(Invocation(given, config, as_json, quiet, verbose), **own)
+
+        _, *declared = inspect.signature(body, eval_str=True).parameters.values()
+        parameters = [
+            *(_parameter(option.name, option.annotation, None) for option in options),
+            *declared,
+            *(_parameter(name, kind, None) for name, kind in _COMMON.items() if name == "config"),
+            *(_parameter(name, kind, False) for name, kind in _COMMON.items() if name != "config"),
+        ]
+        signature = inspect.Signature(
+            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        )
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__, run.__doc__ = {}, body.__doc__
+        return run
+
+    return decorate
+
+
+class _Option(NamedTuple):
+    """An option, and the settings that it sets."""
+
+    name: str
+    settings: list[str]
+    annotation: Any
+    of_flag: bool | None
+
+    def value(self, told: Any) -> Any:
+        """Return what the option says of its settings; None where it was not given."""
+        return self.of_flag if told and self.of_flag is not None else told
+
+
+def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> Iterator[_Option]:
+    by_option: dict[str, list[Setting]] = {}
+    for one in settings().values():
+        if one.section in names or one.name in names:
+            declared = one.in_run if in_run else one.option
+            if declared:
+                by_option.setdefault(declared, []).append(one)
+    for declared, several in by_option.items():
+        first = several[0]
+        flags, _, metavar = declared.partition(" ")
+        is_flag = bool in alternatives(first.hint)
+        meaning = helps.get(first.name, first.help)
+        places = " and ".join(_place(one) for one in several)
+        option = typer.Option(
+            *flags.split(","),
+            metavar=metavar or None,
+            help=f"{meaning} {places}",
+            rich_help_panel=_PANELS.get(first.section),
+            autocompletion=_completion(first) if first.choices else None,
+        )
+        yield _Option(
+            name=flags.split(",")[0].partition("/")[0].strip("-").replace("-", "_"),
+            settings=[one.name for one in several],
+            annotation=Annotated[bool | None if is_flag else str | None, option],
+            # A flag of one name says the contrary of the default.
+            of_flag=not first.default if is_flag and "/" not in flags else None,
+        )
+
+
+def _completion(one: Setting) -> Callable[[], list[str]]:
+    return lambda: list(one.choices)
+
+
+def _place(one: Setting) -> str:
+    """Name a setting in a help text, with its default if it has one."""
+    default = as_text(one.default)
+    return f"[{one.name} = {default}]" if default else f"[{one.name}]"
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )

@@ -1,19 +1,21 @@
-"""The frame of every command: its settings, its console, and what an exception becomes."""
+"""The frame of every command: its settings, its console, and the exit status of an exception."""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import typer
 
-from ragdoll import config as configuration
 from ragdoll.cli import process
 from ragdoll.cli.console import Console, LogHandler, silence_libraries
+from ragdoll.cli.hints import for_command_line
+from ragdoll.cli.options import Invocation
+from ragdoll.config import Config, load
 from ragdoll.errors import RagdollError, UsageError, first_line
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -22,36 +24,29 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 class Session(NamedTuple):
     """What a command works with."""
 
-    config: configuration.Config
+    config: Config
     console: Console
 
 
 @contextmanager
-def session(
-    config: Path | None,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    options: Mapping[str, Any],
-    resume_hint: str = "",
-) -> Iterator[Session]:
+def session(call: Invocation, resume_hint: str = "") -> Iterator[Session]:
     """Load the settings, run the command's body, and turn exceptions into an exit status.
 
-    ``options`` maps ``section.key`` to what the command line gave, None where it did not.
     ``resume_hint`` says how to go on after an interruption.
 
     Raises:
         typer.Exit: 1 the work failed, 2 wrong usage or configuration, 130 interrupted,
             143 terminated.
     """
-    console = Console(as_json, quiet, verbose)
+    verbose = call.verbose
+    console = Console(call.as_json, call.quiet, verbose)
     silence_libraries()
     handler = LogHandler(console)
     logger = logging.getLogger("ragdoll")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
     try:
-        loaded = configuration.load(config, options)
+        loaded = load(call.config, call.given)
         for name, value, origin in loaded.rows() if verbose else []:
             console.detail(f"{name} = {value}  ({origin})")
         yield Session(loaded, console)
@@ -77,16 +72,16 @@ def session(
 
 
 def _interruption(console: Console, resume_hint: str) -> typer.Exit:
-    """Say that a signal has ended the command, and how to go on; return its exit."""
+    """Print that a signal has ended the command, and how to go on; return the command's exit."""
     process.end_at_once()
     console.interruption(f"Interrupted. {resume_hint}")
     return typer.Exit(process.interrupted())
 
 
 def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
-    """Say what is wrong, and what to do where that is known."""
+    """Return what is wrong, and what to do about it or None."""
     if isinstance(error, RagdollError):
-        return error.message, error.hint
+        return for_command_line(error.message), error.hint and for_command_line(error.hint)
     if isinstance(error, MemoryError):
         return "There is not enough memory.", None
     if isinstance(error, OSError):
@@ -94,3 +89,18 @@ def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
         return f"{place}{error.strerror or error}", None
     hint = None if verbose else "This is a defect of ragdoll; --verbose shows where."
     return f"Unexpected {type(error).__name__}: {first_line(error)}", hint
+
+
+def again(command: str, **options: object) -> str:
+    """Write a command to type next, with the options that are not None."""
+    given = [
+        f"--{name} {shlex.quote(str(value))}"
+        for name, value in options.items()
+        if value is not None
+    ]
+    return " ".join([f"Next: ragdoll {command}", *given])
+
+
+def same_command(restart: bool) -> str:
+    """Name what to type again after an interruption, so that what is kept is not given up."""
+    return "the same command" + " without --restart" * restart

@@ -1,1 +1,1 @@
-"""Documents in: where they come from, what is in them, and how they are cut into passages."""
+"""Reading documents from the places that hold them, and cutting them into passages."""

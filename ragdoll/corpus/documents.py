@@ -1,4 +1,4 @@
-"""What a corpus yields: documents, and an account of what it left out."""
+"""Documents, the sources that they come from, and an account of what a source left out."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from typing import Any, Protocol
 class Document:
     """One text to learn from or to search.
 
-    ``source`` is unique within ``root``: a POSIX path relative to it, with ``#record`` behind it
-    where a file holds several documents. ``text`` is what is embedded and searched; a record's
-    title stands at its beginning. ``metadata`` holds JSON values. ``whole_file`` says that the text
-    is a file as it is, so that its lines are the file's lines.
+    ``text`` is embedded and searched; a record's title stands at its beginning. ``source`` is
+    unique within ``root``: a POSIX path relative to it, with ``#record`` behind it where a file
+    holds several documents. A reader of a format leaves ``root`` empty, and ``source`` has only the
+    record's own name, empty where the file is one document. ``metadata`` holds JSON values.
+    ``whole_file`` says that the text is the file as it is, so that its lines are the file's lines.
+
+    >>> Document("Set a timer.", source="timers.txt").metadata
+    {}
     """
 
-    root: str
-    source: str
-    title: str
     text: str
+    title: str = ""
+    source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    root: str = ""
     whole_file: bool = False
 
 
-# In a document's or a passage's metadata: the line of the source file where it stands.
+# The key in a document's or a passage's metadata for the line of the source file where it stands.
 LINE = "source_line"
 
-
-# Left-out files and records of a source that are named; beyond these they are counted by their
-# reasons, and beyond so many reasons together.
+# The most skipped files and records of a source that are named. Further ones are only counted, by
+# their reasons, and beyond this number of reasons together.
 _MAX_NAMED = 10_000
 _MAX_REASONS = 100
 _OTHER_REASONS = "other reasons"
 
-# What is said of a corpus that has no document names so many.
+# The number of skipped items that the message about an empty corpus names.
 _FIRST_REASONS = 3
 
 _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
@@ -45,10 +48,14 @@ _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something a corpus left out: the path, and the reason with its place in the file, if any.
+    """A file or record that a corpus left out.
 
-    One without a path stands for ``count`` of the same reason that are not named. ``root`` is that
-    of the source, to which a path is relative; empty where it is not known.
+    ``reason`` begins with the place in the file, if there is one. An item without a path stands for
+    ``count`` items of the same reason that are not named. ``root`` is that of the source, to which
+    the path is relative; empty where it is not known.
+
+    >>> Skipped("log.jsonl", "line 3: not JSON").place
+    'line 3'
     """
 
     path: str
@@ -58,7 +65,7 @@ class Skipped:
 
     @property
     def place(self) -> str:
-        """Where in the file it is, such as ``line 12``; empty where it is the file as a whole."""
+        """The place in the file, such as ``line 12``; empty where the whole file was left out."""
         match = _PLACE.match(self.reason)
         return match.group() if match else ""
 
@@ -72,9 +79,9 @@ class Skipped:
 class Reading:
     """The account of one reading of a source, which has this ``root``.
 
-    ``done`` is how much of ``Source.size()`` has been read; ``documents`` counts what it yielded.
-    ``unread`` has the paths of what could not be read this time, or not to its end: a disk that
-    failed, a file that changed meanwhile. What they held may be there still.
+    ``done`` is the part of ``Source.size()`` that has been read; ``documents`` is the number of
+    documents yielded. ``unread`` has the paths of files that could not be read this time, or not to
+    their end: a disk failed, or a file changed meanwhile. Their documents may still be there.
     """
 
     root: str = ""
@@ -85,7 +92,7 @@ class Reading:
     _unnamed: Counter[str] = field(default_factory=Counter)
 
     def skip(self, path: str, reason: str, unread: bool = False) -> None:
-        """Note that a file or record is left out; ``unread`` where that may be for this time."""
+        """Note that a file or record is left out; ``unread``: another reading may succeed."""
         item = Skipped(path, reason, root=self.root)
         if unread:
             self.unread.add(path)
@@ -97,7 +104,7 @@ class Reading:
 
     @property
     def skipped(self) -> list[Skipped]:
-        """What was left out, in the order of the reading; after it what is only counted."""
+        """The items left out, in the order of the reading, then those that are only counted."""
         return [
             *self._named,
             *(Skipped("", kind, count, self.root) for kind, count in self._unnamed.items()),
@@ -105,23 +112,23 @@ class Reading:
 
 
 class Source(Protocol):
-    """One place that documents come from."""
+    """A place that documents come from."""
 
     @property
     def root(self) -> str:
-        """Identifies the place: an absolute path, or a scheme such as ``python:stdlib``."""
+        """The identity of the place: an absolute path, or a scheme such as ``python:stdlib``."""
         ...
 
     def documents(self, reading: Reading) -> Iterator[Document]:
-        """Yield the documents in a stable order; note what is left out, and how far it has read."""
+        """Yield the documents in a stable order; note in ``reading`` what is left out."""
         ...
 
     def size(self) -> int | None:
-        """How many bytes there are to read; None where that cannot be known before."""
+        """Return the number of bytes to read; None where it cannot be known beforehand."""
         ...
 
     def signature(self) -> str | None:
-        """Summarise the present content cheaply, without reading it; None where that cannot be."""
+        """Summarise the present content without reading it; None where that is impossible."""
         ...
 
 
@@ -129,27 +136,33 @@ class Source(Protocol):
 class Corpus:
     """Documents of one or more sources, read as a stream, any number of times.
 
-    ``readings`` has the accounts of the latest reading, by the roots of the sources.
+    ``description`` says how the places were named, for the provenance of features and models.
+    ``readings`` has the account of each source in the latest reading, by its root.
+
+    >>> corpus = read("docs")
+    >>> sorted(document.source for document in corpus)[:2]
+    ['events.txt', 'futures.txt']
     """
 
     sources: list[Source]
+    description: dict[str, Any] = field(default_factory=dict)
     readings: dict[str, Reading] = field(default_factory=dict, init=False)
     _ended: bool = field(default=False, init=False)
     _sizes: list[int | None] = field(default_factory=list, init=False)
 
     @property
     def documents(self) -> int:
-        """How many documents the latest reading has yielded."""
+        """The number of documents that the latest reading has yielded."""
         return sum(reading.documents for reading in self.readings.values())
 
     @property
     def skipped(self) -> list[Skipped]:
-        """What the latest reading left out, of all sources."""
+        """The items that the latest reading left out of all sources."""
         return [item for items in self.skipped_by_root.values() for item in items]
 
     @property
     def skipped_by_root(self) -> dict[str, list[Skipped]]:
-        """The same, by the roots of the sources; empty before the first reading."""
+        """The items left out, by the roots of the sources; empty before the first reading."""
         return {root: reading.skipped for root, reading in self.readings.items()}
 
     @property
@@ -168,9 +181,9 @@ class Corpus:
         self._ended = True
 
     def share_read(self) -> float | None:
-        """How much of the corpus the latest reading has read, from 0 to 1; None if not known.
+        """Return the share of the corpus that has been read, from 0 to 1; None if not known.
 
-        The first call in a reading looks at all files once more, for their sizes.
+        The first call in a reading looks up the size of every file.
         """
         if self._ended:
             return 1.0
@@ -182,22 +195,22 @@ class Corpus:
         return min(1.0, done / total) if total else 0.0
 
     def signature(self) -> str | None:
-        """Combine the sources' signatures; None where one of them has none."""
+        """Combine the sources' signatures; None where a source has none."""
         signatures = [source.signature() for source in self.sources]
         if any(signature is None for signature in signatures):
             return None
         return " ".join(str(signature) for signature in signatures)
 
 
-def left_out(items: Iterable[Skipped]) -> int:
-    """How many files and records were left out, named or not."""
+def count_skipped(items: Iterable[Skipped]) -> int:
+    """Count the files and records that were left out, named or not."""
     return sum(item.count for item in items)
 
 
 def why_empty(items: Sequence[Skipped]) -> str:
-    """What to say of a corpus without documents: how much was left out, and the first reasons."""
+    """Say of a corpus without documents how much was left out, with the first reasons."""
     if not items:
         return ""
     first = "; ".join(f"{item.path}: {item.reason}" for item in items[:_FIRST_REASONS])
     more = "; …" * (len(items) > _FIRST_REASONS)
-    return f" Left out: {left_out(items):,} ({first}{more})."
+    return f" Left out: {count_skipped(items):,} ({first}{more})."

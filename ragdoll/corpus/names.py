@@ -1,4 +1,4 @@
-"""What has come before, in memory that does not grow with how much has come."""
+"""Keys that came before, remembered in bounded memory, and unique names made by them."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from hashlib import blake2b
 
 from ragdoll.errors import CorpusError
 
-# Keys that are held in memory, about 15 MB; more of them are in a file, which is slower.
+# Keys held in memory, about 15 MB; more of them are in a file, which is slower.
 _MOST_IN_MEMORY = 100_000
 _CACHE_KIB = 64 * 1024
 
 
 class Seen:
-    """Tells the keys that are new from those that came before.
-
-    Keys are told apart by a hash of 16 bytes; a text and its UTF-8 are the same key.
-    """
+    """A set of keys, by their hashes of 16 bytes; a text and its UTF-8 are the same key."""
 
     def __init__(self) -> None:
         self._few: dict[bytes, int] = {}
         self._many: sqlite3.Connection | None = None
 
     def add(self, key: str | bytes) -> bool:
-        """Return whether a key is new.
+        """Add a key; return True if it is new.
 
         Raises:
-            CorpusError: there are many, and no room for them in the folder for temporary files.
+            CorpusError: there is no room for many keys in the folder for temporary files.
         """
         return self._add(_digest(key))
 
     def count(self, key: str | bytes) -> int:
-        """Count a key; return how often it was counted, this time (or that it was added) included.
+        """Count a key; return the number of times it was counted or added, this one included.
 
         Raises:
             CorpusError: as ``add``.
@@ -44,8 +41,8 @@ class Seen:
             self._few[digest] += 1
             return self._few[digest]
         _execute(self._many, "UPDATE seen SET times = times + 1 WHERE key = ?", digest)
-        found = _execute(self._many, "SELECT times FROM seen WHERE key = ?", digest)
-        return int(found.fetchone()[0])
+        counted = _execute(self._many, "SELECT times FROM seen WHERE key = ?", digest)
+        return int(counted.fetchone()[0])
 
     def _add(self, digest: bytes) -> bool:
         if self._many is None:
@@ -59,13 +56,13 @@ class Seen:
         return inserted.rowcount == 1
 
     def _spilled(self) -> sqlite3.Connection:
-        """Move all to a file that has no name and ends with this object."""
+        """Move all keys to a file that has no name and ends with this object."""
         # Threads may take turns in reading a corpus.
         file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, file.close)
         for statement in (
             f"PRAGMA cache_size = -{_CACHE_KIB}",
-            # Nothing is to outlive a crash.
+            # The file need not survive a crash.
             "PRAGMA journal_mode = OFF",
             "PRAGMA synchronous = OFF",
             "CREATE TABLE seen (key BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID",
@@ -79,21 +76,21 @@ class Seen:
 
 
 class UniqueNames:
-    """Keeps what has the same name apart, by numbering all but the first: ``a``, ``a~2`` …."""
+    """Makes names unique by numbering all but the first of the same name: ``a``, ``a~2`` …."""
 
     def __init__(self) -> None:
-        self._given = Seen()
+        self._used = Seen()
 
     def __call__(self, name: str) -> str:
-        """Return the name, or where it is taken one that is free.
+        """Return the name, or a free one where it is taken.
 
         Raises:
             CorpusError: as ``Seen.add``.
         """
-        times = self._given.count(name)
+        times = self._used.count(name)
         unique = name
-        while times > 1 and self._given.count(unique := f"{name}~{times}") > 1:
-            times = self._given.count(name)
+        while times > 1 and self._used.count(unique := f"{name}~{times}") > 1:
+            times = self._used.count(name)
         return unique
 
 

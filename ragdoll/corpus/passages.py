@@ -1,8 +1,8 @@
-"""Documents into passages: cut at headings, paragraphs, sentences, then words, up to a size.
+"""Cutting of documents into passages: at headings, paragraphs, sentences, then words, up to a size.
 
-A passage ends at the coarsest boundary in the second half of what fits, so that it is as whole as
-its size allows and never a fragment beside a full one. Sizes are counted in the tokens that
-the words have for the model that will read the passage.
+A passage ends at the coarsest boundary in the second half of the text that fits, so that no passage
+is a small fragment beside a full one. Sizes are counted in the tokens that the words have for the
+model that will read the passage.
 """
 
 from __future__ import annotations
@@ -19,30 +19,29 @@ import numpy.typing as npt
 from ragdoll.corpus.documents import Document
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
-"""From words (no whitespace in them) to how many tokens each has for a model."""
+"""Counts the tokens that each word (without whitespace in it) has for a model."""
 
-# Where a text may be cut, coarsest first; each ends where the next piece begins. Languages without
-# spaces have their full stops in the third, which begins with all of its stops at once because
-# the search for a set of characters is several times as fast as one for alternatives.
+# The boundaries where a text may be cut, coarsest first; each match ends where the next piece
+# begins. The full stops of languages without spaces are in the third. It begins with the set of all
+# stops, because searching for a set is several times as fast as searching for alternatives.
 _HEADING = re.compile(r"\n(?=#{1,6} \S)")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCE = re.compile(r"[.!?…。！？．｡](?:(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？．｡])[”’」』）]*)")
 _LINE = re.compile(r"\n")
 _LEVELS = (_HEADING, _PARAGRAPH, _SENTENCE, _LINE)
 
-# As far as a heading has to be seen to be known as one: seven characters and a space.
+# The characters needed to recognise a heading: a line feed, six marks and a space.
 _HEADING_WIDTH = 8
 
 _SPACE = re.compile(r"\s")
-# Whether a character is whitespace, by its code; none is from the last on.
+# True for the codes of whitespace; no later code is whitespace.
 _IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
 
-# Characters of a document that are looked at together: what a long one takes beside its own text
-# does not grow with it.
+# Characters of a document that are cut at a time, so that memory does not grow with its length.
 _STRETCH = 1 << 18
 
-# Characters a token: a document with no more of them may well be a single passage, which is several
-# times as fast to find out as where to cut it.
+# Characters for a token: a document with no more is often a single passage, and checking that is
+# several times as fast as cutting it.
 _SHORT = 4
 
 Places = npt.NDArray[np.int64]
@@ -50,11 +49,17 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document: ``text == document.text[start:end]``, without whitespace around it."""
+    """A piece of a document: ``text == document.text[start:end]``, without whitespace around it.
+
+    ``id`` is its id in a table, empty before it has one. ``line`` is the line of the file where it
+    begins, from 1; None where the document is not a file as it lies on the disk.
+    """
 
     document: Document
     start: int
     end: int
+    id: str = ""
+    line: int | None = None
 
     @property
     def text(self) -> str:
@@ -67,13 +72,13 @@ def cut(
 ) -> Iterator[Passage]:
     """Yield the passages of a document, in order, each of at most ``size`` tokens by ``count``.
 
-    Tokens are counted word by word, whitespace aside: where a tokenizer makes tokens of it (of the
-    indentation of code, say), it makes more of a passage than are counted. By ``count`` a passage
-    has more only where a single character has. Every character of the document that is not
-    whitespace is in exactly one passage.
+    Tokens are counted word by word. A tokenizer that makes tokens of whitespace (of the indentation
+    of code, say) makes more tokens of a passage than are counted. A passage has more than ``size``
+    only where a single character has. Every character that is not whitespace is in exactly one
+    passage.
 
-    ``tokens`` are those of all words, where that is known and no word has more than ``size``
-    characters.
+    ``tokens`` is the number of tokens of all words; None where it is not known, or where a word has
+    more than ``size`` characters.
     """
     text, length = document.text, _STRETCH
     if len(text) <= _SHORT * size and _fits(text, size, count, tokens):
@@ -81,7 +86,7 @@ def cut(
             start = text.index(words)
             yield Passage(document, start, start + len(words))
         return
-    begin = origin = 0  # of the next passage, and of the word that it begins in
+    begin = origin = 0  # the start of the next passage, and of the word that it is in
     while begin < len(text):
         stop = _stop(text, begin + length, length)
         stretch = _Stretch(text, origin, stop, size, count)
@@ -102,7 +107,7 @@ def cut(
 
 
 def _fits(text: str, size: int, count: CountTokens, tokens: int | None) -> bool:
-    """Whether a text is one passage as it is, or none."""
+    """Tell whether a text fits into one passage."""
     if tokens is not None:
         return tokens <= size
     words = text.split()
@@ -110,19 +115,19 @@ def _fits(text: str, size: int, count: CountTokens, tokens: int | None) -> bool:
 
 
 def _stop(text: str, near: int, reach: int) -> int:
-    """Where a stretch ends: before the first whitespace from ``near`` on.
+    """Return the end of a stretch: before the first whitespace from ``near`` on.
 
-    Where none is in reach it ends within a word, which is then longer than a stretch.
+    Without whitespace within ``reach``, the stretch ends within a word.
     """
     space = _SPACE.search(text, near, near + reach)
     return space.start() if space else min(near + reach, len(text))
 
 
 class _Stretch:
-    """A part of a text in units that are never cut; ``starts`` and ``ends`` are their places.
+    """A part of a text, in units that are never cut, which begin at ``starts`` and end at ``ends``.
 
-    Units are words. A word that goes on for longer than a passage (a language without spaces, a
-    blob) is divided, at its boundaries first, so that no tokenizer sees a word of megabytes.
+    Units are words. A word that is longer than a passage (a language without spaces, a blob) is
+    divided, at its boundaries first, so that no tokenizer gets a word of megabytes.
     """
 
     def __init__(self, text: str, begin: int, stop: int, size: int, count: CountTokens) -> None:
@@ -154,7 +159,7 @@ class _Stretch:
         self._total = list(accumulate(tokens, initial=0))
 
     def last(self, first: int) -> int:
-        """The unit that the passage after the one from ``first`` on begins with.
+        """Return the first unit behind the passage that begins with the unit ``first``.
 
         It is the number of units where no other passage follows in this stretch.
         """
@@ -169,14 +174,14 @@ class _Stretch:
         return last
 
     def word_of(self, place: int) -> int:
-        """Where the word begins that a place is in; the place itself if the stretch cuts it off."""
+        """Return the start of the word at a place; the place if the stretch cuts the word off."""
         starts, ends = self._words
         word = np.searchsorted(starts, place, side="right") - 1
         return place if ends[word] == self._cut_off else int(starts[word])
 
 
 def _last_boundary(levels: list[list[int]], low: int, high: int) -> int | None:
-    """The last place from ``low`` to ``high`` to cut at, of the coarsest kind that has one."""
+    """Return the last boundary from ``low`` to ``high``, of the coarsest kind that has one."""
     for places in levels:
         index = bisect_right(places, high) - 1
         if index >= 0 and places[index] >= low:
@@ -185,7 +190,7 @@ def _last_boundary(levels: list[list[int]], low: int, high: int) -> int | None:
 
 
 def _words(text: str) -> tuple[Places, Places]:
-    """Where the words of a text, which are those of ``text.split()``, begin and end."""
+    """Return the starts and ends of the words of ``text.split()``."""
     codes = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), np.uint32)
     blank = _IS_SPACE.take(codes, mode="clip")
     edges = np.flatnonzero(blank[1:] != blank[:-1])
@@ -198,7 +203,7 @@ def _divided(starts: Places, ends: Places, cuts: Places) -> tuple[Places, Places
 
 
 def _inside(starts: Places, ends: Places, levels: list[list[int]]) -> Places:
-    """The boundaries that are within a unit."""
+    """Return the boundaries that are within a unit."""
     places = np.array([place for level in levels for place in level], np.int64)
     if not len(starts):
         return places[:0]
@@ -207,7 +212,7 @@ def _inside(starts: Places, ends: Places, levels: list[list[int]]) -> Places:
 
 
 def _every(size: int, starts: Places, ends: Places) -> Places:
-    """The places that divide each unit into parts of ``size`` characters, the last of less."""
+    """Return the places that divide each unit into parts of at most ``size`` characters."""
     cuts = (ends - starts - 1) // size
     if not cuts.any():
         return cuts[:0]

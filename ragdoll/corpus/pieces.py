@@ -1,7 +1,7 @@
 """Pieces of a text that somebody might ask for: its title, a heading, a sentence.
 
 Taken out of its text, a piece is a question whose answer is that text. After Azzopardi, de Rijke
-and Balog, "Building Simulated Queries for Known-Item Topics" (2007), with whole pieces of text in
+and Balog, "Building Simulated Queries for Known-Item Topics" (2007), with pieces of text in
 the place of sampled words.
 """
 
@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-# A piece is a question if it has so many words, and if it leaves as many of its text and no fewer
-# than _MIN_LEFT: of less, nobody could tell what the text is about.
+# A piece is a question if it has this many words, and if at least as many words of its text remain
+# without it, and no fewer than _MIN_LEFT: from less, nobody could tell what the text is about.
 _MIN_WORDS, _MAX_WORDS = 3, 40
 _MIN_LEFT = 10
 
-# Where a text has no sentences, so many words in a row are a question.
+# The number of words in a row that are a question where a text has no sentences.
 _RUN = (5, 10)
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
@@ -32,17 +32,17 @@ _UNIT = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a text that can be a question; ``kind`` is what a person calls it."""
+    """A piece of a text that can be a question; ``kind`` is a name for people, as ``title``."""
 
     kind: str
     text: str
 
 
 def choose(text: str, title: str, shared: set[str], draw: random.Random) -> Piece | None:
-    """Draw a question: of the kinds that a text has one, and of that kind a piece.
+    """Draw a question: first one of the kinds of pieces in a text, then a piece of that kind.
 
-    ``shared`` are pieces that other texts have as well; see ``shared_pieces``. None where the text
-    is too short.
+    ``shared`` are pieces that other texts have, too; see ``shared_pieces``. None where the text is
+    too short.
     """
     kinds: dict[str, list[Piece]] = {}
     for piece in _pieces(text, title):
@@ -57,7 +57,7 @@ def choose(text: str, title: str, shared: set[str], draw: random.Random) -> Piec
 
 
 def shared_pieces(texts: Iterable[tuple[str, str]]) -> set[str]:
-    """The pieces that more than one text has: no question, since it would have two answers.
+    """Return the pieces that more than one text has: as questions, they have two answers.
 
     ``texts`` are pairs of a text and its title.
     """
@@ -68,17 +68,17 @@ def shared_pieces(texts: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def unit_lengths(words: Iterable[str]) -> list[int]:
-    """How many words each of these counts for, in any language; at least one."""
+    """Return the number of words that each counts for, in any language; at least one."""
     return [max(1, len(_UNIT.findall(word))) for word in words]
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything in a text to search for."""
+    """Tell whether there is anything in a text to search for."""
     return _WORD.search(text) is not None
 
 
 def _pieces(text: str, title: str) -> Iterator[Piece]:
-    """The pieces of a text that may be a question, each once."""
+    """Yield the pieces of a text that may be a question, each once."""
     title = title.strip()
     seen = set()
     if title and title in text:
@@ -105,7 +105,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _run_of_words(text: str, draw: random.Random) -> Piece | None:
-    """Some words in a row of a text that has no sentences; None where it is too short."""
+    """Draw some words in a row from a text without sentences; None where it is too short."""
     words = list(_WORD.finditer(text))
     count = min(draw.randint(*_RUN), len(words) // 3)
     if count < _MIN_WORDS or len(words) - count < _MIN_LEFT:
@@ -115,7 +115,7 @@ def _run_of_words(text: str, draw: random.Random) -> Piece | None:
 
 
 def _length(text: str) -> int:
-    """The number of words; a qualified name is one, a sign of punctuation none."""
+    """Count the words; a qualified name is one, a sign of punctuation none."""
     return sum(1 for unit in _UNIT.findall(text) if _WORD.search(unit))
 
 

@@ -1,73 +1,104 @@
-"""From what a user names (a folder, a file, a dataset id, ``python:PACKAGE``) to a corpus."""
+"""From the places that a user names, or the documents that a program holds, to a corpus."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from ragdoll.corpus.documents import Corpus, Source
-from ragdoll.corpus.formats import office
-from ragdoll.corpus.formats.files import FAMILIES, SUPPORTED
+from ragdoll.corpus.documents import Corpus, Document, Source
+from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource
+from ragdoll.corpus.sources.given import GIVEN, GivenSource
 from ragdoll.corpus.sources.python_package import SCHEME, PythonSource
 from ragdoll.corpus.sources.stdin import STDIN, StdinSource
-from ragdoll.errors import CorpusError, MissingExtraError
+from ragdoll.errors import CorpusError, UsageError
+from ragdoll.extras import require
+from ragdoll.settings import CorpusSettings
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _MAX_HUB_ID = 96
 
 
-def open_corpus(
-    paths: Sequence[str],
-    text_key: str = "text",
-    name: str | None = None,
-    split: str = "train",
-    streaming: bool = True,
-    ignore_files: bool = True,
-) -> Corpus:
-    """Open the places that ``paths`` name; nothing is read before the corpus is iterated.
+def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
+    """Open places that hold documents; nothing is read before the corpus is iterated.
 
-    ``text_key`` is the key or column of the text in JSON, tables and datasets; ``name``, ``split``
-    and ``streaming`` are for datasets; ``ignore_files`` False also reads what ignore files leave
-    out.
+    A place is a folder, a file, a Hugging Face dataset (``OWNER/NAME``), ``python:PACKAGE`` for the
+    docstrings of an installed package, or ``-`` for standard input. Of ``settings``, None for the
+    defaults, ``path`` is what is opened where no place is given.
+
+    >>> corpus = read("docs/loop.md", "docs/locks.txt")
+    >>> [document.title for document in corpus]
+    ['Timers', 'locks.txt']
 
     Raises:
         CorpusError: a place does not exist or holds no format that ragdoll reads.
         MissingExtraError: a file is named whose format needs an extra that is not installed.
+        UsageError: no place is given.
     """
-    dataset = {"text_key": text_key, "name": name, "split": split, "streaming": streaming}
-    sources: list[Source] = []
-    for given in paths:
-        # These functions of os take any name, where the methods of Path raise for some.
-        path = Path(os.path.expanduser(given))  # noqa: PTH111
-        exists = bool(given) and os.path.exists(path)  # noqa: PTH110
-        if given == STDIN:
-            sources.append(StdinSource(text_key))
-        elif given.startswith(SCHEME):
-            sources.append(PythonSource(given.removeprefix(SCHEME)))
-        elif exists and is_dataset_folder(path):
-            sources.append(DatasetSource(str(path.resolve()), **dataset))  # type: ignore[arg-type]
-        elif exists and path.is_dir():
-            sources.append(FileSource(path.resolve(), text_key, ignore_files))
-        elif exists:
-            sources.append(_file(path, text_key, ignore_files))
-        elif _is_hub_id(given):
-            sources.append(DatasetSource(given, **dataset))  # type: ignore[arg-type]
-        else:
-            raise CorpusError(
-                f"No file or folder at {given}.",
-                hint="Give a folder, a file, a Hugging Face dataset as OWNER/NAME or "
-                f"{SCHEME}PACKAGE.",
-            )
+    settings = settings or CorpusSettings()
+    names = list(map(str, places)) or settings.path or []
+    if not names:
+        raise UsageError("No corpus is given.", hint="Name a place for `read(...)` to read.")
+    sources = [_source(name, settings) for name in names]
+    description = {
+        "path": [str(Path(name).resolve()) if os.path.exists(name) else name for name in names],  # noqa: PTH110
+        "text_key": settings.text_key,
+        "name": settings.name,
+        "split": settings.split,
+        "ignore_files": settings.ignore_files,
+    }
     # The same place twice is one place.
-    return Corpus(list({source.root: source for source in sources}.values()))
+    return Corpus(list({source.root: source for source in sources}.values()), description)
+
+
+def as_corpus(documents: Corpus | Iterable[str | Mapping[str, Any] | Document]) -> Corpus:
+    """Make a corpus of documents that a program holds; a corpus stays as it is.
+
+    Raises:
+        TypeError: a single string or mapping was given, where several documents are expected.
+    """
+    if isinstance(documents, Corpus):
+        return documents
+    if isinstance(documents, str | bytes | Mapping):
+        raise TypeError(
+            f"documents must be several, not one {type(documents).__name__}; "
+            "put it into a list, or open a place with read()."
+        )
+    return Corpus([GivenSource(documents)], {"path": [GIVEN]})
+
+
+def _source(name: str, settings: CorpusSettings) -> Source:
+    # These functions of os take any name, where the methods of Path raise for some.
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    exists = bool(name) and os.path.exists(path)  # noqa: PTH110
+    if name == STDIN:
+        return StdinSource(settings.text_key)
+    if name.startswith(SCHEME):
+        return PythonSource(name.removeprefix(SCHEME))
+    if exists and path.is_dir() and not is_dataset_folder(path):
+        return FileSource(path.resolve(), settings.text_key, settings.ignore_files)
+    if exists and not path.is_dir():
+        return _file(path, settings.text_key, settings.ignore_files)
+    if exists or _is_hub_id(name):
+        return DatasetSource(
+            str(path.resolve()) if exists else name,
+            settings.text_key,
+            settings.name,
+            settings.split,
+            settings.streaming,
+        )
+    raise CorpusError(
+        f"No file or folder at {name}.",
+        hint=f"Give a folder, a file, a Hugging Face dataset as OWNER/NAME or {SCHEME}PACKAGE.",
+    )
 
 
 def _is_hub_id(name: str) -> bool:
-    """Whether a name is a dataset's, and no misspelt file, nor one in a folder that is there."""
+    """Tell whether a name is that of a dataset on the hub, and not of a misspelt file."""
     return (
         len(name) <= _MAX_HUB_ID
         and bool(_HUB_ID.fullmatch(name))
@@ -87,6 +118,6 @@ def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
         raise CorpusError(
             f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."
         )
-    if suffix in office.SUFFIXES and not office.is_installed(suffix):
-        raise MissingExtraError(office.EXTRA, str(path))
+    if suffix in CONVERTED:
+        require(EXTRA, str(path))
     return FileSource(path.resolve(), text_key, ignore_files)

@@ -1,1 +1,1 @@
-"""The static model: where it is, what it is, and how it turns text into vectors."""
+"""Static embedding models: their files, their identity, and the vectors they make of texts."""

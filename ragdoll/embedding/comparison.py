@@ -1,4 +1,4 @@
-"""Two models side by side: which facts differ, and which tokens lie elsewhere."""
+"""Two models side by side: the facts that differ, and the tokens that moved."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ragdoll.embedding.token_table import TokenTable
 
 Exact = npt.NDArray[np.float64]
 
-# A token whose cosine to where it was is lower than this has moved.
+# A token has moved if the cosine to its expected place is lower than this.
 _STAYED = 0.99
 
 _NEIGHBORS = 3
 
-# The first fit weighs all tokens alike; two more leave hardly a trace of those that moved.
+# The first fit weighs all tokens alike; after two more, those that moved hardly count.
 _FITS = 3
-# A token off by less than this share of its length weighs no more than one that fits exactly.
+# A token weighs no more for being off by less than this share of its length.
 _EXACT = 1e-3
-# Keeps the equations solvable where a space does not fill its dimensions.
+# Keeps the equations solvable if the vectors do not fill their dimensions.
 _DAMPING = 1e-9
 
-# Facts about the folder, not about the model; and the remarks on them.
+# Facts that are not compared: they are about the folder, not about the model.
 _ASIDE = frozenset({"path", "remarks"})
 
 # The marks that tokenizers set before the beginning of a word.
@@ -36,7 +36,7 @@ _BEGINNINGS = "Ġ▁"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A fact that two models do not share; None: the model has no such fact."""
+    """A fact that differs between two models; None stands for a model that does not have it."""
 
     fact: str
     first: Any
@@ -45,11 +45,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How far a token moved from where what happened to all tokens would have taken it.
+    """The move of a token away from its expected place.
 
-    ``shift`` is the distance, the median length of a vector being 1; ``cosine`` the cosine between
-    the two, and ``weight`` the factor between their lengths, the median token's being 1.
-    ``before`` and ``after`` are the words nearest to it in each model, among those that moved.
+    That is the place to which the map that is common to all tokens takes it. ``shift`` is the
+    distance from there, in median lengths of a vector. ``cosine`` is the cosine between the
+    expected and the new vector, ``weight`` the ratio of their lengths over the median token's.
+    ``before`` and ``after`` are the nearest words in each model, among those that moved.
     """
 
     token: str
@@ -62,11 +63,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What became of the tokens from one model to another that has the same.
+    """The moves of the tokens from one model to another that has the same tokens.
 
-    ``before`` and ``after`` are the models' folders, ``tokens`` counts those that have a direction
-    in both, ``moved`` those with a cosine below 0.99 to where the map that fits all tokens takes
-    them, ``most`` are the words among these that moved farthest.
+    ``before`` and ``after`` are the models' folders. ``tokens`` counts the tokens with a direction
+    in both, ``moved`` those with a cosine below 0.99 to their expected place. ``most`` has the
+    words among these that moved farthest.
     """
 
     before: str
@@ -78,16 +79,17 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models side by side. ``movement`` None: they do not have the same tokens."""
+    """The result of comparing two models; ``movement`` is None if their tokens differ."""
 
     differences: list[Difference]
     movement: Movement | None
 
 
 def compare(first: ModelFacts, second: ModelFacts, words: int = 15) -> Comparison:
-    """Tell what differs, and which ``words`` moved most between models with the same tokens.
+    """Compare the facts about two models, and the vectors of their tokens if both have the same.
 
-    A distillate is always taken as the state before, in whichever order the two are named.
+    ``words`` is the largest number of moved words to list. A distillate is always taken as the
+    state before, in whichever order the two are named.
 
     Raises:
         ModelError: a model is damaged.
@@ -111,56 +113,58 @@ def compare(first: ModelFacts, second: ModelFacts, words: int = 15) -> Compariso
 def movement(before: TokenTable, after: TokenTable, words: int) -> Movement:
     """Find the tokens that moved on their own, and how far.
 
-    Training moves the space as a whole, too: a PCA turns it, and the method ``ridge`` stretches it.
+    Training also moves the space as a whole: a PCA turns it, and the method ``ridge`` stretches it.
     So the linear map that takes the tokens of the first model to those of the second is taken out.
-    It is fitted by least squares, and again with each token weighed by the inverse of how far it
-    is off, which comes to least absolute deviations (iteratively reweighted least squares, as
-    Schlossmacher, 1973). Tokens that do not occur in the corpus then fit it exactly.
+    It is fitted by least squares, and again with each token weighed by the inverse of its distance,
+    which comes to least absolute deviations (iteratively reweighted least squares; Schlossmacher,
+    1973). Tokens that do not occur in the corpus then fit it exactly.
 
-    The order is by the distance to where the map takes a token: since a static model's vector of a
-    text is the mean of its token vectors, that is how much the training changed what the token adds
-    to a text. By the angle alone common words would come first, whose vectors are short: they add
-    little to a text, wherever they point.
+    Words are ordered by their distance. A static model's vector of a text is the mean of its token
+    vectors, so the distance is the change in what the token adds to a text. Ordered by the angle
+    alone, common words would come first: their vectors are short, and add little to any text.
 
-    There must be several times as many tokens as dimensions, or some map fits whatever moved.
+    There must be several times as many tokens as dimensions, or a map fits those that moved, too.
     """
-    found = _changes(before, after, _common_map(before, after))
-    names = [before.tokens[int(number)] for number in found.ids]
-    shown = (found.cosines < _STAYED) & np.array([_is_word(name) for name in names], dtype=bool)
-    order = np.argsort(-found.shifts, kind="stable")
-    chosen = order[shown[order]][:words]
+    changes = _changes(before, after, _common_map(before, after))
+    names = [before.tokens[int(number)] for number in changes.ids]
+    moved = changes.cosines < _STAYED
+    words_moved = moved & np.array([_is_word(name) for name in names], dtype=bool)
+    order = np.argsort(-changes.shifts, kind="stable")
+    farthest = order[words_moved[order]][:words]
     among = np.zeros(before.size, dtype=bool)
-    among[found.ids[shown]] = True
-    neighborhoods = [_names_near(table, found.ids[chosen], among) for table in (before, after)]
+    among[changes.ids[words_moved]] = True
+    neighborhoods = [_names_near(table, changes.ids[farthest], among) for table in (before, after)]
     most = [
         Move(
             token=names[place],
-            cosine=float(found.cosines[place]),
-            weight=float(found.growth[place]),
+            cosine=float(changes.cosines[place]),
+            weight=float(changes.growth[place]),
             before=old,
             after=new,
-            shift=float(found.shifts[place]),
+            shift=float(changes.shifts[place]),
         )
-        for place, old, new in zip(chosen, *neighborhoods, strict=True)
+        for place, old, new in zip(farthest, *neighborhoods, strict=True)
     ]
-    moved = int((found.cosines < _STAYED).sum())
-    return Movement(str(before.path), str(after.path), len(found.ids), moved, most)
+    tokens = len(changes.ids)
+    return Movement(str(before.path), str(after.path), tokens, int(moved.sum()), most)
 
 
 def _pairs(
     before: TokenTable, after: TokenTable
 ) -> Iterator[tuple[npt.NDArray[np.int64], Exact, Exact]]:
-    """Ids and both vectors of the tokens that have a direction in both, some thousand at a time."""
+    """Yield the ids and both vectors of the tokens with a direction in both models, in blocks."""
     for (ids, old), (_, new) in zip(before.blocks(), after.blocks(), strict=True):
         with np.errstate(over="ignore"):
             lengths = np.linalg.norm(old, axis=1), np.linalg.norm(new, axis=1)
-        usual = [int(n) in before.tokens and int(n) not in before.special for n in ids]
-        kept = np.array(usual) & np.all([(each > 0) & (each < np.inf) for each in lengths], axis=0)
+        ordinary = [int(n) in before.tokens and int(n) not in before.special for n in ids]
+        kept = np.array(ordinary) & np.all(
+            [(each > 0) & (each < np.inf) for each in lengths], axis=0
+        )
         yield ids[kept], old[kept].astype(np.float64), new[kept].astype(np.float64)
 
 
 def _common_map(before: TokenTable, after: TokenTable) -> Exact:
-    """The linear map that most tokens follow, of shape (first dimension, second dimension)."""
+    """Fit the linear map that most tokens follow: shape ``(first, second dimension)``."""
     fitted = np.zeros((before.dimension, after.dimension))
     for fit in range(_FITS):
         products = np.zeros((before.dimension, before.dimension))
@@ -176,7 +180,7 @@ def _common_map(before: TokenTable, after: TokenTable) -> Exact:
 
 
 def _fit_weights(expected: Exact, new: Exact) -> Exact:
-    """The weight of each token in the next fit, a column: less, the farther it is off."""
+    """Weigh each token for the next fit, the less the farther it is off: shape ``(tokens, 1)``."""
     lengths = np.linalg.norm(expected, axis=1, keepdims=True)
     off = np.linalg.norm(new - expected, axis=1, keepdims=True)
     weights: Exact = lengths / np.maximum(off, _EXACT * lengths + np.finfo(np.float64).tiny)
@@ -185,7 +189,7 @@ def _fit_weights(expected: Exact, new: Exact) -> Exact:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What became of the tokens that have a direction in both models; one entry a token."""
+    """The changes of the tokens that have a direction in both models, one entry a token."""
 
     ids: npt.NDArray[np.int64]
     cosines: Exact
@@ -220,12 +224,13 @@ def _names_near(
     if not len(ids):
         return []
     themselves = [{int(number)} for number in ids]
-    found = table.nearest(table.vectors(ids), _NEIGHBORS, themselves, among)
-    return [[table.tokens[number] for number, _ in hits] for hits in found]
+    vectors = table.vectors(ids).astype(np.float32)
+    nearest = table.nearest(vectors, _NEIGHBORS, themselves, among)
+    return [[table.tokens[number] for number, _ in hits] for hits in nearest]
 
 
 def _is_word(token: str) -> bool:
-    """Whether a token can be a word for the eye: letters, and no piece of a longer one."""
+    """Tell whether a token looks like a word: letters only, and not a piece of a longer word."""
     bare = token.lstrip(_BEGINNINGS)
     return len(bare) > 1 and bare.isalpha()
 
@@ -235,7 +240,7 @@ def _is_distillate(facts: ModelFacts) -> bool:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The facts of nested records, each by the path of its keys."""
+    """Flatten nested records: each fact by the path of its keys."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if prefix or key not in _ASIDE:

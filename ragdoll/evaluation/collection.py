@@ -1,6 +1,6 @@
-"""What systems are scored on: texts to search, questions, and their answers.
+"""Test collections: documents to search, queries, and judgements of the answers.
 
-Test collections in BEIR layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/*.tsv``.
+Collections are read in BEIR layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/*.tsv``.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from ragdoll.corpus.formats.decoding import whole
+from ragdoll.corpus.formats.decoding import storable
 from ragdoll.errors import CorpusError, number_of
+
+# The names of the judgements; the first file that exists is read.
+_SPLITS = ("test", "dev", "train")
+
+# Longer scores are no judgements, and in the end no numbers that can be averaged.
+_SCORE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class TestCollection:
     """Documents, queries and judgements.
 
-    ``documents`` maps the id of what is searched to its text, title and text in one; ``queries`` an
-    id to its text and holds the judged ones only; ``qrels`` a query's id to the relevance of
-    documents, as judged (0 is judged and not relevant).
+    ``documents`` maps the id of a searched text to the text, which begins with its title.
+    ``queries`` maps the ids of the judged queries to their texts. ``qrels`` maps the id of a query
+    to the relevance of documents as judged; 0 is judged and not relevant.
 
-    ``parts`` maps the id of a searched text that is only a passage to its document: then documents
-    are judged, and one is found where the best of its passages is. ``notes`` say how the collection
-    was made and what it can show, where that is not for its authors to say.
+    ``parts`` maps the id of a searched text that is only a passage to the id of its document.
+    Documents are judged then, and a document is as good as the best of its passages. ``notes`` say
+    how ragdoll made the collection and what it can show; a collection of others has none.
     """
 
-    __test__ = False  # not a test case, whatever its name makes a test runner think
+    __test__ = False  # pytest must not take it for a test case
 
     name: str
     documents: dict[str, str]
@@ -45,7 +51,7 @@ class TestCollection:
         return len({self.parts.get(name, name) for name in self.documents})
 
     def by_document(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """From the scores of searched texts to those of documents: each has its best passage's."""
+        """Turn scores of searched texts into scores of documents: each has its best passage's."""
         best: dict[str, float] = {}
         for name, score in scores.items():
             document = self.parts.get(name, name)
@@ -53,17 +59,12 @@ class TestCollection:
         return best
 
 
-# The split that is scored, the first of these that is there.
-_SPLITS = ("test", "dev", "train")
-# Longer ones are no judgements, and in the end no numbers that can be averaged.
-_SCORE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
-
-
 def load_beir(path: Path) -> TestCollection:
-    """Read a collection.
+    """Read a collection from a folder in BEIR layout.
 
     Raises:
-        CorpusError: a file is missing or a line is malformed (with file, line and reason).
+        CorpusError: a file is missing or a line is malformed (with file, line and reason), or
+            queries, judgements and documents do not belong together.
     """
     for name in ("corpus.jsonl", "queries.jsonl"):
         if not (path / name).is_file():
@@ -76,7 +77,7 @@ def load_beir(path: Path) -> TestCollection:
         title, text = (_string(fields, key, place) for key in ("title", "text"))
         identifier = _identifier(fields, place, documents)
         documents[identifier] = f"{title}\n\n{text}" if title else text
-    qrels = _qrels(_qrels_file(path))
+    qrels = _judgements(path)
     queries: dict[str, str] = {}
     for place, fields in _objects(path / "queries.jsonl"):
         text = _string(fields, "text", place)
@@ -97,31 +98,26 @@ def load_beir(path: Path) -> TestCollection:
     return TestCollection(path.resolve().name, documents, judged, qrels)
 
 
-def _qrels_file(path: Path) -> Path:
+def _judgements(path: Path) -> dict[str, dict[str, int]]:
+    """Read the judgements; as in trec_eval, those of documents outside of the corpus count too."""
     files = [path / "qrels" / f"{split}.tsv" for split in _SPLITS]
-    found = next((file for file in files if file.is_file()), None)
-    if found is None:
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
         raise CorpusError(f"{path} has no judgements: qrels/test.tsv is missing.")
-    return found
-
-
-def _qrels(file: Path) -> dict[str, dict[str, int]]:
-    """Read the judgements, those of documents that are not in the corpus too, as trec_eval does."""
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in _lines(file):
+    for place, line in _lines(file):
         columns = line.split("\t")
-        if number == 1 and columns[0] == "query-id":
+        if not qrels and columns[0] == "query-id":
             continue
         if len(columns) != 3:
             raise CorpusError(
-                f"{file}, line {number}: {number_of('column', len(columns))}, not query, document "
-                "and score."
+                f"{place}: {number_of('column', len(columns))}, not query, document and score."
             )
         query, document, score = columns
         if not _SCORE.fullmatch(score):
             raise CorpusError(
-                f"{file}, line {number}: the score '{shorten(score, 40)}' is not a whole number of "
-                "at most nine digits."
+                f"{place}: the score '{shorten(score, 40)}' is not a whole number of at most nine "
+                "digits."
             )
         qrels.setdefault(query, {})[document] = int(score)
     # trec_eval leaves out queries without a relevant document: their measures are not defined.
@@ -129,8 +125,8 @@ def _qrels(file: Path) -> dict[str, dict[str, int]]:
 
 
 def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in _lines(file):
-        place = f"{file}, line {number}"
+    """Yield the place and the JSON object of each line."""
+    for place, line in _lines(file):
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -140,22 +136,20 @@ def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, fields
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _lines(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of each line that is not blank."""
     try:
         with file.open("rb") as lines:
             for number, content in enumerate(lines, start=1):
-                line = _decoded(content, f"{file}, line {number}")
+                place = f"{file}, line {number}"
+                try:
+                    line = content.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise CorpusError(f"{place}: not UTF-8 text.") from error
                 if line.strip():
-                    yield number, line
+                    yield place, line
     except OSError as error:
         raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _decoded(content: bytes, place: str) -> str:
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{place}: not UTF-8 text.") from error
 
 
 def _identifier(fields: dict[str, Any], place: str, taken: dict[str, str]) -> str:
@@ -171,4 +165,4 @@ def _string(fields: dict[str, Any], key: str, place: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str | None):
         raise CorpusError(f"{place}: '{key}' is not a string.")
-    return whole(value or "").strip()
+    return storable(value or "").strip()

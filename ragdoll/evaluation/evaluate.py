@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.corpus.documents import Corpus, Document
+from ragdoll.corpus.reading import as_corpus
+from ragdoll.embedding.identity import located
+from ragdoll.embedding.static import StaticModel
 from ragdoll.errors import UsageError
-from ragdoll.evaluation.collection import TestCollection
+from ragdoll.evaluation.collection import TestCollection, load_beir
+from ragdoll.evaluation.known_items import known_items
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import (
     Kind,
     Similarities,
     SystemRun,
-    TeacherChoice,
     hybrid_run,
     search_text,
     static_similarities,
@@ -23,6 +26,8 @@ from ragdoll.evaluation.systems import (
     vector_run,
     weight_of_table,
 )
+from ragdoll.extras import require
+from ragdoll.settings import EvaluateSettings, QuerySettings, TeacherSettings
 from ragdoll.streams import Report, silent
 
 Mode = Literal["all", "vector", "text", "hybrid"]
@@ -30,12 +35,12 @@ Mode = Literal["all", "vector", "text", "hybrid"]
 
 @dataclass(frozen=True, slots=True)
 class SystemScore:
-    """One line of the comparison; means over the queries.
+    """One line of the comparison; the measures are means over the queries.
 
     ``p_value`` compares nDCG with the first line's by a paired randomization test; it is None for
-    the first line itself. ``queries_per_second`` is of all queries at once, ``latency`` the seconds
-    that one takes alone. ``documents_per_second`` is None for a hybrid, ``bytes`` 0 for BM25.
-    ``alpha`` is the weight of the vector in a hybrid, None for the others.
+    the first line itself. ``queries_per_second`` is the rate for all queries at once, ``latency``
+    the seconds for one query alone. ``documents_per_second`` is None for a hybrid, ``bytes`` is 0
+    for BM25. ``alpha`` is the weight of the vector in a hybrid, None for the others.
     """
 
     name: str
@@ -53,7 +58,13 @@ class SystemScore:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A comparison. ``k`` is the cut-off of all measures, ``notes`` are the collection's."""
+    """A comparison; ``k`` is the cut-off of all measures, ``notes`` are the collection's.
+
+    >>> result = evaluate("collection", "model")
+    >>> best = max(result.systems, key=lambda system: system.ndcg)
+    >>> 0 < best.ndcg <= 1
+    True
+    """
 
     dataset: str
     documents: int
@@ -65,107 +76,165 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def check_systems(models: Sequence[Path], teacher: TeacherChoice | None, mode: Mode) -> None:
-    """Check that ``mode`` has what it needs, before anything is read.
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """The systems to score, and ``k``, the number of answers that are measured.
 
-    Raises:
-        MissingExtraError: a teacher is given and the training extra is not installed.
-        UsageError: the mode needs a model and none is given, or has no use for the teacher.
+    The ``mode`` ``vector`` stands for each model, its distillate if the model folder has one, and
+    the teacher if there is one; ``text`` for BM25; ``hybrid`` for each model with BM25; ``all`` for
+    all of these. ``alpha`` is the weight of the vector in a hybrid; None is the one that a table of
+    the same documents has.
     """
-    if teacher and mode not in {"all", "vector"}:
-        raise UsageError(
-            f"A teacher has no place in the mode '{mode}'.", hint="Give --mode vector or all."
-        )
-    if teacher:
-        from ragdoll.distillation.teacher.files import require_training_extra
 
-        require_training_extra("Evaluating a teacher")
-    if not models and mode != "text" and not teacher:
-        raise UsageError(
-            "No model to evaluate.", hint="Train one: ragdoll run DOCS, or name one by --model."
-        )
+    models: Sequence[Path]
+    teacher: TeacherSettings | None = None
+    trust_remote_code: bool = False
+    mode: Mode = "all"
+    k: int = 10
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check that ``mode`` has the systems that it needs.
+
+        Raises:
+            MissingExtraError: there is a teacher, and the extra for training is not installed.
+            UsageError: the mode needs a model and there is none, or has no use for the teacher.
+        """
+        if self.teacher and self.mode not in {"all", "vector"}:
+            raise UsageError(
+                f"A teacher has no place in the mode '{self.mode}'.",
+                hint='Evaluate with `mode="vector"` or all.',
+            )
+        if self.teacher:
+            require("train", "Evaluating a teacher")
+        if not self.models and self.mode != "text" and not self.teacher:
+            raise UsageError(
+                "No model to evaluate.", hint="Train one with `run(...)`, or name one as `models`."
+            )
 
 
 def evaluate(
-    collection: TestCollection,
-    models: Sequence[Path],
-    teacher: TeacherChoice | None = None,
-    mode: Mode = "all",
-    k: int = 10,
-    seed: int = 0,
+    data: TestCollection | Corpus | str | Path | Iterable[str | Mapping[str, Any] | Document],
+    models: str | Path | Sequence[str | Path] = (),
+    *,
+    teacher: str | TeacherSettings | None = None,
+    settings: EvaluateSettings | None = None,
     alpha: float | None = None,
+    trust_remote_code: bool = False,
     report: Report = silent,
 ) -> Evaluation:
-    """Score the systems that ``mode`` names on a collection; see ``run_systems``.
+    """Score models, BM25, their hybrid and the teacher on questions with known answers.
+
+    ``data`` is the folder of a test collection in BEIR layout, or documents, whose pieces then
+    become the questions. ``models`` are folders or hub ids in the local cache. ``alpha`` is the
+    weight of the vector in a hybrid, from 0 to 1; None is the one that a table of the same
+    documents has.
+
+    >>> result = evaluate("collection", "model")
+    >>> [system.name for system in result.systems]
+    ['distillate', 'model', 'BM25', 'model + BM25']
+
+    Raises:
+        CorpusError: the collection is malformed, or no document has a piece to ask for.
+        ModelError: a model cannot be read.
+        TeacherError: the teacher cannot be found or loaded.
+        TableError: LanceDB cannot index the documents.
+        MissingExtraError: a teacher is given and the extra for training is not installed.
+        UsageError: the mode needs a model and there is none, or has no use for the teacher.
+    """
+    settings = settings or EvaluateSettings()
+    # Making these settings checks the weight.
+    QuerySettings(alpha="auto" if alpha is None else alpha)
+    names = [models] if isinstance(models, str | Path) else models
+    systems = Systems(
+        models=[located(name) for name in names],
+        teacher=TeacherSettings(model=teacher) if isinstance(teacher, str) else teacher,
+        trust_remote_code=trust_remote_code,
+        mode=settings.mode,
+        k=settings.k,
+        alpha=alpha,
+    )
+    return score(collection_of(data, settings.seed), systems, settings.seed, report)
+
+
+def score(
+    collection: TestCollection, systems: Systems, seed: int = 0, report: Report = silent
+) -> Evaluation:
+    """Run systems on a collection and measure them; ``seed`` is for the significance test.
 
     Raises:
         RagdollError: as ``run_systems`` does.
     """
-    runs = run_systems(collection, models, teacher, mode, k, alpha, report)
+    runs = run_systems(collection, systems, report)
     return Evaluation(
         dataset=collection.name,
         documents=collection.size,
         passages=len(collection.documents),
         queries=len(collection.queries),
-        k=k,
+        k=systems.k,
         seed=seed,
-        systems=_scores(runs, collection, k, seed),
+        systems=_scores(runs, collection, systems.k, seed),
         notes=collection.notes,
     )
 
 
-def run_systems(
-    collection: TestCollection,
-    models: Sequence[Path],
-    teacher: TeacherChoice | None,
-    mode: Mode,
-    k: int,
-    alpha: float | None,
-    report: Report,
-) -> list[SystemRun]:
-    """Let the systems that ``mode`` names find at least ``k`` texts for every query.
+def collection_of(
+    data: TestCollection | Corpus | str | Path | Iterable[str | Mapping[str, Any] | Document],
+    seed: int = 0,
+) -> TestCollection:
+    """Read a test collection, or make one of documents by a seed; see ``known_items``."""
+    if isinstance(data, TestCollection):
+        return data
+    if isinstance(data, str | Path):
+        return load_beir(Path(data))
+    corpus = as_corpus(data)
+    name = ", ".join(Path(root).name.removesuffix(":") or root for root in corpus.roots)
+    return known_items(corpus, name, seed)
 
-    ``vector``: each model, its distillate where the model folder has one, and the teacher if given;
-    ``text``: BM25; ``hybrid``: each model with BM25, ``alpha`` being the weight of the vector, None
-    the one that a table of these documents would have; ``all``: all of these.
+
+def run_systems(
+    collection: TestCollection, systems: Systems, report: Report = silent
+) -> list[SystemRun]:
+    """Run systems; each returns at least ``k`` texts for every query.
 
     Raises:
         ModelError: a model cannot be read.
-        TeacherError: the teacher cannot be had.
+        TeacherError: the teacher cannot be found or loaded.
         TableError: LanceDB cannot index the documents.
-        MissingExtraError: a teacher is given and the training extra is not installed.
-        UsageError: the mode needs a model and none is given, or has no use for the teacher.
     """
-    check_systems(models, teacher, mode)
+    mode, k = systems.mode, systems.k
     bm25 = None
     if mode != "vector":
         report("BM25", 0, None)
         bm25 = search_text(collection, k)
     runs: list[SystemRun] = []
     hybrids: list[SystemRun] = []
-    names = told_apart(models)
-    for number, path in enumerate(models if mode != "text" else []):
-        report("models", number, len(models))
-        name = names[number] if len(models) > 1 else None
-        encoder = StaticEncoder(path)
-        similar = static_similarities(encoder, collection)
+    names = told_apart(systems.models)
+    for number, path in enumerate(systems.models if mode != "text" else []):
+        report("models", number, len(names))
+        name = names[number] if len(names) > 1 else None
+        model = StaticModel.load(path)
+        similar = static_similarities(model, collection)
         if mode != "hybrid":
             runs.extend(_vector_runs(path, name, similar, collection, k))
         if bm25:
             title = f"{name or path.name} + BM25"
-            weight = weight_of_table(encoder, collection) if alpha is None else alpha
+            weight = systems.alpha
+            if weight is None:
+                weight = weight_of_table(model, collection)
             hybrids.append(hybrid_run(title, similar, bm25, collection, k, weight))
     if bm25 and mode in {"all", "text"}:
         runs.append(bm25.run(collection))
     runs.extend(hybrids)
-    if teacher:
-        similar = teacher_similarities(teacher, collection, report)
-        runs.append(vector_run(teacher.name, "teacher", similar, collection, k))
+    if systems.teacher:
+        trust = systems.trust_remote_code
+        similar = teacher_similarities(systems.teacher, trust, collection, report)
+        runs.append(vector_run(systems.teacher.model, "teacher", similar, collection, k))
     return runs
 
 
 def told_apart(paths: Sequence[Path]) -> list[str]:
-    """Names for folders: of each path as many of its last parts as tell all of them apart."""
+    """Name folders by the last parts of their paths, as many as tell all of them apart."""
     for length in range(1, max((len(path.parts) for path in paths), default=0)):
         names = [Path(*path.parts[-length:]).as_posix() for path in paths]
         if len(set(names)) == len(names):
@@ -176,15 +245,15 @@ def told_apart(paths: Sequence[Path]) -> list[str]:
 def _vector_runs(
     path: Path, name: str | None, similar: Similarities, collection: TestCollection, k: int
 ) -> list[SystemRun]:
-    """Run a model, and before it its distillate where it has one, by their vectors alone.
+    """Run a model by its vectors alone, and before it its distillate if it has one.
 
-    ``name`` tells the model from others; None where it is the only one.
+    ``name`` tells the model from others; None means that it is the only one.
     """
     runs = []
     distillate = path / "distillate"
     if distillate.is_dir():
         title = f"{name}, distillate" if name else "distillate"
-        before = static_similarities(StaticEncoder(distillate), collection)
+        before = static_similarities(StaticModel.load(distillate), collection)
         runs.append(vector_run(title, "distillate", before, collection, k))
     return [*runs, vector_run(name or path.name, "model", similar, collection, k)]
 
@@ -194,7 +263,7 @@ def _scores(
 ) -> list[SystemScore]:
     qrels = collection.qrels
     values = [
-        measure({q: collection.by_document(found) for q, found in run.run.items()}, qrels, k)
+        measure({q: collection.by_document(texts) for q, texts in run.run.items()}, qrels, k)
         for run in runs
     ]
     return [

@@ -1,15 +1,12 @@
-"""One question under the glass: where each system ranks its answers, and what they disagree on."""
+"""One question in detail: the ranks that each system gives, and where the systems disagree."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ragdoll.evaluation.collection import TestCollection
-from ragdoll.evaluation.evaluate import Mode, run_systems
+from ragdoll.evaluation.evaluate import Systems, run_systems
 from ragdoll.evaluation.metrics import ranking
-from ragdoll.evaluation.systems import TeacherChoice
 from ragdoll.retrieval.reading.fusion import CANDIDATES
 from ragdoll.streams import Report, silent
 
@@ -18,9 +15,9 @@ _DISPUTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a document is ranked: by each system's name, None where not among the first 100.
+    """The ranks of a document by the systems' names; None means not among the first 100.
 
-    ``relevance`` is as judged; None where nobody judged the document.
+    ``relevance`` is as judged, None if nobody judged the document.
     """
 
     document: str
@@ -33,7 +30,7 @@ class Place:
 class Explanation:
     """A question, the places of its answers, and other documents that the systems disagree on.
 
-    ``query_id`` is None for a question that is not one of the collection's: it has no answers.
+    ``query_id`` is None for a question outside of the collection, which has no answers.
     """
 
     dataset: str
@@ -45,28 +42,22 @@ class Explanation:
 
 
 def explain(
-    collection: TestCollection,
-    query: str,
-    models: Sequence[Path],
-    teacher: TeacherChoice | None = None,
-    mode: Mode = "all",
-    k: int = 10,
-    alpha: float | None = None,
-    report: Report = silent,
+    collection: TestCollection, query: str, systems: Systems, report: Report = silent
 ) -> Explanation:
-    """Ask one question, given by its id, its words, or any other words.
+    """Rank the answers to one question, which ``query`` names by its id or states in words.
 
-    Disputed are documents among the first ``k`` of a system, the more so the further the reciprocal
-    ranks that the systems give them lie apart.
+    Disputed documents are among the first ``k`` of a system. Those come first whose reciprocal
+    ranks by the systems lie furthest apart.
 
     Raises:
         RagdollError: as ``run_systems`` does.
     """
-    known = _find(collection, query)
-    text = collection.queries[known] if known is not None else query
-    judged = collection.qrels.get(known, {}) if known is not None else {}
+    k = systems.k
+    known = _id_of(collection, query)
+    text = query if known is None else collection.queries[known]
+    judged = {} if known is None else collection.qrels.get(known, {})
     single = replace(collection, queries={"query": text}, qrels={})
-    runs = run_systems(single, models, teacher, mode, max(CANDIDATES, k), alpha, report)
+    runs = run_systems(single, replace(systems, k=max(CANDIDATES, k)), report)
     names = [run.name for run in runs]
     ranks = {
         run.name: {
@@ -80,8 +71,8 @@ def explain(
     texts = _texts(collection)
 
     def place(document: str) -> Place:
-        found = {name: ranks[name].get(document) for name in names}
-        return Place(document, texts.get(document, ""), judged.get(document), found)
+        by_system = {name: ranks[name].get(document) for name in names}
+        return Place(document, texts.get(document, ""), judged.get(document), by_system)
 
     answers = [place(document) for document, gain in judged.items() if gain > 0]
     answers.sort(key=lambda answer: (-(answer.relevance or 0), _best_rank(answer)))
@@ -92,23 +83,20 @@ def explain(
     return Explanation(collection.name, known, text, names, answers, disputed)
 
 
-def _find(collection: TestCollection, query: str) -> str | None:
-    """The id of a question that is named by it or asked in its own words."""
+def _id_of(collection: TestCollection, query: str) -> str | None:
+    """Return the id of the collection's question with this id or these words; None without one."""
     if query in collection.queries:
         return query
-    wanted = " ".join(query.split()).lower()
-    return next(
-        (
-            name
-            for name, text in collection.queries.items()
-            if " ".join(text.split()).lower() == wanted
-        ),
-        None,
-    )
+    by_words = {_words(text): name for name, text in reversed(collection.queries.items())}
+    return by_words.get(_words(query))
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split()).lower()
 
 
 def _texts(collection: TestCollection) -> dict[str, str]:
-    """The text of each document; of one that is cut, its first passage."""
+    """Return the text of each document, or the first passage of one that is cut."""
     texts: dict[str, str] = {}
     for name, text in collection.documents.items():
         texts.setdefault(collection.parts.get(name, name), text)

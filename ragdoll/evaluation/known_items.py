@@ -1,7 +1,7 @@
 """A test without labels, made from the documents themselves: finding a known item.
 
-A piece of a document (its title, a heading, a sentence) is taken out of it and becomes a question
-whose answer is that document; see ``corpus.pieces``.
+A piece of a document (its title, a heading, a sentence) is taken out of the document and becomes a
+question whose answer is that document; see ``corpus.pieces``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ragdoll.evaluation.collection import TestCollection
 
 QUESTIONS = 500
 
-# Words of a searched passage at most, which is about as many tokens as a passage of an index has.
+# Words of a searched passage at most; with these it has about the tokens of a passage of an index.
 PASSAGE_WORDS = 192
 
-# Characters of the documents that are searched together: more would take longer and show the same.
+# Characters of all searched documents: more would take longer and show the same.
 _MAX_CHARACTERS = 16_000_000
 
 
@@ -36,16 +36,16 @@ def known_items(
     questions: int = QUESTIONS,
     passage_words: int = PASSAGE_WORDS,
 ) -> TestCollection:
-    """Make a test collection from documents, the same one for the same documents and seed.
+    """Make a test collection from documents; the same documents and seed make the same one.
 
-    Of each document chosen at random, a title, a heading or a sentence that no other has becomes a
-    question. All occurrences of it are taken out of the document, which is then cut into passages.
-    Of a corpus of more than 16 million characters a random part is searched.
+    Documents are chosen at random. A title, a heading or a sentence that no other document has
+    becomes a question. All occurrences of it are taken out of the document, which is then cut into
+    passages. Of a corpus of more than 16 million characters only a random part is searched.
 
     Raises:
         CorpusError: no document has a piece that could be a question.
     """
-    sample, left_out = _sample(documents, seed)
+    sample, others = _sample(documents, seed)
     shared = shared_pieces((document.text, document.title) for document in sample)
     order = random.Random(seed).sample(range(len(sample)), len(sample))  # noqa: S311
     chosen: dict[int, Piece] = {}
@@ -65,18 +65,18 @@ def known_items(
     texts, parts, names = _passages(sample, chosen, passage_words)
     queries = {f"q{number}": chosen[place].text for number, place in enumerate(sorted(chosen), 1)}
     qrels = {f"q{number}": {names[place]: 1} for number, place in enumerate(sorted(chosen), 1)}
-    notes = _notes(Counter(piece.kind for piece in chosen.values()), seed, left_out)
+    notes = _notes(Counter(piece.kind for piece in chosen.values()), seed, others)
     return TestCollection(name, texts, queries, qrels, parts, notes)
 
 
 def _sample(documents: Iterable[Document], seed: int) -> tuple[list[Document], int]:
-    """As many documents as may be searched, in their order, and how many others there are.
+    """Return the documents that are searched, in their order, and the number of the others.
 
-    Those stay whose hashed names are lowest: a random choice that needs to hold no more than it
-    keeps, and that hardly changes when a document is added.
+    Documents whose hashed names are lowest are searched: this random choice holds no more in memory
+    than it keeps, and hardly changes when a document is added.
     """
     kept: list[tuple[int, int, Document]] = []
-    characters = left_out = 0
+    characters = others = 0
     for number, document in enumerate(documents):
         if not has_words(document.text):
             continue
@@ -84,8 +84,8 @@ def _sample(documents: Iterable[Document], seed: int) -> tuple[list[Document], i
         characters += len(document.text)
         while characters > _MAX_CHARACTERS and len(kept) > 1:
             characters -= len(heapq.heappop(kept)[2].text)
-            left_out += 1
-    return [document for _, _, document in sorted(kept, key=lambda entry: entry[1])], left_out
+            others += 1
+    return [document for _, _, document in sorted(kept, key=lambda entry: entry[1])], others
 
 
 def _lot(document: Document, seed: int) -> int:
@@ -96,7 +96,7 @@ def _lot(document: Document, seed: int) -> int:
 def _passages(
     sample: list[Document], chosen: dict[int, Piece], passage_words: int
 ) -> tuple[dict[str, str], dict[str, str], dict[int, str]]:
-    """The texts to be searched, the documents of those that are parts, and the documents' names."""
+    """Cut the sample; return the texts to search, the documents of parts, and all their names."""
     texts: dict[str, str] = {}
     parts: dict[str, str] = {}
     names: dict[int, str] = {}
@@ -115,17 +115,17 @@ def _passages(
     return texts, parts, names
 
 
-def _notes(kinds: Counter[str], seed: int, left_out: int) -> tuple[str, ...]:
+def _notes(kinds: Counter[str], seed: int, others: int) -> tuple[str, ...]:
     counted = ", ".join(number_of(kind, count) for kind, count in sorted(kinds.items()))
     made = (
         f"A known-item test, made from the documents by the seed {seed}: each question is a piece "
         f"of one document ({counted}) that was taken out of it; that document is its one answer."
     )
-    searched = f"Not searched: {number_of('other document', left_out)}, drawn at random."
+    searched = f"Not searched: {number_of('other document', others)}, drawn at random."
     shows = (
         "It can show whether training helped on these documents. It cannot show how well questions "
         "in other words are answered, nor settle BM25 against the model: a piece of a document "
         "shares its words, and a model that was trained on the documents has seen them whole. "
         "Compare its figures with nothing but each other."
     )
-    return (made, *([searched] if left_out else []), shows)
+    return (made, *([searched] if others else []), shows)

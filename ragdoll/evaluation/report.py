@@ -1,14 +1,9 @@
-"""A comparison as one page of HTML that needs nothing else: a chart, and the table behind it.
-
-A comparison as a file to keep: CSV, Markdown, or one page of HTML with a chart.
-"""
+"""A comparison as a file to keep: CSV, Markdown, or one page of HTML with a chart."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +14,15 @@ from ragdoll.evaluation.chart import chart, text, visible
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
 from ragdoll.files import atomic_write
 
-# Both colour schemes from one set of names; on paper, always the light one.
+_SUFFIXES = (".csv", ".md", ".html")
+
+# The beginnings of a cell that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+# The figures depend on the versions of these libraries and of ragdoll.
+_LIBRARIES = ("lancedb", "numpy", "tokenizers")
+
+# Both colour schemes have the same names of colours; on paper the light one is used.
 _STYLE = """
 :root { color-scheme: light dark;
   --ground: #fff; --ink: #1c1c1e; --faint: #5b5b66; --line: #d6d6de;
@@ -43,18 +46,150 @@ tbody tr.best > * { font-weight: 600 }
 """
 
 
-def page(
-    result: Evaluation, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
-) -> str:
-    """Lay out a comparison; ``rows`` are in the order of its systems.
+def check_output(path: Path) -> None:
+    """Check, before any work, that a report can be written.
+
+    Raises:
+        UsageError: the suffix is not one of a report, or there can be no file of this path.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{path} has none of the suffixes of a report: {', '.join(_SUFFIXES)}.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; a report is a file.")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}.")
+
+
+def write(path: Path, result: Evaluation, made_on: date) -> None:
+    """Write a report in the format of its suffix, completely or not at all.
+
+    Raises:
+        UsageError: as ``check_output``.
+        OSError: the file cannot be written.
+    """
+    check_output(path)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        content = _csv(result)
+    elif suffix == ".md":
+        content = _markdown(result, made_on)
+    else:
+        content = _page(result, made_on)
+    with atomic_write(path) as aside:
+        aside.write_bytes(content.encode("utf-8", "replace"))
+
+
+def headings(k: int) -> list[str]:
+    """Return the headings of the table: the system's name, then figures; see ``cells``."""
+    measures = (f"nDCG@{k}", f"recall@{k}", f"MRR@{k}", "p")
+    return ["system", *measures, "queries/s", "ms/query", "docs/s", "MB"]
+
+
+def cells(system: SystemScore) -> list[str]:
+    """Return one line of the table, under ``headings``; a figure that is not known is empty."""
+    return [
+        system.name,
+        f"{system.ndcg:.4f}",
+        f"{system.recall:.4f}",
+        f"{system.mrr:.4f}",
+        "" if system.p_value is None else f"{system.p_value:.4f}",
+        f"{system.queries_per_second:,.0f}",
+        f"{1000 * system.latency:,.1f}",
+        "" if system.documents_per_second is None else f"{system.documents_per_second:,.0f}",
+        f"{system.bytes / 1e6:,.0f}" if system.bytes else "",
+    ]
+
+
+def title(result: Evaluation) -> str:
+    """Name the collection and its size."""
+    of_parts = result.passages != result.documents
+    passages = f" ({number_of('passage', result.passages)})" if of_parts else ""
+    documents = number_of("document", result.documents)
+    return (
+        f"{result.dataset}: {documents}{passages}, {number_of('query', result.queries, 'queries')}"
+    )
+
+
+def notes(result: Evaluation) -> list[str]:
+    """Return the notes below the table."""
+    lines = []
+    if len(result.systems) > 1:
+        lines.append(
+            f"p: two-sided paired randomization test of nDCG@{result.k} against "
+            f"{result.systems[0].name}; above 0.05 a difference may well be chance"
+        )
+    lines += [
+        f"{system.name}: the vector weighs {system.alpha:.2f}, BM25 {1 - system.alpha:.2f}"
+        for system in result.systems
+        if system.alpha is not None
+    ]
+    return [*lines, *result.notes]
+
+
+def origin(result: Evaluation, made_on: date) -> str:
+    """Say when, and with which versions and seed, the figures were made."""
+    versions = {"ragdoll": ragdoll.__version__, **{name: version(name) for name in _LIBRARIES}}
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"{made_on.isoformat()}, seed {result.seed}; {listed}"
+
+
+def _csv(result: Evaluation) -> str:
+    """Write the figures without rounding, for a program."""
+    k = result.k
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *("dataset", "documents", "queries", "seed", "name", "kind"),
+            *(f"ndcg@{k}", f"recall@{k}", f"mrr@{k}", "p_value", "queries_per_second"),
+            *("milliseconds_per_query", "documents_per_second", "bytes", "alpha"),
+        ]
+    )
+    for system in result.systems:
+        writer.writerow(
+            [
+                *(_no_formula(result.dataset), result.documents, result.queries, result.seed),
+                *(_no_formula(system.name), system.kind, system.ndcg, system.recall, system.mrr),
+                *(system.p_value, system.queries_per_second, 1000 * system.latency),
+                *(system.documents_per_second, system.bytes or None, system.alpha),
+            ]
+        )
+    return out.getvalue()
+
+
+def _no_formula(name: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would compute."""
+    return f"'{visible(name)}" if name.startswith(_FORMULA) else visible(name)
+
+
+def _markdown(result: Evaluation, made_on: date) -> str:
+    names = headings(result.k)
+    rows = [
+        names,
+        ["---", *["---:"] * (len(names) - 1)],
+        *([_plain(cell) for cell in cells(system)] for system in result.systems),
+    ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    below = [*notes(result), origin(result, made_on)]
+    return "\n\n".join([f"## {_plain(title(result))}", table, *map(_plain, below)]) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Escape a text so that Markdown shows it as it is, on one line."""
+    line = visible(" ".join(text.split()))
+    return "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in line)
+
+
+def _page(result: Evaluation, made_on: date) -> str:
+    """Lay out a comparison: a chart, and the table of its figures.
 
     The page loads nothing and runs nothing, and forbids both, whatever the names in it hold.
     """
     name = text(result.dataset)
-    best = max(range(len(rows)), key=lambda number: result.systems[number].ndcg, default=-1)
-    head = "".join(f'<th scope="col">{text(heading)}</th>' for heading in headings)
-    body = "\n".join(_row(row, number == best) for number, row in enumerate(rows))
-    said = "\n".join(f"<p>{text(note)}</p>" for note in notes)
+    best = max(result.systems, key=lambda system: system.ndcg, default=None)
+    head = "".join(f'<th scope="col">{text(heading)}</th>' for heading in headings(result.k))
+    body = "\n".join(_row(system, system is best) for system in result.systems)
+    below = "\n".join(f"<p>{text(note)}</p>" for note in [*notes(result), origin(result, made_on)])
     documents = number_of("document", result.documents)
     counted = f"{documents}, {number_of('query', result.queries, 'queries')}"
     caption = (
@@ -87,7 +222,7 @@ def page(
 </table>
 </div>
 <div class="notes">
-{said}
+{below}
 </div>
 </main>
 </body>
@@ -95,170 +230,8 @@ def page(
 """
 
 
-def _row(row: Sequence[str], is_best: bool) -> str:
-    first, *others = row
+def _row(system: SystemScore, is_best: bool) -> str:
+    first, *others = cells(system)
     values = "".join(f"<td>{text(cell)}</td>" for cell in others)
     mark = ' class="best"' if is_best else ""
     return f'<tr{mark}><th scope="row">{text(first)}</th>{values}</tr>'
-
-
-SUFFIXES = (".csv", ".md", ".html")
-
-# What a cell begins with that a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-# What the figures depend on, beside ragdoll itself.
-_LIBRARIES = ("model2vec", "lancedb", "numpy")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the table: its heading, and whether its values are figures."""
-
-    heading: str
-    is_figure: bool = True
-
-
-def columns(k: int) -> list[Column]:
-    """The columns that ``cells`` fills."""
-    figures = (f"nDCG@{k}", f"recall@{k}", f"MRR@{k}", "p", "queries/s", "ms/query")
-    rates = ("docs/s", "MB")
-    return [Column("system", is_figure=False), *(Column(name) for name in (*figures, *rates))]
-
-
-def cells(system: SystemScore) -> list[str]:
-    """One line of the table, for the eye; empty where a system has no such figure."""
-    return [
-        system.name,
-        f"{system.ndcg:.4f}",
-        f"{system.recall:.4f}",
-        f"{system.mrr:.4f}",
-        "" if system.p_value is None else f"{system.p_value:.4f}",
-        f"{system.queries_per_second:,.0f}",
-        f"{1000 * system.latency:,.1f}",
-        "" if system.documents_per_second is None else f"{system.documents_per_second:,.0f}",
-        f"{system.bytes / 1e6:,.0f}" if system.bytes else "",
-    ]
-
-
-def test_note(result: Evaluation) -> str:
-    """What p says; empty where there is nothing to compare."""
-    if len(result.systems) < 2:
-        return ""
-    return (
-        f"p: two-sided paired randomization test of nDCG@{result.k} against "
-        f"{result.systems[0].name}; above 0.05 a difference may well be chance"
-    )
-
-
-def check_output(path: Path) -> None:
-    """Check, before any work, that a report can be written.
-
-    Raises:
-        UsageError: the suffix is none of a report's, or the place is no place for a file.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path} has none of the suffixes of a report: {', '.join(SUFFIXES)}.")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; a report is a file.")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}.")
-
-
-def write(path: Path, result: Evaluation, made_on: date) -> None:
-    """Write a report in the format that the suffix names, whole or not at all.
-
-    Raises:
-        UsageError: as ``check_output``.
-        OSError: the file cannot be written.
-    """
-    check_output(path)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        content = _csv(result)
-    elif suffix == ".md":
-        content = _markdown(result, made_on)
-    else:
-        headings = [column.heading for column in columns(result.k)]
-        rows = [cells(system) for system in result.systems]
-        content = page(result, headings, rows, [*notes(result), origin(result, made_on)])
-    with atomic_write(path) as aside:
-        aside.write_bytes(content.encode("utf-8", "replace"))
-
-
-def title(result: Evaluation) -> str:
-    """What was compared on: the collection and its size."""
-    of_parts = result.passages != result.documents
-    passages = f" ({number_of('passage', result.passages)})" if of_parts else ""
-    documents = number_of("document", result.documents)
-    return (
-        f"{result.dataset}: {documents}{passages}, {number_of('query', result.queries, 'queries')}"
-    )
-
-
-def notes(result: Evaluation) -> list[str]:
-    """What stands below the table."""
-    return [note for note in (test_note(result), *_weights(result), *result.notes) if note]
-
-
-def _weights(result: Evaluation) -> list[str]:
-    """How each hybrid mixes its scores."""
-    return [
-        f"{system.name}: the vector weighs {system.alpha:.2f}, BM25 {1 - system.alpha:.2f}"
-        for system in result.systems
-        if system.alpha is not None
-    ]
-
-
-def origin(result: Evaluation, made_on: date) -> str:
-    """When and by what the figures were made."""
-    versions = {"ragdoll": ragdoll.__version__, **{name: version(name) for name in _LIBRARIES}}
-    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return f"{made_on.isoformat()}, seed {result.seed}; {listed}"
-
-
-def _csv(result: Evaluation) -> str:
-    """The figures as they are, for a program; the names are those of ``--json``."""
-    k = result.k
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *("dataset", "documents", "queries", "seed", "name", "kind"),
-            *(f"ndcg@{k}", f"recall@{k}", f"mrr@{k}", "p_value", "queries_per_second"),
-            *("milliseconds_per_query", "documents_per_second", "bytes", "alpha"),
-        ]
-    )
-    for system in result.systems:
-        writer.writerow(
-            [
-                *(_no_formula(result.dataset), result.documents, result.queries, result.seed),
-                *(_no_formula(system.name), system.kind, system.ndcg, system.recall, system.mrr),
-                *(system.p_value, system.queries_per_second, 1000 * system.latency),
-                *(system.documents_per_second, system.bytes or None, system.alpha),
-            ]
-        )
-    return out.getvalue()
-
-
-def _no_formula(name: str) -> str:
-    """A name that no spreadsheet computes: behind an apostrophe where it would."""
-    return f"'{visible(name)}" if name.startswith(_FORMULA) else visible(name)
-
-
-def _markdown(result: Evaluation, made_on: date) -> str:
-    shown = columns(result.k)
-    rows = [
-        [column.heading for column in shown],
-        ["---:" if column.is_figure else "---" for column in shown],
-        *([_plain(cell) for cell in cells(system)] for system in result.systems),
-    ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    below = [*notes(result), origin(result, made_on)]
-    return "\n\n".join([f"## {_plain(title(result))}", table, *map(_plain, below)]) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    shown = " ".join(text.split())
-    return "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in visible(shown))

@@ -1,7 +1,7 @@
-"""Ways to answer the queries of a collection: static models, BM25, their hybrid, the teacher.
+"""The systems that answer the queries of a collection: static models, BM25, hybrids, the teacher.
 
-Every system ranks the texts that a collection has to be searched, whole documents as a rule; one
-that is longer than a model reads is cut off there.
+Every system ranks the searched texts of the collection. A model reads a text only up to its own
+limit of tokens.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ import numpy.typing as npt
 
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors, similarity, unit
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
-from ragdoll.retrieval.reading.fusion import CANDIDATES, DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.reading.fusion import CANDIDATES, fuse
+from ragdoll.retrieval.storage.schema import DEFAULT_ALPHA
 from ragdoll.retrieval.writing.rows import text_table
 from ragdoll.retrieval.writing.weight import Encode, choose_weight, sample_places
+from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report
 
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
 
-# Queries that are also asked alone, to time them.
+# Queries that are also answered one by one, to time them.
 _TIMED_ALONE = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a system costs beside its answers.
+    """The cost of a system.
 
-    ``seconds`` is for all queries at once, ``latency`` for one asked alone (the median of some, in
-    seconds). ``documents_per_second`` is the rate of embedding the documents, or for BM25 of
-    indexing them; ``bytes`` the size of the model's weights, 0 for BM25.
+    ``seconds`` is the time for all queries at once, ``latency`` the seconds for one query alone
+    (the median of some). ``documents_per_second`` is the rate of embedding the documents, or for
+    BM25 of indexing them. ``bytes`` is the size of the model's weights, 0 for BM25.
     """
 
     seconds: float
@@ -52,7 +54,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """What a system found, and at what cost; ``alpha`` is the weight of the vector in a hybrid."""
+    """The answers of a system and their cost; ``alpha`` is the weight of the vector in a hybrid."""
 
     name: str
     kind: Kind
@@ -62,31 +64,21 @@ class SystemRun:
 
     @property
     def queries_per_second(self) -> float:
-        """How many queries it answered a second, all asked at once."""
+        """The number of queries answered in a second, all at once."""
         return len(self.run) / self.cost.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Similarities:
-    """A vector system over a whole collection: similarities of shape (queries, documents)."""
+    """The similarities of all queries and documents, of shape (queries, documents)."""
 
     values: Vectors
     cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherChoice:
-    """The teacher as a system: its name and how to run it."""
-
-    name: str
-    device: str = "auto"
-    dtype: str = "auto"
-    trust_remote_code: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class TextCandidates:
-    """What BM25 finds: for each query the best documents and their scores."""
+    """The answers of BM25: for each query the best documents and their scores."""
 
     found: list[dict[str, float]]
     cost: Cost
@@ -97,22 +89,23 @@ class TextCandidates:
         return SystemRun("BM25", "bm25", run, self.cost)
 
 
-def static_similarities(encoder: StaticEncoder, collection: TestCollection) -> Similarities:
+def static_similarities(encoder: StaticModel, collection: TestCollection) -> Similarities:
     """Compare every query with every document by a static model."""
     size = _size_of_weights(encoder.identity.path)
     return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection, size)
 
 
 def teacher_similarities(
-    choice: TeacherChoice, collection: TestCollection, report: Report
+    choice: TeacherSettings,
+    trust_remote_code: bool,
+    collection: TestCollection,
+    report: Report,
 ) -> Similarities:
     """Compare every query with every document by the teacher's own sentence vectors."""
     from ragdoll.distillation.teacher.files import find_teacher
     from ragdoll.distillation.teacher.model import Side, Teacher
 
-    teacher = Teacher(
-        find_teacher(choice.name), choice.device, choice.dtype, choice.trust_remote_code
-    )
+    teacher = Teacher(find_teacher(choice.model), choice.device, choice.dtype, trust_remote_code)
     sample = list(islice(collection.documents.values(), 256))
     teacher.settle_dtype(teacher.tokenize(sample), "sentence")
     budget = teacher.max_length * 32
@@ -146,7 +139,7 @@ def vector_run(
 
 
 def search_text(collection: TestCollection, k: int = CANDIDATES) -> TextCandidates:
-    """Search the documents by BM25, as ragdoll's tables have it, in a table made for that."""
+    """Search the documents by BM25 in a table made for that, as ragdoll's tables do."""
     started = time.perf_counter()
     table = text_table(collection.documents)
     rate = len(collection.documents) / (time.perf_counter() - started)
@@ -159,8 +152,8 @@ def search_text(collection: TestCollection, k: int = CANDIDATES) -> TextCandidat
     return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
 
 
-def weight_of_table(encoder: StaticEncoder, collection: TestCollection) -> float:
-    """The weight of the vector that a table of these documents with this model would have."""
+def weight_of_table(encoder: StaticModel, collection: TestCollection) -> float:
+    """Return the weight of the vector that a table of these documents and this model has."""
     texts = list(collection.documents.values())
     sample = [texts[place] for place in sample_places(len(texts))]
     return choose_weight(sample, encoder.encode, encoder.identity.metric).alpha
@@ -174,7 +167,7 @@ def hybrid_run(
     k: int = CANDIDATES,
     alpha: float = DEFAULT_ALPHA,
 ) -> SystemRun:
-    """Fuse the best documents of both, as a search in ``hybrid`` mode does."""
+    """Fuse the best documents of both, as a search in the mode ``hybrid`` does."""
     started = time.perf_counter()
     ids = list(collection.documents)
     position = {document: number for number, document in enumerate(ids)}
@@ -197,8 +190,8 @@ def hybrid_run(
     return SystemRun(name, "hybrid", run, _with(both, own, len(run)), alpha)
 
 
-def _size_of_weights(model: Path) -> int:
-    return sum(file.stat().st_size for file in open_folder(model).weights)
+def _size_of_weights(model: Path | None) -> int:
+    return sum(file.stat().st_size for file in open_folder(model).weights) if model else 0
 
 
 def _with(cost: Cost, seconds: float, queries: int) -> Cost:
@@ -218,12 +211,12 @@ def _compare(
     started = time.perf_counter()
     documents = encode_documents(list(collection.documents.values()))
     rate = len(documents) / (time.perf_counter() - started)
-    if metric == "cosine":  # once, as an index has it, and not for every query
+    if metric == "cosine":  # scaled once, as in an index, and not for every query
         documents = unit(documents)
 
-    def compared(asked: list[str]) -> tuple[Vectors, float]:
+    def compared(texts: list[str]) -> tuple[Vectors, float]:
         started = time.perf_counter()
-        queries = encode_queries(asked)
+        queries = encode_queries(texts)
         if metric == "cosine":
             queries = unit(queries)
         values = similarity(queries, documents, "l2" if metric == "l2" else "dot")
@@ -235,7 +228,7 @@ def _compare(
 
 
 def _best(row: Vectors, k: int) -> npt.NDArray[Any]:
-    """The positions of the highest values and of any that tie with the last of them."""
+    """Return the positions of the ``k`` highest values, and of any that tie with the last one."""
     if k >= len(row):
         return np.arange(len(row))
     return np.flatnonzero(row >= np.partition(row, -k)[-k])

@@ -1,4 +1,4 @@
-"""The approximate index against exact search: recall@10, latency, and how exact the scores are.
+"""The approximate index against exact search: recall@10, latency, and the error of the scores.
 
     python -m tests.benchmarks.ann --model DIR [--rows N] [--partitions N] [--queries FILE ...]
         --corpus CORPUS ...
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.embedding.identity import identify
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.corpus.reading import read
+from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors
+from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
 from ragdoll.retrieval.storage.table import Table
@@ -41,9 +41,9 @@ K = 10
 
 
 def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Table, list[str]]:
-    """Write a table of at most so many passages; return it with their texts."""
-    encoder = StaticEncoder(model)
-    reader = BatchReader(open_corpus(corpus), identify(model), PASSAGE_TOKENS, silent)
+    """Write a table of at most ``limit`` passages; return it with their texts."""
+    encoder = TableModel(model)
+    reader = BatchReader(read(*corpus), encoder, PASSAGE_TOKENS, silent)
     facts = encoder.identity
     identity = TableIdentity(
         facts.fingerprint, facts.dimension, facts.metric, facts.normalize, None, PASSAGE_TOKENS, ""
@@ -54,10 +54,11 @@ def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Tabl
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in reader.read(root_key):
-            rows = [row for _, found in batch for row in found]
-            rows = list(islice(rows, limit - len(texts)))
-            texts.extend(row.text for row in rows)
-            yield record_batch(rows, reader.encode(rows), layout, {})
+            cut = (passage for _, passages in batch for passage in passages)
+            passages = list(islice(cut, limit - len(texts)))
+            new = [passage.text for passage in passages]
+            texts.extend(new)
+            yield record_batch(passages, encoder.encode(new), layout, {})
             if len(texts) >= limit:
                 return
 
@@ -65,7 +66,7 @@ def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Tabl
 
 
 def searched(table: Table, queries: Vectors, k: int) -> tuple[list[list[float]], list[float]]:
-    """The scores of each query's answers, and the milliseconds that each query took."""
+    """Return the scores of each query's answers, and the milliseconds that each query took."""
     table.nearest(queries[0], k)
     scores, times = [], []
     for query in queries:
@@ -76,8 +77,8 @@ def searched(table: Table, queries: Vectors, k: int) -> tuple[list[list[float]],
     return scores, times
 
 
-def wanted(files: list[Path], texts: list[str]) -> list[str]:
-    """The queries."""
+def read_queries(files: list[Path], texts: list[str]) -> list[str]:
+    """Read the queries from files, or else take the first words of some texts."""
     lines = [line for file in files for line in file.read_text().splitlines()]
     if lines:
         return [str(json.loads(line)["text"]) for line in lines]
@@ -96,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         table, texts = build(folder, options.model, options.corpus, options.rows)
-        queries = StaticEncoder(options.model).encode(wanted(options.queries, texts))
+        queries = StaticModel.load(options.model).encode(read_queries(options.queries, texts))
         queries = queries[queries.any(axis=1)]
         exact, exact_times = searched(table, queries, K)
         started = time.perf_counter()

@@ -1,11 +1,11 @@
-"""How fast the distillate is made: against ``model2vec.distill``, in turn, on this machine.
+"""The speed of making the distillate, beside ``model2vec.distill``.
 
     python -m tests.benchmarks.distillate [--repeat N] [--teacher NAME] [--device NAME] [--dtype T]
 
-The time is from a teacher's folder to a static model in memory, loading included, importing torch
-and its companions left out; the seconds of all cores depend less on what else the machine does. The
-type to compute in is chosen before, as featurize chooses it, whose choice training takes. The
-cosines are between the token vectors of the two before the PCA.
+Both run in turn on this machine. The time is from a teacher's folder to a static model in memory;
+loading counts, and importing torch and its companions does not. The seconds of all cores depend
+less on what else the machine does. The type to compute in is chosen before, as featurize chooses it
+for training. The cosines are between the token vectors of the two before the PCA.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from ragdoll.cli.console import silence_libraries
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher, quiet_transformers
+from ragdoll.corpus.reading import read
+from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher, silence_transformers
 from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.distillation.training.distillate import TokenVectors, distillate_of, token_vectors
 
@@ -39,10 +39,10 @@ def main() -> None:
     silence_libraries()
     os.environ["TQDM_DISABLE"] = "1"
     files = find_teacher(options.teacher)
-    import model2vec.distill  # noqa: F401  (what is imported before is not timed)
+    import model2vec.distill  # noqa: F401  (so that importing is not timed)
     import sentence_transformers  # noqa: F401
 
-    quiet_transformers()
+    silence_transformers()
     options.dtype = _settled(files, options)
     seconds: dict[str, list[tuple[float, float]]] = {"model2vec": [], "ragdoll": []}
     for _ in range(options.repeat):
@@ -65,21 +65,21 @@ def main() -> None:
 
 
 def _settled(files: TeacherFiles, options: argparse.Namespace) -> str:
-    """What featurize would compute in."""
+    """Return the type that featurize would compute in."""
     teacher = Teacher(files, options.device, options.dtype)
-    texts = [document.text for document in islice(open_corpus(["python:asyncio"]), 512)]
+    texts = [document.text for document in islice(read("python:asyncio"), 512)]
     return teacher.settle_dtype(teacher.tokenize(texts), "mean")
 
 
 def _timed(make: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:
-    """What is made, and the seconds that passed and that the processor's cores worked on it."""
+    """Return the result, with the seconds that passed and the seconds of all cores."""
     started, worked = time.perf_counter(), time.process_time()
     made = make()
     return made, (time.perf_counter() - started, time.process_time() - worked)
 
 
 def _model2vec(files: TeacherFiles, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Distil with the library; return its model and what it puts into its PCA."""
+    """Distil with the library; return its model, and its token vectors before the PCA."""
     from model2vec.distill import distill, distillation
 
     kept = []
@@ -113,7 +113,7 @@ def _cosines(one: Any, other: Any) -> Any:
 
 
 def _difference(one: Any, other: Any, rows: int = 2000) -> float:
-    """The largest difference in cosine similarity between the same pairs of tokens."""
+    """Return the largest difference in cosine similarity between the same pairs of tokens."""
     chosen = np.random.default_rng(0).choice(len(one), min(rows, len(one)), replace=False)
     unit = [
         table[chosen] / np.linalg.norm(table[chosen], axis=1)[:, None] for table in (one, other)

@@ -1,12 +1,12 @@
-"""How fast many texts are embedded, and documents indexed: against ``StaticModel.encode``.
+"""The speed of embedding many texts and of indexing documents, against model2vec.
 
     python -m tests.benchmarks.encode MODEL [--passages N] [--repeat N] [--data SOURCE ...]
 
 The documents of the sources (docstrings of installed packages; those that are not installed are
 left out) are cut into passages of at most 256 tokens. Then, in turn:
 
-- StaticModel.encode embeds the passages; its rate is the reference;
-- ragdoll embeds the same, first with a fresh encoder (cold), then with the words remembered (warm);
+- model2vec embeds the passages; its rate is the reference;
+- ragdoll embeds the same, first with a fresh model (cold), then with the words remembered (warm);
 - ragdoll indexes the documents, written to a file of JSON lines, into a new table: reading,
   cutting, embedding, writing and the full-text index.
 
@@ -26,14 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import ragdoll
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import cut
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.embedding.static import StaticEncoder
 from ragdoll.errors import CorpusError
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexSettings
 
 _CHUNK_SIZE = 256
 _PACKAGES = ("stdlib", "torch", "transformers", "sympy", "pandas", "sklearn", "scipy", "numpy")
@@ -50,7 +47,7 @@ DATA = [f"python:{name}" for name in (*_PACKAGES, *_MORE)]
 
 
 class Cost(NamedTuple):
-    """What a run took, in seconds."""
+    """The cost of a run in seconds."""
 
     clock: float
     processor: float
@@ -79,15 +76,15 @@ def main() -> None:
 def _measure(
     model: Path, texts: list[str], corpus: Path, database: Path, costs: dict[str, list[Cost]]
 ) -> None:
-    from model2vec import StaticModel
+    import model2vec
 
-    plain, encoder = StaticModel.from_pretrained(model), StaticEncoder(model)
+    plain, encoder = model2vec.StaticModel.from_pretrained(model), ragdoll.StaticModel.load(model)
     runs: dict[str, Callable[[], Any]] = {
-        "StaticModel.encode": lambda: plain.encode(texts),
+        "model2vec": lambda: plain.encode(texts),
         "ragdoll, cold": lambda: encoder.encode(texts),
         "ragdoll, warm": lambda: encoder.encode(texts),
-        "ragdoll index": lambda: index(
-            open_corpus([str(corpus)]), IndexSettings(str(database), "documents", model)
+        "ragdoll index": lambda: ragdoll.Index.create(database, model=model).update(
+            ragdoll.read(corpus)
         ),
     }
     results = {}
@@ -97,13 +94,13 @@ def _measure(
         cost = Cost(time.perf_counter() - clock, time.process_time() - processor)
         costs.setdefault(name, []).append(cost)
     assert results["ragdoll index"].chunks == len(texts)
-    difference = np.abs(results["StaticModel.encode"] - results["ragdoll, cold"]).max()
+    difference = np.abs(results["model2vec"] - results["ragdoll, cold"]).max()
     print(f"largest difference between two vectors' numbers: {difference:.1e}")
 
 
 def sample(model: Path, sources: list[str], passages: int) -> tuple[list[Document], list[str]]:
-    """Documents, and the texts of the passages that they have: about as many as asked for."""
-    encoder = StaticEncoder(model)
+    """Return documents, and the texts of their passages: about ``passages`` of them."""
+    encoder = ragdoll.StaticModel.load(model)
     documents: list[Document] = []
     texts: list[str] = []
     for document in _documents(sources):
@@ -117,8 +114,8 @@ def sample(model: Path, sources: list[str], passages: int) -> tuple[list[Documen
 def _documents(sources: list[str]) -> Iterator[Document]:
     for source in sources:
         try:
-            yield from open_corpus([source])
-        except CorpusError as error:  # noqa: PERF203 (one that is missing does not end the others)
+            yield from ragdoll.read(source)
+        except CorpusError as error:
             print(error.message)
 
 
@@ -134,7 +131,7 @@ def _show(costs: dict[str, list[Cost]], passages: int) -> None:
     print(
         f"{'':20} {'passages/s':>10} {'seconds':>8} {'processor':>9} {'x plain':>8} {'in turn':>24}"
     )
-    reference = costs["StaticModel.encode"]
+    reference = costs["model2vec"]
     for name, runs in costs.items():
         clock = statistics.median(run.clock for run in runs)
         ratios = [plain.clock / run.clock for plain, run in zip(reference, runs, strict=True)]

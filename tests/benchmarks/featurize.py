@@ -1,10 +1,10 @@
-"""How fast ``featurize`` is: against tokenlearn's own function, and against the bare transformer.
+"""The speed of ``featurize``, beside tokenlearn's own function and the bare transformer.
 
     python -m tests.benchmarks.featurize [--passages N] [--repeat N] [--teacher NAME] [--data FILE]
 
 The same passages are embedded by both, in turn, on this machine. Rates are of the teacher's
-tokens a second, special tokens included, without the time for loading the teacher. The limit is
-what the transformer alone does with as many tokens in full batches without padding.
+tokens a second, special tokens included, without the time to load the teacher. The limit is the
+rate of the transformer alone for as many tokens in full batches without padding.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import Any
 from ragdoll.cli.console import silence_libraries
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import cut
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.corpus.reading import read
+from ragdoll.distillation.features.featurize import featurize
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import Teacher, batch_tokens
+from ragdoll.settings import FeaturizeSettings, TeacherSettings
 
 _BATCH = 32
 _UNIFORM_TOKENS = 128
@@ -70,11 +71,11 @@ def main() -> None:
 
 
 def _mixed(teacher: Teacher, data: list[str], count: int) -> list[str]:
-    """Passages as they come: from a line to as much as fits."""
+    """Return passages of all lengths, as the corpus has them."""
     return _distinct(
         (
             passage.text
-            for document in open_corpus(data)
+            for document in read(*data)
             for passage in cut(document, 254, teacher.count_tokens)
         ),
         count,
@@ -82,9 +83,9 @@ def _mixed(teacher: Teacher, data: list[str], count: int) -> list[str]:
 
 
 def _uniform(teacher: Teacher, data: list[str], count: int) -> list[str]:
-    """The same texts run together and cut anew, so that all passages are of nearly one length."""
-    joined = " ".join(" ".join(document.text.split()) for document in open_corpus(data))
-    document = Document("", "", "", joined[: count * _UNIFORM_TOKENS * 8])
+    """Join the same texts and cut them anew, so that all passages are of nearly one length."""
+    joined = " ".join(" ".join(document.text.split()) for document in read(*data))
+    document = Document(joined[: count * _UNIFORM_TOKENS * 8])
     passages = cut(document, _UNIFORM_TOKENS, teacher.count_tokens)
     return _distinct((passage.text for passage in passages), count)
 
@@ -107,19 +108,16 @@ def _tokenlearn(
         return tokens / (time.perf_counter() - started)
 
 
-def _ours(files: TeacherFiles, texts: list[str], dtype: str, options: argparse.Namespace) -> float:
+def _ours(files: TeacherFiles, texts: list[str], dtype: Any, options: argparse.Namespace) -> float:
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus.jsonl")
         corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-        settings = FeaturizeSettings(
-            teacher=files.name,
-            output=Path(folder, "features"),
-            corpus={"path": [str(corpus)]},
-            batch_size=_BATCH,
-            device=options.device,
-            dtype=dtype,
+        result = featurize(
+            read(corpus),
+            Path(folder, "features"),
+            teacher=TeacherSettings(model=files.name, device=options.device, dtype=dtype),
+            settings=FeaturizeSettings(batch_size=_BATCH),
         )
-        result = featurize(open_corpus([str(corpus)]), settings)
         assert result.rows == len(texts), (result.rows, len(texts))
         return result.tokens_per_second
 
@@ -127,7 +125,7 @@ def _ours(files: TeacherFiles, texts: list[str], dtype: str, options: argparse.N
 def _limit(
     files: TeacherFiles, dtype: str, tokens: int, width: int, options: argparse.Namespace
 ) -> float:
-    """The bare transformer's tokens a second in full batches of ``width`` tokens a row."""
+    """Return the bare transformer's tokens a second, in full batches of ``width`` tokens a row."""
     import torch
     from transformers import AutoModel
 

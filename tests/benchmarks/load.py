@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.reading import read
 from tests.benchmarks.memory import peak_while
 
 _QUERY = ["query", "-", "--mode", "vector", "--top-k", "3"]
@@ -52,7 +52,7 @@ class Question(NamedTuple):
 
 
 class Load(NamedTuple):
-    """How the readers fared: seconds a question, and how many first answers were wrong."""
+    """The seconds of each question, and the number of wrong first answers."""
 
     seconds: list[float]
     wrong: int
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--source", nargs="+", default=["python:stdlib"])
     parser.add_argument("--work", type=Path, help="where there is room for the table")
     options = parser.parse_args()
-    pool = [s for document in open_corpus(options.source) for s in _END.split(document.text) if s]
+    pool = [s for document in read(*options.source) for s in _END.split(document.text) if s]
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         place = ["--model", str(options.model), "--database", f"{work}/db", "--json", "--quiet"]
         for passages in (options.passages // 10, options.passages):
@@ -79,9 +79,9 @@ def main() -> None:
             rate = json.loads(result)["chunks"] / (time.perf_counter() - started)
             print(f"index: {passages:,} documents, {rate:,.0f} passages a second, {_mib(peak)}")
         questions = _questions(pool, options.passages, options.queries)
-        asked = "".join(question.text + "\n" for question in questions)
+        lines = "".join(question.text + "\n" for question in questions)
         started = time.perf_counter()
-        peak, answers = _run([*_QUERY, *place], asked)
+        peak, answers = _run([*_QUERY, *place], lines)
         rate = len(questions) / (time.perf_counter() - started)
         wrong = sum(map(_is_wrong, questions, map(json.loads, answers.splitlines())))
         print(f"query: {len(questions):,}, {rate:,.0f} a second, {wrong} wrong, {_mib(peak)}")
@@ -114,19 +114,19 @@ def _questions(pool: list[str], passages: int, count: int) -> list[Question]:
 
 
 def _is_wrong(question: Question, answer: dict[str, Any]) -> bool:
-    """Whether a question has another first answer, which is not as good as its own."""
+    """Tell whether the first answer to a question is another one, and better than its own."""
     hits = answer["hits"]
     best = [hit["source"] for hit in hits if hit["score"] > hits[0]["score"] - 1e-6]
     return question.source not in best
 
 
-def _run(arguments: list[str], given: str | None = None) -> tuple[int, str]:
+def _run(arguments: list[str], stdin: str | None = None) -> tuple[int, str]:
     """Run ragdoll in a process of its own; return its peak of anonymous memory and its output."""
     command = [sys.executable, "-m", "ragdoll", *arguments]
     pipe = subprocess.PIPE
     outputs: list[str] = []
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
-        peak = peak_while(lambda: outputs.append(process.communicate(given)[0]), process.pid)
+        peak = peak_while(lambda: outputs.append(process.communicate(stdin)[0]), process.pid)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
     return peak, outputs[0]

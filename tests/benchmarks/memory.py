@@ -1,10 +1,10 @@
-"""How much memory ``featurize`` takes for a small and for a large corpus.
+"""The memory of ``featurize`` for a small and for a large corpus.
 
     python -m tests.benchmarks.memory [--passages N] [--in-memory N]
 
-Each run is a process of its own, with a teacher that computes nothing: what is left is the corpus,
-the passages, their duplicates and the features folder. The peak is of anonymous memory (RssAnon in
-/proc/self/status), which files in the page cache do not count to; so this needs Linux.
+Each run is a process of its own, with a teacher that computes nothing: it measures the corpus, the
+passages, their duplicates and the features folder. The peak is of anonymous memory (RssAnon in
+/proc/self/status, so this needs Linux), which does not include files in the page cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALL = 10_000
 
 
 class IdleTeacher:
-    """Counts a token a word, and embeds every text as zeros."""
+    """A teacher for which a word is a token, and every text is embedded as zeros."""
 
     max_length = passage_tokens = 256
     dtype = "float32"
@@ -54,14 +54,14 @@ class IdleTeacher:
 
 
 class Peak(NamedTuple):
-    """The peak of anonymous memory in bytes, and whether a file took over what had come before."""
+    """The peak of anonymous memory in bytes; ``spilled`` tells that names were kept in a file."""
 
     bytes: int
     spilled: bool
 
 
 def peak_of_a_run(passages: int, in_memory: int | None = None) -> Peak:
-    """Featurize so many passages in a new process, which may remember ``in_memory`` in memory."""
+    """Featurize passages in a new process, which remembers at most ``in_memory`` in memory."""
     command = [sys.executable, "-m", "tests.benchmarks.memory", "--run", str(passages)]
     if in_memory is not None:
         command += ["--in-memory", str(in_memory)]
@@ -71,10 +71,11 @@ def peak_of_a_run(passages: int, in_memory: int | None = None) -> Peak:
 
 
 def run(passages: int, in_memory: int | None) -> Peak:
-    """Featurize so many passages here."""
+    """Featurize passages here."""
     from ragdoll.corpus import names as seen
-    from ragdoll.corpus.reading import open_corpus
+    from ragdoll.corpus.reading import read
     from ragdoll.distillation.features import featurize as module
+    from ragdoll.settings import FeaturizeSettings
 
     if in_memory is not None:
         seen._MOST_IN_MEMORY = in_memory
@@ -92,22 +93,17 @@ def run(passages: int, in_memory: int | None) -> Peak:
             for number in range(passages):
                 words = " ".join(f"word{(number * 31 + place) % 5000}" for place in range(30))
                 file.write(json.dumps({"_id": f"d{number}", "text": f"{number} {words}"}) + "\n")
-        settings = module.FeaturizeSettings(
-            teacher="sentence-transformers/all-MiniLM-L6-v2",
-            output=Path(folder, "features"),
-            corpus={"path": [str(corpus)]},
-            max_means=passages,
-        )
+        output, settings = Path(folder, "features"), FeaturizeSettings(max_means=passages)
         results = []
         peak = peak_while(
-            lambda: results.append(module.featurize(open_corpus([str(corpus)]), settings))
+            lambda: results.append(module.featurize(read(corpus), output, settings=settings))
         )
         assert results[0].rows == passages
         return Peak(peak, bool(spills))
 
 
 def peak_while(work: Callable[[], object], process: int | str = "self") -> int:
-    """Return the peak of a process's anonymous memory, in bytes, while some work is done."""
+    """Return the peak of a process's anonymous memory in bytes while ``work`` runs."""
     peak, stop = [0], threading.Event()
 
     def watch() -> None:
@@ -125,13 +121,13 @@ def peak_while(work: Callable[[], object], process: int | str = "self") -> int:
 
 
 def _anonymous_memory(process: int | str) -> int:
-    """What a process has; 0 where it has ended."""
+    """Return the anonymous memory of a process in bytes; 0 if it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else 0
+    memory = re.search(r"RssAnon:\s+(\d+) kB", status)
+    return int(memory[1]) * 1024 if memory else 0
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""How much memory ``train`` takes for a large features folder and for one twice as large.
+"""The memory of ``train`` for a large features folder and for one twice as large.
 
     python -m tests.benchmarks.memory_train [--passages N] [--passes N] [--work FOLDER]
 
 Features are synthetic: random vectors of 384 dimensions, and texts of 60 words that a teacher's
-tokenizer knows, as frequent as Zipf's law has it. Each training is a process of its own, with the
-real teacher, which is distilled. The peak is of anonymous memory (RssAnon in /proc/self/status),
-which files in the page cache do not count to; so this needs Linux.
+tokenizer knows, by Zipf's law. Each training is a process of its own, which distils the real
+teacher. The peak is of anonymous memory (RssAnon in /proc/self/status, so this needs Linux), which
+does not include files in the page cache.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ def main() -> None:
 
 def run(folder: Path, passes: int) -> int:
     """Train here; return the peak of anonymous memory in bytes."""
-    from ragdoll.distillation.training.train import TrainSettings, train
+    from ragdoll.distillation.training.train import train
+    from ragdoll.settings import TrainSettings
 
-    settings = TrainSettings(folder / "features", folder / "model", epochs=passes)
-    return peak_while(lambda: train(settings))
+    settings = TrainSettings(epochs=passes)
+    return peak_while(lambda: train(folder / "features", folder / "model", settings))
 
 
 def write_features(folder: Path, rows: int) -> None:

@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -34,7 +34,7 @@ def ragdoll(*arguments: object) -> dict[str, Any]:
 
 
 def trained(collection: Path, work: Path, teacher: str, seed: int) -> Path:
-    """The model of a collection's documents, trained now if it is not there."""
+    """Return the model of a collection's documents; train it if it is not there."""
     model = work / "model"
     if not (model / "model.safetensors").is_file():
         features = work / "features"
@@ -46,13 +46,13 @@ def trained(collection: Path, work: Path, teacher: str, seed: int) -> Path:
 
 
 def name_of(system: dict[str, Any]) -> str:
-    """The name of a system, without the owner of a teacher."""
+    """Return the name of a system, without the owner of a teacher."""
     name: str = system["name"]
     return name.rpartition("/")[2] if system["kind"] == "teacher" else name
 
 
 def table(record: dict[str, Any]) -> str:
-    """The systems of one comparison as a table in Markdown."""
+    """Return the systems of one comparison as a table in Markdown."""
     k = record["k"]
     lines = [
         f"| system | nDCG@{k} | recall@{k} | MRR@{k} | p | queries/s | ms/query | docs/s |",
@@ -73,7 +73,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def agreement(labelled: dict[str, Any], made: dict[str, Any]) -> tuple[str, int, int]:
-    """Two rankings of the systems by nDCG side by side, and how many pairs they order alike."""
+    """Return two rankings by nDCG as a row, the pairs that they order alike, and all pairs."""
     by_labels, by_itself = (
         {name_of(system): system[f"ndcg@{record['k']}"] for system in record["systems"]}
         for record in (labelled, made)
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("|---|---|---|---|")
     print("\n".join(rows))
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    today = datetime.now(tz=timezone.utc).date()
+    today = datetime.now(tz=UTC).date()
     print(f"\n{alike} of {pairs} pairs in one order. {today}, seed {options.seed}; {versions}")
 
 

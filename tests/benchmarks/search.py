@@ -1,4 +1,4 @@
-"""How fast passages are indexed and found: against a plain script, and against txtai.
+"""The speed of indexing and of searching, against a plain script and against txtai.
 
     python -m tests.benchmarks.search MODEL [--passages N] [--queries N] [--cold N]
         [--txtai PYTHON] [--judged FOLDER] [--data SOURCE ...]
@@ -94,7 +94,7 @@ class Task(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a warm query took, in seconds, and the ids of what it found."""
+    """The seconds of a warm query, and the ids of its answers."""
 
     seconds: float
     found: list[str]
@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Contestant:
-    """How to run one: the command lines before the arguments that all take."""
+    """The command lines of one contestant, before the arguments that all take."""
 
     index: list[str]
     query: list[str]
@@ -194,9 +194,9 @@ def _ndcg(answers: list[Answer], task: Task) -> float:
     return float(np.mean(measure(run, task.qrels, 10)["ndcg"]))
 
 
-def _timed(command: list[str], given: str | None = None) -> float:
+def _timed(command: list[str], stdin: str | None = None) -> float:
     started = time.perf_counter()
-    subprocess.run(command, input=given, check=True, text=True, stdout=subprocess.PIPE)
+    subprocess.run(command, input=stdin, check=True, text=True, stdout=subprocess.PIPE)
     return time.perf_counter() - started
 
 
@@ -237,14 +237,14 @@ def _show(
     warm: dict[str, list[Answer]],
 ) -> None:
     print(f"{'':16} {'passages/s':>10} {'x script':>8} {'MB':>6}")
-    for name, whole in seconds.items():
-        ratio = seconds["script"] / whole
-        print(f"{name:16} {passages / whole:10,.0f} {ratio:8.2f} {disk[name] / 1e6:6.0f}")
+    for name, taken in seconds.items():
+        ratio = seconds["script"] / taken
+        print(f"{name:16} {passages / taken:10,.0f} {ratio:8.2f} {disk[name] / 1e6:6.0f}")
     print(
         f"{'query':16} {'cold p50':>9} {'p95 s':>6} {'x script':>8} {'warm p50':>9} {'p95 ms':>6}"
     )
-    for name, taken in cold.items():
-        usual, rare = np.percentile(taken, [50, 95])
+    for name, runs in cold.items():
+        usual, rare = np.percentile(runs, [50, 95])
         ratio = usual / np.median(cold["script"])
         quick, slow = np.percentile([a.seconds for a in warm[name]], [50, 95]) * 1000
         print(f"{name:16} {usual:9.2f} {rare:6.2f} {ratio:8.2f} {quick:9.1f} {slow:6.1f}")

@@ -1,4 +1,4 @@
-"""How long the command line takes to say what it can do, against importing what it is made of.
+"""The time that the command line takes for its help, against importing typer and rich.
 
     python -m tests.benchmarks.start [--rounds N]
 

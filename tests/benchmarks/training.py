@@ -1,4 +1,4 @@
-"""How good and how fast ``train`` is, against the library tokenlearn called directly.
+"""The quality and the speed of ``train``, beside the library tokenlearn called directly.
 
     python -m tests.benchmarks.training COLLECTION [COLLECTION ...] [--seeds N] [--work FOLDER]
 
@@ -27,14 +27,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ragdoll.cli.console import silence_libraries
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.corpus.reading import read
+from ragdoll.distillation.features.featurize import featurize
 from ragdoll.distillation.teacher.files import find_teacher
-from ragdoll.distillation.training.train import TrainSettings, train
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.distillation.training.train import train
+from ragdoll.embedding import static
 from ragdoll.evaluation.collection import load_beir
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import static_similarities, vector_run
+from ragdoll.settings import TeacherSettings, TrainSettings
 from tests.distillation.reading import load_features
 
 if TYPE_CHECKING:
@@ -81,19 +82,18 @@ def main() -> None:
 def _show(collection: str, name: str, score: Score, reference: Score) -> None:
     by_seed = " ".join(f"{value:.4f}" for value in score.by_seed)
     p = paired_randomization(score.ndcg, reference.ndcg, 0) if score is not reference else None
-    shown = "" if p is None or name == "tokenlearn" else f"{p:.4f}"
+    significance = "" if p is None or name == "tokenlearn" else f"{p:.4f}"
     seconds = f"{np.median(score.seconds):8.1f}" if score.seconds else ""
     mean = float(score.ndcg.mean())
-    print(f"{collection:12} {name:12} {mean:8.4f} {by_seed:24} {shown:>7} {seconds}", flush=True)
+    print(
+        f"{collection:12} {name:12} {mean:8.4f} {by_seed:24} {significance:>7} {seconds}",
+        flush=True,
+    )
 
 
 def _features(data: Path, teacher: str, folder: Path) -> Path:
-    path = str(data / "corpus.jsonl")
-    settings = FeaturizeSettings(
-        teacher=teacher, output=folder / "features", corpus={"path": [path]}, dtype="float32"
-    )
-    featurize(open_corpus([path]), settings)
-    return settings.output
+    settings = TeacherSettings(model=teacher, dtype="float32")
+    return featurize(read(data / "corpus.jsonl"), folder / "features", teacher=settings).features
 
 
 def _compare(data: Path, features: Path, options: Any) -> dict[str, Score]:
@@ -123,12 +123,12 @@ def _compare(data: Path, features: Path, options: Any) -> dict[str, Score]:
 
 
 def _ridge(features: Path, options: Any, seed: int, output: Path) -> float:
-    settings = TrainSettings(features, output, seed=seed, vocab_size=options.vocab_size)
-    return train(settings).seconds
+    settings = TrainSettings(seed=seed, vocab_size=options.vocab_size)
+    return train(features, output, settings).seconds
 
 
 def _tokenlearn(features: Path, options: Any, seed: int, output: Path) -> float:
-    """As the library's own command does it, on texts in an order that the seed chooses."""
+    """Train as the library's own command does, on texts in an order that the seed chooses."""
     import torch
     from tokenlearn.train import train_model
 
@@ -144,7 +144,7 @@ def _tokenlearn(features: Path, options: Any, seed: int, output: Path) -> float:
 
 @cache
 def _distillate(teacher: str) -> tuple[StaticModel, float]:
-    """The library's distillate of a teacher, and the seconds that it took."""
+    """Return the library's distillate of a teacher, and the seconds that it took."""
     from model2vec.distill import distill
 
     started = time.perf_counter()
@@ -154,7 +154,7 @@ def _distillate(teacher: str) -> tuple[StaticModel, float]:
 
 def _ndcg(data: Path, model: Path) -> list[float]:
     collection = load_beir(data)
-    similar = static_similarities(StaticEncoder(model), collection)
+    similar = static_similarities(static.StaticModel.load(model), collection)
     run = vector_run(model.name, "model", similar, collection, _K)
     return list(measure(run.run, collection.qrels, _K)["ndcg"])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.static import StaticModel
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.metrics import Run, measure, paired_randomization
 from ragdoll.evaluation.systems import (
@@ -27,7 +27,7 @@ from ragdoll.evaluation.systems import (
     vector_run,
     weight_of_table,
 )
-from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA
+from ragdoll.retrieval.storage.schema import DEFAULT_ALPHA
 
 GRID = [step / 20 for step in range(21)]
 K = 10
@@ -36,13 +36,13 @@ Values = npt.NDArray[np.float64]
 
 
 def ndcg(run: Run, collection: TestCollection) -> Values:
-    """A value a query."""
+    """Return the nDCG of each query."""
     return np.array(measure(run, collection.qrels, K)["ndcg"])
 
 
 def compared(name: str, model: Path, collection: TestCollection, bm25: TextCandidates) -> Values:
     """Print a line; return vector, text, fixed and chosen, a row each with a value a query."""
-    encoder = StaticEncoder(model)
+    encoder = StaticModel.load(model)
     similar = static_similarities(encoder, collection)
 
     def hybrid(alpha: float) -> Values:

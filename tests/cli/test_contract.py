@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console as RichConsole
 
 import ragdoll as package
-from ragdoll.cli import render
 from ragdoll.cli import session as session_module
-from ragdoll.cli.console import Console, one_line, printable, silence_libraries
-from ragdoll.cli.layout import facts, from_here
+from ragdoll.cli.console import Console, silence_libraries
+from ragdoll.cli.options import Invocation
+from ragdoll.cli.text import facts, from_here, one_line, printable
+from ragdoll.cli.views import hits as view
 from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.reading.search import Hit
+from ragdoll.settings import as_text, settings
 from tests.conftest import Ragdoll, Trained
 
 COMMON = {"--config", "--json", "--quiet", "--verbose"}
@@ -126,8 +126,8 @@ def test_it_runs_as_a_module() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["query", "x", "--no-such-option"], ["no-such-command"], ["query", "x", "--mode", "both"]],
-    ids=["option", "command", "choice"],
+    [["query", "x", "--no-such-option"], ["no-such-command"], ["query", "x", "--mode"]],
+    ids=["option", "command", "no value"],
 )
 def test_wrong_usage_exits_with_2_and_prints_nothing_on_stdout(
     ragdoll: Ragdoll, arguments: list[str]
@@ -139,12 +139,30 @@ def test_wrong_usage_exits_with_2_and_prints_nothing_on_stdout(
     assert second.startswith("See ragdoll")
 
 
-def test_a_value_of_the_wrong_kind_is_told_in_plain_words(ragdoll: Ragdoll) -> None:
-    for option, value in (("-k", "many"), ("--mode", "both"), ("--alpha", "half")):
-        said = ragdoll("query", "x", option, value).err
-        assert said.startswith("Error: Invalid value for '--")
-        assert "Input should" not in said
-        assert "Value error" not in said
+@pytest.mark.parametrize(
+    ("option", "value", "name"),
+    [
+        ("-k", "many", "query.top_k"),
+        ("--mode", "both", "query.mode"),
+        ("--alpha", "half", "query.alpha"),
+        ("--alpha", "2", "query.alpha"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_refused_as_in_the_file(
+    ragdoll: Ragdoll, option: str, value: str, name: str
+) -> None:
+    result = ragdoll("query", "x", option, value)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"Error: {name} must be ")
+    assert value in result.err
+
+
+def test_every_setting_has_an_option_and_every_option_of_a_setting_its_default() -> None:
+    in_help = {name: command(name) for name in OPTIONS}
+    shown = " ".join(option.help for one in in_help.values() for option in one.params)
+    for one in settings().values():
+        default = as_text(one.default)
+        assert f"[{one.name} = {default}]" in shown or f"[{one.name}]" in shown or not one.option
 
 
 def test_no_command_shows_the_help(ragdoll: Ragdoll) -> None:
@@ -248,7 +266,7 @@ def test_a_system_error_names_the_file(ragdoll: Ragdoll, failing: object) -> Non
 
 def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("ragdoll.anything")
-    with session_module.session(None, False, False, False, {}):
+    with session_module.session(Invocation({}, None, False, False, False)):
         logger.warning("%d of %d", 1, 2)
     logger.warning("not said")
     out, err = capsys.readouterr()
@@ -264,7 +282,7 @@ def test_what_libraries_say_of_their_retries_is_not_said(monkeypatch: pytest.Mon
 
 
 def test_the_next_command_can_be_pasted_into_a_shell() -> None:
-    said = render.again("train", features=Path("my docs/it's"), output=None)
+    said = session_module.again("train", features=Path("my docs/it's"), output=None)
     assert said == """Next: ragdoll train --features 'my docs/it'"'"'s'"""
     assert shlex.split(said)[-1] == "my docs/it's"
 
@@ -285,8 +303,8 @@ def test_a_terminal_breaks_long_lines_between_words_and_a_pipe_breaks_none() -> 
 
 
 def test_restart_is_spoken_of_to_those_who_gave_it() -> None:
-    assert render.same_command(restart=False) == "the same command"
-    assert render.same_command(restart=True) == "the same command without --restart"
+    assert session_module.same_command(restart=False) == "the same command"
+    assert session_module.same_command(restart=True) == "the same command without --restart"
 
 
 def test_a_path_below_the_current_folder_is_shown_from_there() -> None:
@@ -305,11 +323,9 @@ def test_a_path_below_the_current_folder_is_shown_from_there() -> None:
 def test_an_answer_has_its_title_unless_that_is_the_name_of_the_file(
     title: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = json.dumps({LINE: 1})
-    hit = Hit(1, 0.5, "x1", "a/b.txt", title, 0, 6, "A lock", None, None, line)
-    table: Any = SimpleNamespace(state=SimpleNamespace(roots={}))
+    hit = Hit(1, 0.5, "x1", "a/b.txt", title, 0, 6, "A lock", None, None, {LINE: 1})
     console = Console()
-    console.result({}, render.hits("lock", [hit], table, console))
+    console.result({}, view.hits("lock", [hit], {}, console))
     assert capsys.readouterr().out.splitlines()[0] == f" 1  0.500  {shown}"
 
 
@@ -328,16 +344,15 @@ def test_passages_that_begin_in_one_line_are_told_apart_by_their_offsets(
             "A",
             None,
             None,
-            f'{{"{LINE}": {line}}}',
+            {LINE: line},
         )
         for rank, start, line in (
             *((1, 0, 1), (2, 7, 1), (3, 99, 2)),
-            *((4, 0, "null"), (5, 0, "null")),  # as of two folders
+            *((4, 0, None), (5, 0, None)),  # as of two folders
         )
     ]
-    table: Any = SimpleNamespace(state=SimpleNamespace(roots={}))
     console = Console()
-    console.result({}, render.hits("lock", found, table, console))
+    console.result({}, view.hits("lock", found, {}, console))
     places = [line[11:] for line in capsys.readouterr().out.splitlines() if "0.500" in line]
     assert places[:3] == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
     assert places[3:] == ["log.txt [0–5]"] * 2

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ragdoll.cli.console import Console, one_line, printable
+from ragdoll.cli.console import Console
+from ragdoll.cli.text import one_line, printable
 from tests.conftest import Ragdoll, Trained
 
 # A colour, a link to click, a line of its own, a line from its beginning, the other direction, and

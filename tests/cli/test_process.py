@@ -14,10 +14,8 @@ import pytest
 
 from ragdoll.__main__ import main
 from ragdoll.cli import process
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexSettings
 from tests.conftest import Trained
+from tests.making import index, index_settings, open_corpus
 
 FULL = Path("/dev/full")
 
@@ -61,7 +59,7 @@ def gone() -> Iterator[io.TextIOWrapper]:
 def database(docs: Path, trained: Trained, tmp_path: Path) -> Path:
     """A database with a table of the documents."""
     place = tmp_path / "database"
-    index(open_corpus([str(docs)]), IndexSettings(str(place), "documents", trained.model))
+    index(open_corpus([str(docs)]), index_settings(str(place), "documents", trained.model))
     return place
 
 

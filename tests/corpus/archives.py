@@ -27,6 +27,36 @@ def encoded(content: bytes, encoding: str) -> bytes:
     return f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
 
 
+def docx(file: Path, body: str) -> Path:
+    """A Word file with what Word calls the body."""
+    office = "http://schemas.openxmlformats.org"
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{office}/package/2006/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{office}/package/2006/relationships">'
+        f'<Relationship Id="r1" Type="{office}/officeDocument/2006/relationships/officeDocument" '
+        'Target="word/document.xml"/></Relationships>',
+        "word/document.xml": f'<w:document xmlns:w="{office}/wordprocessingml/2006/main">'
+        f"<w:body>{body}</w:body></w:document>",
+    }
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, '<?xml version="1.0" encoding="UTF-8"?>' + content)
+    return file
+
+
+def paragraph(text: str, style: str = "") -> str:
+    kind = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
+    return f"<w:p>{kind}<w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def row(*cells: str) -> str:
+    return "<w:tr>" + "".join(f"<w:tc>{paragraph(cell)}</w:tc>" for cell in cells) + "</w:tr>"
+
+
 def cell(string: int | str) -> str:
     """A row of one cell, which has a string by its number."""
     return f'<row><c t="s"><v>{string}</v></c></row>'

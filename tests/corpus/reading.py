@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
-from ragdoll.corpus.formats.records import Record
 
 # A property that writes each of its examples to the same folder.
 in_one_folder = settings(
@@ -45,14 +45,14 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
     return file
 
 
-def records(file: Path, text_key: str = "text") -> list[Record]:
-    """The records of a file of which nothing is left out."""
+def records(file: Path, text_key: str = "text") -> list[Document]:
+    """The documents of a file of which nothing is left out."""
     found = list(read(file, text_key))
-    assert all(isinstance(record, Record) for record in found), found
+    assert all(isinstance(record, Document) for record in found), found
     return found  # type: ignore[return-value]
 
 
-def only(file: Path, text_key: str = "text") -> Record:
+def only(file: Path, text_key: str = "text") -> Document:
     (record,) = records(file, text_key)
     return record
 
@@ -60,7 +60,7 @@ def only(file: Path, text_key: str = "text") -> Record:
 def told(file: Path, text_key: str = "text") -> list[str]:
     """The text of each record, or in its place the reason, marked as such."""
     return [
-        record.text if isinstance(record, Record) else f"! {record}"
+        record.text if isinstance(record, Document) else f"! {record}"
         for record in read(file, text_key)
     ]
 

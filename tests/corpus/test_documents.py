@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdoll.corpus import documents as module
-from ragdoll.corpus.documents import Corpus, Document, Reading, Skipped, Source, left_out
+from ragdoll.corpus.documents import Corpus, Document, Reading, Skipped, Source, count_skipped
 from ragdoll.corpus.sources.dataset import DatasetSource
 from ragdoll.corpus.sources.folder import FileSource
 from ragdoll.corpus.sources.python_package import PythonSource
@@ -28,7 +28,7 @@ class Fixed:
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         for number in range(self.number):
-            yield Document(self.root, str(number), "", "text")
+            yield Document("text", source=str(number), root=self.root)
             reading.done += 10
 
     def size(self) -> int | None:
@@ -195,7 +195,7 @@ def test_beyond_a_number_what_is_left_out_is_counted_by_its_reason(
         Skipped("", "not JSON", 3),
         Skipped("", "empty", 1),
     ]
-    assert left_out(reading.skipped) == 6
+    assert count_skipped(reading.skipped) == 6
 
 
 def test_even_the_reasons_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_even_the_reasons_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         reading.skip("a", f"format .{number}")
         reading.skip("b", "format .0")
     assert len(reading.skipped) < 200
-    assert left_out(reading.skipped) == 2_000
+    assert count_skipped(reading.skipped) == 2_000
     assert reading.skipped[0] == Skipped("", "format .0", 1_001)
 
 
@@ -214,4 +214,4 @@ def test_a_file_of_bad_lines_takes_little_memory(tmp_path: Path) -> None:
     corpus = Corpus([FileSource(tmp_path)])
     assert [document.source for document in corpus] == ["a.jsonl#15001"]
     assert len(corpus.skipped) == 10_001
-    assert left_out(corpus.skipped) == 15_000
+    assert count_skipped(corpus.skipped) == 15_000

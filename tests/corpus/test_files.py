@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.corpus.sources.folder import OWN_MARKER, FileSource
 from ragdoll.errors import CorpusError
 from tests.conftest import Ragdoll, Trained
 from tests.corpus.reading import alarm
+from tests.making import open_corpus
 
 
 def folder_of(place: Path, files: dict[str, str | bytes]) -> Path:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import files as formats
+from ragdoll.corpus.formats import wall
 from ragdoll.corpus.formats.decoding import UnreadableError, decode
 from ragdoll.corpus.formats.files import read
-from ragdoll.corpus.formats.records import Record
 from tests.corpus.reading import alarm, in_one_folder, only, reason, written
 
 RECORDS = [".csv", ".json", ".jsonl", ".parquet", ".tsv"]
@@ -73,7 +75,7 @@ def test_a_title_is_found_at_once_whatever_the_heading(content: str, tmp_path: P
 def test_the_text_of_a_file_is_kept_as_it_is(tmp_path: Path) -> None:
     content = "\n  # A\r\n\r\n\ttext \n"
     record = only(written(tmp_path, "a.md", content))
-    assert (record.text, record.name, record.converted) == (content, None, False)
+    assert (record.text, record.source, record.whole_file) == (content, "", True)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_what_is_no_unicode_is_refused_with_the_reason(content: bytes, reason: s
 def test_source_code_is_read_as_it_is(name: str, tmp_path: Path) -> None:
     code = "# a comment\ndef f():\n\treturn 1  \n"
     record = only(written(tmp_path, name, code))
-    assert record == Record(name=None, title=name, text=code)
+    assert record == Document(code, title=name, whole_file=True)
 
 
 # Files of every format
@@ -141,6 +143,7 @@ def test_a_document_too_large_to_be_held_is_refused_by_its_size(
     with file.open("wb") as content:
         content.truncate(200 * 2**20)
     monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("it is read"))
+    monkeypatch.setattr(wall, "document", lambda *_: pytest.fail("it is read"))
     assert reason(file) == f"larger than {limit} MiB; split it"
 
 
@@ -155,16 +158,17 @@ def test_a_document_that_changes_while_it_is_read_is_unreadable(
     suffix: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path, f"a{suffix}", "the text")
-    before = Path.read_bytes
+    place, name = (wall, "document") if suffix == ".html" else (Path, "read_bytes")
+    before = getattr(place, name)
 
-    def read_bytes(path: Path) -> bytes:
-        content = before(path)
+    def changing(*arguments: Any) -> Any:
+        content = before(*arguments)
         _change(file, change)
         return content
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    wanted = "No such file or directory" if change == "removed" else "changed while it was read"
-    assert reason(file) == wanted
+    monkeypatch.setattr(place, name, changing)
+    missing = "No such file or directory"
+    assert reason(file) == (missing if change == "removed" else "changed while it was read")
 
 
 @pytest.mark.parametrize("change", ["appended", "replaced", "touched"])
@@ -183,7 +187,7 @@ def test_records_of_a_file_that_changes_while_it_is_read_may_be_missing(
     file = written(tmp_path, f"a{suffix}", content)
     found = read(file, "text")
     first = next(found)
-    assert isinstance(first, Record)
+    assert isinstance(first, Document)
     _change(file, change)
     last = list(found)[-1]
     assert isinstance(last, UnreadableError)
@@ -257,7 +261,7 @@ def test_whatever_the_file_it_is_read_or_unreadable(
         return
     assert found
     for record in found:
-        if isinstance(record, Record):
+        if isinstance(record, Document):
             assert record.text.strip()
             record.text.encode()
             record.title.encode()

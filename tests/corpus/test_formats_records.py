@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
-from ragdoll.corpus.formats.records import Record, record_from
-from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.formats.records import record_from
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
+from tests.making import open_corpus
 
 
 def read_lines(folder: Path, *lines: object, text_key: str = "text") -> list[Any]:
@@ -31,9 +32,9 @@ def read_lines(folder: Path, *lines: object, text_key: str = "text") -> list[Any
     return list(read(file, text_key))
 
 
-def the(records: list[Any]) -> Record:
+def the(records: list[Any]) -> Document:
     (record,) = records
-    assert isinstance(record, Record)
+    assert isinstance(record, Document)
     return record
 
 
@@ -50,8 +51,8 @@ def test_a_record_is_its_text_its_title_in_front_and_its_other_keys(tmp_path: Pa
         "draft": False,
         "by": {"name": "Ada"},
     }
-    assert the(read_lines(tmp_path, line)) == Record(
-        name="d7",
+    assert the(read_lines(tmp_path, line)) == Document(
+        source="d7",
         title="The loop",
         text="The loop\n\nIt runs callbacks.",
         metadata={"year": 2024, "tags": ["a", "b"], "draft": False, "by": {"name": "Ada"}},
@@ -60,25 +61,25 @@ def test_a_record_is_its_text_its_title_in_front_and_its_other_keys(tmp_path: Pa
 
 def test_a_line_of_a_beir_corpus_is_a_record(tmp_path: Path) -> None:
     line = {"_id": "MED-10", "title": "Statins", "text": "A study.", "metadata": {}}
-    assert the(read_lines(tmp_path, line)) == Record("MED-10", "Statins", "Statins\n\nA study.", {})
+    assert the(read_lines(tmp_path, line)) == Document("Statins\n\nA study.", "Statins", "MED-10")
 
 
 def test_a_record_without_an_id_is_named_by_its_line(tmp_path: Path) -> None:
     records = read_lines(tmp_path, {"text": "a"}, "", {"text": "b"}, {"_id": "", "text": "c"})
-    assert [record.name for record in records] == ["1", "3", "4"]
+    assert [record.source for record in records] == ["1", "3", "4"]
 
 
 @pytest.mark.parametrize("key", ["_id", "id", "doc_id", "docid"])
 @pytest.mark.parametrize(("value", "name"), [("x", "x"), (7, "7"), (0, "0")])
 def test_the_usual_keys_name_a_record(key: str, value: object, name: str, tmp_path: Path) -> None:
     record = the(read_lines(tmp_path, {key: value, "text": "a"}))
-    assert (record.name, record.metadata) == (name, {})
+    assert (record.source, record.metadata) == (name, {})
 
 
 def test_an_id_that_is_no_name_is_not_used(tmp_path: Path) -> None:
-    assert the(read_lines(tmp_path, {"_id": ["a"], "text": "a"})).name == "1"
-    assert the(read_lines(tmp_path, {"_id": None, "id": "b", "text": "a"})).name == "b"
-    assert the(read_lines(tmp_path, {"_id": "", "id": "b", "text": "a"})).name == "b"
+    assert the(read_lines(tmp_path, {"_id": ["a"], "text": "a"})).source == "1"
+    assert the(read_lines(tmp_path, {"_id": None, "id": "b", "text": "a"})).source == "b"
+    assert the(read_lines(tmp_path, {"_id": "", "id": "b", "text": "a"})).source == "b"
 
 
 def test_the_text_may_have_another_key(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ({"body": "a"}, "no key 'text' (--text-key names another)"),
+        ({"body": "a"}, "no key 'text' (`text_key` names another)"),
         ({"text": None}, "'text' is null"),
         ({"text": 7}, "'text' is not a string"),
         ({"text": ["a"]}, "'text' is not a string"),
@@ -147,14 +148,14 @@ def test_a_line_that_is_no_text_is_named_by_its_number(tmp_path: Path) -> None:
 def test_lines_may_end_as_on_windows_and_begin_with_a_mark(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes('\ufeff{"text": "café"}\r\n\r\n{"text": "two"}'.encode())
-    assert [(r.name, r.text) for r in read(file, "text")] == [("1", "café"), ("3", "two")]  # type: ignore[union-attr]
+    assert [(r.source, r.text) for r in read(file, "text")] == [("1", "café"), ("3", "two")]  # type: ignore[union-attr]
 
 
 def test_half_a_character_is_replaced_wherever_it_stands(tmp_path: Path) -> None:
     half, pair = r"\ud800", r"\ud83d\ude00"
     line = f'{{"_id": "{half}", "title": "T{half}", "text": "a {half} {pair}"}}'
     record = the(read_lines(tmp_path, line))
-    assert (record.name, record.title) == ("\ufffd", "T\ufffd")
+    assert (record.source, record.title) == ("\ufffd", "T\ufffd")
     assert record.text == "T\ufffd\n\na \ufffd 😀"
 
 
@@ -171,7 +172,7 @@ def test_a_record_of_any_depth_is_read_or_unreadable(depth: int, tmp_path: Path)
     records = read_lines(tmp_path, deep, {"text": "after"})
     assert len(records) == 2
     assert records[1].text == "after"
-    if isinstance(records[0], Record):
+    if isinstance(records[0], Document):
         json.dumps(records[0].metadata)
 
 
@@ -203,7 +204,7 @@ def test_what_json_cannot_hold_is_not_kept_unless_it_has_a_form_of_its_own() -> 
     fields = {
         "text": "a",
         "picture": object(),
-        "at": dt.datetime(2024, 2, 29, 12, tzinfo=dt.timezone.utc),
+        "at": dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC),
         "clock": dt.time(12, 30),
         "price": Decimal("1.50"),
         "key": UUID(int=1),
@@ -244,7 +245,7 @@ def test_a_json_file_is_an_array_or_values_one_after_the_other(
 ) -> None:
     found = records(written(tmp_path, "a.json", content))
     assert [record.text for record in found] == texts
-    assert [record.name for record in found] == [str(n + 1) for n in range(len(texts))]
+    assert [record.source for record in found] == [str(n + 1) for n in range(len(texts))]
 
 
 def test_a_record_of_a_json_file_has_its_own_name_and_the_rest_as_it_is(tmp_path: Path) -> None:
@@ -257,14 +258,14 @@ def test_a_record_of_a_json_file_has_its_own_name_and_the_rest_as_it_is(tmp_path
         "list": [True, {"a": "b"}],
     }
     record = only(written(tmp_path, "a.json", json.dumps([fields])))
-    assert (record.name, record.title, record.text) == ("x", "T", "T\n\na")
+    assert (record.source, record.title, record.text) == ("x", "T", "T\n\na")
     assert record.metadata == {"n": 1.5, "big": 2**70, "list": [True, {"a": "b"}]}
     assert isinstance(record.metadata["n"], float)
 
 
 def test_the_text_of_a_json_file_may_have_another_key(tmp_path: Path) -> None:
     file = written(tmp_path, "a.json", '[{"body": "a"}, "b", {"text": "c"}]')
-    assert told(file, "body") == ["a", "b", "! record 3: no key 'body' (--text-key names another)"]
+    assert told(file, "body") == ["a", "b", "! record 3: no key 'body' (`text_key` names another)"]
 
 
 def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
@@ -274,7 +275,7 @@ def test_what_is_no_record_is_named_by_its_number(tmp_path: Path) -> None:
         "! record 2: not a JSON object",
         "! record 3: not a JSON object",
         "! record 4: not a JSON object",
-        "! record 5: no key 'text' (--text-key names another)",
+        "! record 5: no key 'text' (`text_key` names another)",
         "! record 6: empty",
         "b",
     ]
@@ -428,7 +429,7 @@ def test_whatever_the_fields_they_make_a_record_or_are_unreadable(fields: dict[s
         has_title = isinstance(title, str) and title.strip()
         assert not isinstance(text, str) or not (text.strip() or has_title)
     else:
-        assert record.name
+        assert record.source
         assert record.text.startswith(record.title)
         assert record.text.endswith(fields["text"])
         named = {key for key, value in fields.items() if isinstance(value, str)}

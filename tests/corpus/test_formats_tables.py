@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.files import read
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
@@ -46,14 +47,14 @@ def test_a_row_is_its_text_its_title_in_front_and_its_other_columns(
 ) -> None:
     rows = [["year", "text", "title", "by"], ["2024", 'Runs, "calls"\nback.', "The loop", ""]]
     record = only(written(tmp_path, f"a{suffix}", table(rows, mark)))
-    assert (record.name, record.title) == ("1", "The loop")
+    assert (record.source, record.title) == ("1", "The loop")
     assert record.text == 'The loop\n\nRuns, "calls"\nback.'
     assert record.metadata == {"year": "2024"}
 
 
 def test_a_row_is_named_by_its_id_or_its_number(tmp_path: Path) -> None:
     content = "id,text\nx,one\n\n,two\nx,three\n"
-    assert [r.name for r in records(written(tmp_path, "a.csv", content))] == ["x", "2", "x"]
+    assert [r.source for r in records(written(tmp_path, "a.csv", content))] == ["x", "2", "x"]
 
 
 def test_the_text_may_be_in_another_column(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_row_that_cannot_be_read_is_named_by_the_line_where_it_begins(tmp_path
 
 def test_rows_after_a_bad_one_keep_their_numbers(tmp_path: Path) -> None:
     file = written(tmp_path, "a.csv", "text\none\ntwo,2\nthree\n")
-    assert [r.name for r in read(file, "text") if hasattr(r, "name") and r.name] == ["1", "3"]
+    assert [r.source for r in read(file, "text") if isinstance(r, Document)] == ["1", "3"]
 
 
 def test_a_quote_that_is_not_closed_costs_its_line(tmp_path: Path) -> None:
@@ -264,13 +265,13 @@ def test_whatever_the_texts_they_come_back_from_a_table(
 def test_a_row_of_parquet_is_a_record(tmp_path: Path) -> None:
     columns = {"n": [1, 2], "title": ["The loop", None], "text": ["Runs.", "two"]}
     first, second = records(parquet(tmp_path, columns))
-    assert (first.name, first.title, first.text) == ("1", "The loop", "The loop\n\nRuns.")
-    assert (second.name, second.text, second.metadata) == ("2", "two", {"n": 2})
+    assert (first.source, first.title, first.text) == ("1", "The loop", "The loop\n\nRuns.")
+    assert (second.source, second.text, second.metadata) == ("2", "two", {"n": 2})
 
 
 def test_rows_of_parquet_are_named_by_their_ids(tmp_path: Path) -> None:
     file = parquet(tmp_path, {"_id": ["x", None], "text": ["one", "two"]})
-    assert [record.name for record in records(file)] == ["x", "2"]
+    assert [record.source for record in records(file)] == ["x", "2"]
 
 
 def test_all_row_groups_and_batches_are_read_in_order(tmp_path: Path) -> None:
@@ -278,13 +279,13 @@ def test_all_row_groups_and_batches_are_read_in_order(tmp_path: Path) -> None:
     file = parquet(tmp_path, {"text": texts}, row_group_size=300)
     found = records(file)
     assert [record.text for record in found] == texts
-    assert [record.name for record in found] == [str(number) for number in range(1, 1001)]
+    assert [record.source for record in found] == [str(number) for number in range(1, 1001)]
 
 
 def test_values_that_json_has_no_form_for_become_text_or_are_left_out(tmp_path: Path) -> None:
     columns = {
         "text": ["a"],
-        "at": [dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc)],
+        "at": [dt.datetime(2024, 2, 29, tzinfo=dt.UTC)],
         "day": [dt.date(2024, 2, 29)],
         "price": [Decimal("1.50")],
         "picture": [b"\x89PNG"],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.formats.markdown import front_matter
-from ragdoll.corpus.reading import open_corpus
+from tests.making import open_corpus
 
 
 def test_fields_are_metadata_and_the_text_stays_what_it_is(tmp_path: Path) -> None:

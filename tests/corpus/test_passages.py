@@ -37,7 +37,7 @@ def ones(words: Sequence[str]) -> list[int]:
 
 
 def document(text: str) -> Document:
-    return Document("root", "source", "title", text)
+    return Document(text, "title", "source", root="root")
 
 
 def spans(text: str, size: int, count: object, stretch: int) -> list[tuple[int, int]]:

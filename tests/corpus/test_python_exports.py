@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ragdoll.corpus.documents import LINE
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.corpus.sources import python_package as python_exports
 from ragdoll.corpus.sources.python_package import PythonSource
+from tests.making import open_corpus
 
 TILL = '''"""Private."""
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
 import sys
 import textwrap
 import threading
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ragdoll.corpus.documents import LINE, Document
-from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.sources import python_package
 from ragdoll.corpus.sources.python_package import PythonSource
 from ragdoll.errors import CorpusError
+from tests.making import open_corpus
 
 MakePackage = Callable[[dict[str, str | bytes]], str]
 
@@ -358,3 +363,31 @@ def test_definitions_under_a_condition_are_read(make_package: MakePackage) -> No
                 """Holds money."""
     '''
     assert titles(make_package({"shop/__init__.py": content})) == ["shop.pay", "shop.Till"]
+
+
+def test_readings_in_two_threads_leave_the_warnings_of_the_program_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(r'"""A \d."""')
+    calls, parse = itertools.count(), ast.parse
+    begun, may_end = ([threading.Event(), threading.Event()] for _ in range(2))
+
+    def in_turn(*arguments: Any, **options: Any) -> Any:
+        number = next(calls)
+        begun[number].set()
+        assert may_end[number].wait(60)
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(python_package.ast, "parse", in_turn)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:
+        readings = []
+        for number in range(2):
+            readings.append(threads.submit(python_package._parse, file))
+            assert begun[number].wait(60)
+        for number in range(2):
+            may_end[number].set()
+            readings[number].result()
+    added = [entry for entry in warnings.filters if entry not in before]
+    assert [entry[3].pattern for entry in added] == [python_package._PARSED]  # type: ignore[union-attr]

@@ -15,12 +15,13 @@ import pytest
 
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.formats.files import FAMILIES
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource
 from ragdoll.corpus.sources.python_package import PythonSource
 from ragdoll.errors import CorpusError, MissingExtraError
+from ragdoll.extras import install_command
 from tests.conftest import Ragdoll
+from tests.making import open_corpus
 
 ROWS = {"text": ["one", "two", "three"], "title": ["First", None, "Third"], "n": [1, 2, 3]}
 
@@ -303,7 +304,7 @@ def test_a_split_that_is_not_there_is_an_error_that_names_it(
     folder = request.getfixturevalue(kind)
     with pytest.raises(CorpusError, match="validation") as caught:
         list(open_corpus([str(folder)], split="validation"))
-    assert "--dataset-split" in str(caught.value.hint)
+    assert "`split`" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("kind", ["saved", "parquet"])
@@ -316,7 +317,7 @@ def test_a_missing_column_is_an_error_that_lists_the_columns(
     assert caught.value.message == (
         f"The dataset {folder} has no column 'body'; it has text, title, n."
     )
-    assert "--text-key" in str(caught.value.hint)
+    assert "`text_key`" in str(caught.value.hint)
 
 
 def test_rows_are_named_by_their_own_ids(tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ def test_the_other_columns_of_a_row_can_be_written_as_json(tmp_path: Path) -> No
     rows = {
         "text": ["one"],
         "number": [math.nan],
-        "at": [dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc)],
+        "at": [dt.datetime(2024, 2, 29, tzinfo=dt.UTC)],
         "tags": [["a", "b"]],
     }
     pq.write_table(pa.table(rows), tmp_path / "data" / "train.parquet")
@@ -411,7 +412,7 @@ def test_without_the_library_a_dataset_names_the_extra(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
         list(open_corpus([str(parquet)]))
-    assert caught.value.hint == "pip install 'ragdoll-cli[train]'"
+    assert caught.value.hint == install_command("train")
 
 
 def test_the_configuration_and_split_of_a_dataset_are_part_of_its_root() -> None:

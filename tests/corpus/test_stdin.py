@@ -111,7 +111,7 @@ def test_bad_records_are_left_out_by_line_and_reason(pipe: Pipe) -> None:
     assert skipped() == [
         ("stdin", "line 2: not JSON"),
         ("stdin", "line 3: not a JSON object"),
-        ("stdin", "line 4: no key 'text' (--text-key names another)"),
+        ("stdin", "line 4: no key 'text' (`text_key` names another)"),
         ("stdin", "line 5: empty"),
     ]
 

@@ -1,10 +1,10 @@
-"""Kills runs of featurize: in the place of each call that changes the disk, and at random moments.
+"""Runs of featurize that are killed at each call that changes the disk, and at random moments.
 
-A program of its own: it imports everything and loads the teacher once, and forks a process for each
-run. What the runs that follow the kills come to is left in a folder for the test to look at:
-``call-00`` and so on, each killed in the place of one call; ``restart-00`` and so on, the same of
-runs with --restart over older features; ``random``, killed again and again. Prints how many of
-each were killed, as JSON.
+This is a program of its own: it imports everything and loads the teacher once, and forks a process
+for each run. A further run follows each kill, and its features are left in a folder for the test:
+``call-00`` and so on after a kill at one call each; ``restart-00`` and so on after the same in runs
+that restart over older features; ``random`` after kill upon kill. It prints the number of kills of
+each as JSON.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pathlib import Path
 
 import torch
 
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.distillation.features import featurize as module
-from ragdoll.distillation.features import teacher_pass as windows
+from ragdoll.distillation.features import teacher_pass
 from ragdoll.distillation.teacher.files import find_teacher
 from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.errors import FeaturesError
 from ragdoll.streams import Report, silent
 from tests.distillation.reading import load_features
+from tests.making import featurize, featurizing, open_corpus
 
 WINDOW = 16
 # Rows of two windows, the last of which is not full, of one, and of many.
@@ -43,13 +43,13 @@ _CHANGES = ((os, "fsync"), (Path, "replace"), (Path, "unlink"))
 
 
 def main(teacher: str, short: str, long: str, folder: Path) -> None:
-    """Kill runs in each way, and let those after them end.
+    """Kill runs in each way, and let the runs after them end.
 
-    At each call the corpus ``short`` is read, so that the many runs are quick, and else ``long``.
+    The corpus ``short`` is for the many runs that are killed at a call, ``long`` for the others.
     """
     # Only a process that computes in one thread may be forked.
     torch.set_num_threads(1)
-    windows.WINDOW = WINDOW
+    teacher_pass.WINDOW = WINDOW
     loaded = Teacher(find_teacher(teacher), device="cpu", dtype="float32")
     module.Teacher = lambda *arguments: loaded  # type: ignore[assignment, misc]
 
@@ -60,15 +60,13 @@ def main(teacher: str, short: str, long: str, folder: Path) -> None:
         restart: bool = False,
         report: Report = silent,
     ) -> None:
-        settings = module.FeaturizeSettings(
-            teacher, output, {"path": [corpus]}, max_means=rows, batch_size=1, dtype="float32"
-        )
-        module.featurize(open_corpus([corpus]), settings, restart, report=report)
+        settings = featurizing(teacher, output, max_means=rows, batch_size=1, dtype="float32")
+        featurize(open_corpus([corpus]), settings, restart, report=report)
 
     def go_on(output: Path, rows: int) -> None:
         try:
             run(output, rows=rows)
-        except FeaturesError:  # the older features are there, and have to be whole
+        except FeaturesError:  # the older features are there, and must be complete
             assert len(load_features(output).texts) == FEW
             run(output, rows=rows, restart=True)
 
@@ -105,7 +103,7 @@ def main(teacher: str, short: str, long: str, folder: Path) -> None:
 
 
 def dying_at(call: int, output: Path) -> Path:
-    """Let this process end in the place of its call of that number, as SIGKILL would end it."""
+    """Let this process end at its call of this number, as SIGKILL would end it."""
     calls = itertools.count()
 
     def dying(function: Callable[..., object]) -> Callable[..., object]:
@@ -122,15 +120,15 @@ def dying_at(call: int, output: Path) -> Path:
 
 
 def is_killed(work: Callable[[], object]) -> bool:
-    """Work in a process of its own; False where it comes to the end."""
+    """Work in a process of its own; return False if the work came to its end."""
     return _ends_killed(_forked(work))
 
 
 def killed_after(batches: int, seconds: float, work: Callable[..., object]) -> bool:
-    """Kill a run so long after so many batches; False where it ends before."""
+    """Kill a run some seconds after some batches; return False if it ended before."""
     begun, report_begun = os.pipe()
 
-    def report(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
         if stage == "passages":
             os.write(report_begun, b".")
 

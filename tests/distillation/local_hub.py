@@ -1,6 +1,6 @@
 """A small hub on a unix socket, to which the real client of the hub connects.
 
-It keeps what is committed, and answers one of its endpoints with a failure where it is told to.
+It keeps all commits, and can answer one of its endpoints with a failure.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TOKEN = "hf_of_a_test"
 
 
 class Failure(NamedTuple):
-    """What an endpoint answers instead of doing its work."""
+    """An endpoint's answer in the place of its work."""
 
     endpoint: str
     status: int
-    said: str
+    message: str
 
 
 class Commit(NamedTuple):
@@ -36,7 +36,7 @@ class Commit(NamedTuple):
 
 
 class LocalHub(socketserver.ThreadingUnixStreamServer):
-    """Repositories by id, each with its visibility; and the commits to each."""
+    """The repositories by id, each with its visibility and its commits."""
 
     daemon_threads = True
 
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self, body: str) -> None:
         hub, path = self.server, urlsplit(self.path).path
         if hub.failure and path.endswith(hub.failure.endpoint):
-            self._answer({"errors": [{"message": hub.failure.said}]}, hub.failure.status)
+            self._answer({"errors": [{"message": hub.failure.message}]}, hub.failure.status)
         elif self.headers["Authorization"] != f"Bearer {TOKEN}":
             self._answer({"error": "Invalid username or password."}, 401)
         elif path == "/api/repos/create":
@@ -81,13 +81,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._describe(path.removeprefix("/api/models/"))
 
-    def _create(self, asked: dict[str, Any]) -> None:
-        repo = f"{asked['organization'] or 'ada'}/{asked['name']}"
-        there = repo in self.server.private
-        if not there:
-            self.server.private[repo] = asked["visibility"] == "private"
+    def _create(self, request: dict[str, Any]) -> None:
+        repo = f"{request['organization'] or 'ada'}/{request['name']}"
+        exists = repo in self.server.private
+        if not exists:
+            self.server.private[repo] = request["visibility"] == "private"
             self.server.commits[repo] = []
-        self._answer({"url": f"{ENDPOINT}/{repo}"}, 409 if there else 200)
+        self._answer({"url": f"{ENDPOINT}/{repo}"}, 409 if exists else 200)
 
     def _describe(self, repo: str) -> None:
         if repo in self.server.private:
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"error": "Repository not found"}, 404)
 
     def _validate(self, card: str) -> None:
-        """As the hub does: the base of a model is named by its id."""
+        """Check as the hub does that a card names the base of a model by its id."""
         base = [line for line in card.splitlines() if line.startswith("base_model:")]
         if base and json.loads(base[0].partition(":")[2]).count("/") != 1:
             self._answer({"errors": [{"message": '"base_model" is not valid.'}]}, 400)

@@ -1,4 +1,4 @@
-"""Features, as tests look at them."""
+"""A features folder in memory, for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ragdoll.distillation.features.reading import open_features
 
 
 class Loaded(NamedTuple):
-    """All of a features folder."""
+    """The content of a features folder."""
 
     texts: list[str]
     vectors: npt.NDArray[np.float32]
@@ -21,7 +21,7 @@ class Loaded(NamedTuple):
 
 
 def load_features(path: Path) -> Loaded:
-    """Read a whole features folder."""
+    """Read all of a features folder."""
     features = open_features(path)
     batches = list(features.batches())
     return Loaded(

@@ -1,4 +1,4 @@
-"""The distillate: what model2vec makes of the same teacher, by a faster way."""
+"""The distillate: the model that model2vec makes of the same teacher, and weights of tokens."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from ragdoll.distillation.training.distillate import (
     dtype_for,
     recipe,
     reuse,
+    smooth_inverse_frequency,
     token_vectors,
+    weighted,
 )
 from ragdoll.errors import TrainingError
-from tests.distillation import test_architectures as architectures
+from tests.closeness import assert_alike, cosines
+from tests.distillation import architectures
 
 TEXTS = ["call a function after a delay", "the event loop", "a lock"]
 
@@ -42,11 +45,6 @@ def of_model2vec(folder: Path, **options: Any) -> Any:
     from model2vec.distill import distill
 
     return distill(str(folder), device="cpu", quantize_to="float32", **options)
-
-
-def cosines(one: Any, other: Any) -> Any:
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return (one * other).sum(axis=1) / lengths
 
 
 def similarities(vectors: Any) -> Any:
@@ -92,14 +90,9 @@ def test_the_small_teacher_gives_the_model_of_model2vec(
     expected = of_model2vec(files.path, pca_dims=64)
     found = distillate_of(tokens, 64, files.name)
     assert found.tokenizer.to_str() == expected.tokenizer.to_str()
-    np.testing.assert_allclose(
-        np.linalg.norm(found.embedding, axis=1),
-        np.linalg.norm(expected.embedding, axis=1),
-        rtol=1e-3,
-    )
-    np.testing.assert_allclose(
-        similarities(found.embedding[::7]), similarities(expected.embedding[::7]), atol=1e-3
-    )
+    # The last components of a PCA differ from processor to processor: what counts is how alike
+    # tokens are.
+    assert_alike(similarities(found.embedding[::7]), similarities(expected.embedding[::7]))
     named = {"tokenizer_name": files.name, "pooling": "mean"}
     assert {**found.config, **named} == {**expected.config, **named}
     assert (found.normalize, found.max_length) == (expected.normalize, expected.max_length)
@@ -117,7 +110,7 @@ def test_the_distillate_loads_elsewhere_with_the_same_vectors(
     expected = model.encode(TEXTS)
     np.testing.assert_array_equal(StaticModel.from_pretrained(tmp_path).encode(TEXTS), expected)
     other = SentenceTransformer(str(tmp_path), device="cpu").encode(TEXTS)
-    np.testing.assert_allclose(other, expected, atol=1e-5)
+    assert_alike(other, expected)
 
 
 def test_the_bytes_are_the_same_in_every_run_and_on_any_number_of_cores(
@@ -156,7 +149,7 @@ def test_a_terms_vector_is_the_teachers_for_the_whole_term(
     for term, vector in zip(terms, found.vectors[-2:], strict=True):
         with torch.inference_mode():
             output = model(**tokenizer(term, return_tensors="pt")).last_hidden_state[0]
-        np.testing.assert_allclose(vector, output.mean(dim=0).numpy(), atol=1e-5)
+        assert_alike(vector, output.mean(dim=0).numpy())
 
 
 def test_terms_that_are_no_terms_are_left_out(files: TeacherFiles) -> None:
@@ -186,7 +179,7 @@ def test_tokens_that_the_teacher_has_no_vector_for_get_the_mean(tmp_path: Path) 
     tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
     row = tokens.tokenizer.token_to_id("<never seen>")
     others = np.delete(tokens.vectors, row, axis=0)
-    np.testing.assert_allclose(tokens.vectors[row], others.mean(axis=0), atol=1e-5)
+    assert_alike(tokens.vectors[row], others.mean(axis=0))
 
 
 def test_weights_grow_with_rarity(tokens: TokenVectors) -> None:
@@ -202,10 +195,10 @@ def test_progress_goes_to_the_end_and_an_interruption_leaves_nothing_behind(
 
     seen: list[tuple[int, int | None]] = []
 
-    def report(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
         seen.append((done, total))
 
-    def interrupt(stage: str, done: int, total: int | None) -> None:
+    def interrupt(stage: str, done: int, total: int | None, detail: str = "") -> None:
         raise KeyboardInterrupt
 
     vectors = token_vectors(files, [], "cpu", report=report).vectors
@@ -224,9 +217,9 @@ def test_a_tokenizer_that_cannot_be_read_is_an_error_that_names_the_teacher(
     files = find_teacher(str(tmp_path))
     for path in tmp_path.glob("tokenizer*"):
         path.write_text("{}")
-    with pytest.raises(TrainingError, match=f"{tmp_path} cannot be distilled"):
+    with pytest.raises(TrainingError, match=str(tmp_path)):
         distil(files, [], 8, "cpu", False)
-    assert f"The tokenizer of {tmp_path} cannot be used" in caplog.text
+    assert f"The tokenizer of {tmp_path} " in caplog.text
 
 
 def test_a_teacher_that_gives_no_token_vectors_is_left_to_model2vec(
@@ -240,14 +233,14 @@ def test_a_teacher_that_gives_no_token_vectors_is_left_to_model2vec(
     expected = distil(files, [], 8, "cpu", False)
     monkeypatch.setattr(Teacher, "embed", broken)
     found = distil(files, [], 8, "cpu", False)
-    assert "cannot be distilled: 'token_embeddings'. Trying model2vec" in caplog.text
+    assert "'token_embeddings'. Trying model2vec" in caplog.text
     assert (found.tokens, found.config) == (expected.tokens, expected.config)
     # Both reduce by a PCA of their own, whose last digits differ from processor to processor.
     pairs = [similarities(model.embedding).ravel() for model in (found, expected)]
     assert np.corrcoef(pairs)[0, 1] > 0.9999
-    with pytest.raises(TrainingError, match="cannot be distilled: 'token_embeddings'") as error:
+    with pytest.raises(TrainingError, match="'token_embeddings'") as error:
         distil(files, ["event loop"], 8, "cpu", False)
-    assert "--vocab-size 0" in (error.value.hint or "")
+    assert "`vocab_size=0`" in (error.value.hint or "")
 
 
 def test_the_teacher_computes_in_the_type_that_proved_fast_where_it_is_there(
@@ -264,16 +257,32 @@ def test_the_teacher_computes_in_the_type_that_proved_fast_where_it_is_there(
 def test_only_a_distillate_of_the_same_recipe_serves_again(
     files: TeacherFiles, tokens: TokenVectors, tmp_path: Path
 ) -> None:
-    wanted = recipe(files, ["event loop"], 32)
+    made_by = recipe(files, ["event loop"], 32)
     distillate_of(tokens, 32, files.name).save_pretrained(tmp_path)
     distillate_of(tokens, 32, files.name).save_pretrained(tmp_path / "distillate")
-    (tmp_path / "ragdoll.json").write_text(json.dumps({"distillate": wanted}))
-    assert reuse(tmp_path, wanted) is not None
+    (tmp_path / "ragdoll.json").write_text(json.dumps({"distillate": made_by}))
+    assert reuse(tmp_path, made_by) is not None
     for other in (
         recipe(files, ["event loops"], 32),
         recipe(files, ["event loop"], 16),
         recipe(files, ["event loop"], 32, "bfloat16"),
-        {**wanted, "version": 1},
+        {**made_by, "version": 1},
     ):
         assert reuse(tmp_path, other) is None
-    assert reuse(tmp_path / "nothing", wanted) is None
+    assert reuse(tmp_path / "nothing", made_by) is None
+
+
+def test_a_weight_is_that_of_the_paper() -> None:
+    frequency = np.array([0.0, 1e-4, 1e-3, 1.0])
+    expected = [1, 1e-3 / 1.1e-3, 0.5, 1e-3 / 1.001]
+    assert smooth_inverse_frequency(frequency).tolist() == pytest.approx(expected)
+    assert smooth_inverse_frequency(frequency, 1e-4)[1] == pytest.approx(0.5)
+
+
+def test_vectors_are_weighted_by_the_share_of_their_token() -> None:
+    vectors = np.ones((4, 2), np.float32)
+    found = weighted(vectors, np.array([1.0, 0.0, 999.0]))
+    # The last is of a token that was added after the tokens were counted.
+    assert found[:, 0].tolist() == pytest.approx([0.5, 1, 1e-3 / 1.0, 1], rel=1e-2)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(weighted(vectors, np.zeros(4)), vectors)

@@ -1,4 +1,4 @@
-"""The features folder: what is written is read again, and nothing else passes for it."""
+"""The features folder: features are read as they were written, and nothing else passes for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.distillation.features.folder import FeaturesFolder, texts_and_vectors
+from ragdoll.distillation.features.columns import texts_and_vectors
+from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
 from ragdoll.distillation.features.reading import open_features
 from ragdoll.errors import FeaturesError
@@ -23,7 +24,7 @@ from tests.distillation.reading import load_features
 
 
 def npy(end: str, dtype: str = "<f4") -> bytes:
-    """A file of numpy's whose header ends so."""
+    """A file of numpy's whose header has this end."""
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {end}".encode()
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8)
 
@@ -62,13 +63,9 @@ def test_features_that_are_made_anew_while_they_are_read_are_not_mixed(
     reading = getattr(open_features(tmp_path), what)()
     next(reading)
     write(tmp_path, word="other")
-    with pytest.raises(FeaturesError, match="were made anew while they were read"):
+    with pytest.raises(FeaturesError, match=str(tmp_path)):
         list(reading)
-    features = open_features(tmp_path)
-    assert list(getattr(features, what)())
-    shutil.rmtree(tmp_path)
-    with pytest.raises(FeaturesError, match="No features in"):
-        list(getattr(features, what)())
+    assert list(getattr(open_features(tmp_path), what)())
 
 
 def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
@@ -82,7 +79,7 @@ def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
         cache_dir=str(tmp_path / "cache"),
     )
     assert rows["text"][:] == texts
-    np.testing.assert_allclose(np.array(rows["embedding"][:], np.float32), vectors)
+    np.testing.assert_array_equal(np.array(rows["embedding"][:], np.float32), vectors)
 
 
 def test_rows_with_nan_are_left_out(tmp_path: Path) -> None:
@@ -130,12 +127,6 @@ def test_texts_alone_are_read_without_their_vectors(
         list(features.batches())
 
 
-def test_incomplete_features_are_not_trained_on(tmp_path: Path) -> None:
-    write(tmp_path, complete=False)
-    with pytest.raises(FeaturesError, match="incomplete: 6 passages"):
-        load_features(tmp_path)
-
-
 def test_a_missing_part_is_an_error(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "data" / "part-00001.parquet").unlink()
@@ -151,26 +142,19 @@ def test_a_part_cut_short_is_an_error(tmp_path: Path) -> None:
         load_features(tmp_path)
 
 
-def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path)
-    FeaturesFolder(tmp_path).write_part(0, ["one"], np.ones((1, 4), np.float32))
-    with pytest.raises(FeaturesError, match="1 row where the manifest says 4"):
-        load_features(tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "value"),
     [
-        ({"version": 99}, "version 99"),
-        ({"format": "other"}, "not the manifest"),
-        ({"parts": [{"file": "../../x", "rows": 1, "tokens": 1, "hash": ""}]}, "damaged"),
-        ({"parts": [{"file": "part-0", "rows": 1}]}, "damaged"),
-        ({"dimension": "wide"}, "damaged"),
-        ({"settings": None}, "damaged"),
-        ({"settings": {"teacher": ["t"]}}, "damaged"),
-        ({"facts": {"skipped": [5]}}, "damaged"),
-        ({"dimension": float("inf")}, "damaged"),
-        ({"dimension": 10**9}, "4 dimensions where the manifest says 1000000000"),
+        ({"version": 99}, "99"),
+        ({"format": "other"}, "manifest"),
+        ({"parts": [{"file": "../../x", "rows": 1, "tokens": 1, "hash": ""}]}, "/x"),
+        ({"parts": [{"file": "part-0", "rows": 1}]}, "part-0"),
+        ({"dimension": "wide"}, "wide"),
+        ({"settings": None}, "None"),
+        ({"settings": {"teacher": ["t"]}}, "teacher"),
+        ({"facts": {"skipped": [5]}}, "int"),
+        ({"dimension": float("inf")}, "Infinity|infinity"),
+        ({"dimension": 10**9}, "1000000000"),
     ],
     ids=[
         "newer version",
@@ -180,16 +164,16 @@ def test_a_part_with_other_rows_than_the_manifest_says_is_an_error(tmp_path: Pat
         "dimension",
         "settings",
         "teacher",
-        "left out",
+        "skipped",
         "endless",
         "wide",
     ],
 )
-def test_a_wrong_manifest_is_an_error(tmp_path: Path, change: dict, message: str) -> None:
+def test_a_wrong_manifest_is_an_error(tmp_path: Path, change: dict, value: str) -> None:
     write(tmp_path)
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
-    with pytest.raises(FeaturesError, match=message):
+    with pytest.raises(FeaturesError, match=value):
         load_features(tmp_path)
 
 
@@ -201,13 +185,6 @@ def test_any_bytes_as_manifest_raise_nothing_else(
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(FeaturesError):
         load_features(folder)
-
-
-def test_an_empty_folder_says_how_to_make_features(tmp_path: Path) -> None:
-    with pytest.raises(FeaturesError) as error:
-        load_features(tmp_path)
-    assert error.value.hint is not None
-    assert "ragdoll featurize" in error.value.hint
 
 
 def test_folders_of_tokenlearn_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -256,18 +233,8 @@ def test_a_shard_cut_short_and_one_that_points_elsewhere_are_errors(tmp_path: Pa
         open_features(tmp_path / "f")
     state.write_text(json.dumps({"_data_files": [{"filename": data.name}]}))
     data.write_bytes(data.read_bytes()[:900])
-    with pytest.raises(FeaturesError, match="cannot be read"):
+    with pytest.raises(FeaturesError, match=data.name):
         load_features(tmp_path / "f")
-
-
-def test_vectors_of_two_sizes_are_an_error(tmp_path: Path) -> None:
-    shard(tmp_path / "shard_0", ["a"], 1)
-    (tmp_path / "shard_1").mkdir()
-    for number, width in ((1, 3), (2, 4)):
-        (tmp_path / f"feature_{number}.json").write_text('["a"]')
-        np.save(tmp_path / f"feature_{number}.npy", np.ones((1, width), np.float32))
-    with pytest.raises(FeaturesError, match="of 3 and of 4 dimensions"):
-        load_features(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", "[", '["a", "b"]'])
@@ -342,7 +309,7 @@ def test_columns_that_are_no_texts_and_vectors_are_an_error(
     file = next((tmp_path / "shard_0").glob("*.arrow"))
     with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
         writer.write_table(table)
-    with pytest.raises(FeaturesError, match="cannot be read"):
+    with pytest.raises(FeaturesError, match=file.name):
         load_features(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import itertools
 import json
 import os
@@ -17,113 +18,109 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.distillation.features import featurize as module
-from ragdoll.distillation.features import teacher_pass as windows
-from ragdoll.distillation.features.featurize import FeaturizeSettings, featurize
+from ragdoll.distillation.features import teacher_pass
+from ragdoll.distillation.features.featurize import FeaturizeResult
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import Manifest, differences
 from ragdoll.distillation.teacher.model import Teacher, Tokenized
-from ragdoll.errors import CorpusError, FeaturesError, TeacherError
+from ragdoll.errors import (
+    CorpusChangedError,
+    CorpusError,
+    FeaturesError,
+    MissingExtraError,
+    TeacherError,
+)
 from ragdoll.files import only_one
+from ragdoll.streams import Report, silent
 from tests.benchmarks import memory
-from tests.conftest import Ragdoll
+from tests.closeness import assert_alike
 from tests.distillation.reading import load_features
+from tests.making import featurize, featurizing, open_corpus
 
-# In the current folder of each test. Its texts are short and of different lengths, since it is
-# embedded again and again; there are a few more than are asked for.
+# Its texts are short and of different lengths, since they are embedded again and again; there are a
+# few more than the tests embed.
 CORPUS = "tasks.jsonl"
 TASKS = [f"Task {n} waits for{f' task {n + 1}, then' * (n * 7 % 5)} a lock." for n in range(130)]
 
-# Read by what is killed, which needs longer texts: several batches for each window.
+# Killed runs read this: its texts are longer, so that each window has several batches.
 LONG_CORPUS = "python:asyncio"
 
-# Other processes run what is tested here too, not what is installed.
+# Other processes run this source too, not what is installed.
 HERE = str(Path(__file__).parents[2])
 
 
-def settings(teacher: Path, output: Path, **changes: object) -> FeaturizeSettings:
-    values: dict = {"corpus": {"path": [CORPUS]}, "dtype": "float32", "max_means": 120, **changes}
-    return FeaturizeSettings(teacher=str(teacher), output=output, **values)
-
-
-def write_tasks() -> None:
-    lines = [json.dumps({"text": text}) + "\n" for text in TASKS]
-    Path(CORPUS).write_text("".join(lines))
-
-
-@pytest.fixture(autouse=True)
-def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "WINDOW", 16)
-    write_tasks()
+def run(
+    teacher: Path,
+    output: Path,
+    *places: str | Path,
+    restart: bool = False,
+    report: Report = silent,
+    **settings: Any,
+) -> FeaturizeResult:
+    values = {"dtype": "float32", "max_means": 120, **settings}
+    corpus = open_corpus(places or [CORPUS])
+    return featurize(corpus, featurizing(teacher, output, **values), restart, report=report)
 
 
 @pytest.fixture(scope="module")
-def whole(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The current folder of all tests: features tell the place of their corpus."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / CORPUS).write_text("".join(json.dumps({"text": text}) + "\n" for text in TASKS))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher_pass, "WINDOW", 16)
+    monkeypatch.chdir(here)
+
+
+@pytest.fixture(scope="module")
+def complete(small_teacher: Path, here: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "WINDOW", 16)
-        patch.chdir(folder)
-        write_tasks()
-        featurize(open_corpus([CORPUS]), settings(small_teacher, folder / "features"))
-    return folder / "features"
+        patch.setattr(teacher_pass, "WINDOW", 16)
+        patch.chdir(here)
+        run(small_teacher, here / "features")
+    return here / "features"
 
 
 @pytest.fixture
-def uninterrupted(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "whole"))
+def uninterrupted(complete: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(complete, tmp_path / "complete"))
 
 
 def assert_same(first: Path, second: Path) -> None:
     one, two = load_features(first), load_features(second)
     assert one.texts == two.texts
-    np.testing.assert_allclose(one.vectors, two.vectors, atol=1e-6)
+    assert_alike(one.vectors, two.vectors)
     parts = [
         sorted(file.name for file in (folder / "data").iterdir()) for folder in (first, second)
     ]
     assert parts[0] == parts[1]
 
 
-def test_the_json_has_the_keys_of_the_contract_and_training_on_it_comes_next(
-    ragdoll: Ragdoll, small_teacher: Path, docs: Path
-) -> None:
-    Path("my.toml").write_text('[featurize]\noutput = "f"\n[train]\nfeatures = "other"\n')
-    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--config", "my.toml", "--json")
-    assert result.status == 0
-    record = result.json
-    assert set(record) >= {
-        "features",
-        "teacher",
-        "target",
-        "dimension",
-        "rows",
-        "rows_resumed",
-        "tokens",
-        "skipped",
-        "seconds",
-        "rows_per_second",
-        "tokens_per_second",
-    }
-    assert (record["rows"], record["dimension"], record["rows_resumed"]) == (4, 384, 0)
-    assert f"Next: ragdoll train --config my.toml --features {Path('f').absolute()}" in result.err
+def interrupt_at(patch: pytest.MonkeyPatch, part: int) -> None:
+    """Let a run be interrupted before it writes a part."""
+    write = FeaturesFolder.write_part
+
+    def interrupted(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
+        if number == part:
+            raise KeyboardInterrupt
+        return write(self, number, *rest, **options)
+
+    patch.setattr(FeaturesFolder, "write_part", interrupted)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
     small_teacher: Path, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = FeaturesFolder.write_part
-
-    def interrupted(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
-        if number == 3:
-            raise KeyboardInterrupt
-        return write(self, number, *rest, **options)
-
-    monkeypatch.setattr(FeaturesFolder, "write_part", interrupted)
-    wanted = settings(small_teacher, tmp_path / "again")
-    with pytest.raises(KeyboardInterrupt):
-        featurize(open_corpus([CORPUS]), wanted)
-    monkeypatch.setattr(FeaturesFolder, "write_part", write)
-    result = featurize(open_corpus([CORPUS]), wanted)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, part=3)
+        with pytest.raises(KeyboardInterrupt):
+            run(small_teacher, tmp_path / "again")
+    result = run(small_teacher, tmp_path / "again")
     assert (result.rows, result.rows_resumed) == (120, 48)
     assert_same(tmp_path / "again", uninterrupted)
 
@@ -138,18 +135,17 @@ def test_a_part_without_its_line_in_the_manifest_is_made_again(
             raise KeyboardInterrupt
         write(self, manifest)
 
-    wanted = settings(small_teacher, tmp_path / "again")
     monkeypatch.setattr(FeaturesFolder, "write_manifest", powerless)
     with pytest.raises(KeyboardInterrupt):
-        featurize(open_corpus([CORPUS]), wanted)
+        run(small_teacher, tmp_path / "again")
     monkeypatch.setattr(FeaturesFolder, "write_manifest", write)
-    assert featurize(open_corpus([CORPUS]), wanted).rows_resumed == 32
+    assert run(small_teacher, tmp_path / "again").rows_resumed == 32
     assert_same(tmp_path / "again", uninterrupted)
 
 
 @pytest.fixture(scope="module")
 def killed(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    """What runs come to that go on after kills, and how many were killed."""
+    """The features of runs that went on after kills, and the number of kills."""
     if not hasattr(os, "fork"):
         pytest.skip("the killer forks")
     folder = tmp_path_factory.mktemp("killed")
@@ -176,9 +172,7 @@ def test_a_run_that_dies_in_the_place_of_any_write_goes_on_to_the_same_features(
     killed: tuple[Path, dict], small_teacher: Path, tmp_path: Path, name: str, rows: int, least: int
 ) -> None:
     folder, counts = killed
-    lines = [str(folder / "lines.jsonl")]
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": lines}, max_means=rows)
-    featurize(open_corpus(lines), wanted)
+    run(small_teacher, tmp_path / "f", folder / "lines.jsonl", max_means=rows)
     outputs = sorted(folder.glob(f"{name}-*"))
     # For each part, each manifest and the end: a file and its folder are synced, a name changes.
     assert len(outputs) == counts[name] + 1 > least
@@ -191,8 +185,7 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
 ) -> None:
     folder, counts = killed
     assert counts["random"] >= 20
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [LONG_CORPUS]})
-    featurize(open_corpus([LONG_CORPUS]), wanted)
+    run(small_teacher, tmp_path / "f", LONG_CORPUS)
     assert_same(folder / "random", tmp_path / "f")
 
 
@@ -204,7 +197,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     code = """
 import signal, time
 from ragdoll.cli import main
-from ragdoll.distillation.features import teacher_pass as windows
+from ragdoll.distillation.features import teacher_pass
 from ragdoll.distillation.teacher import model as teacher
 
 # A shell lets what it starts in the background ignore the keyboard.
@@ -221,7 +214,7 @@ def waiting(*arguments):
             time.sleep(0.01)
     return embed(*arguments)
 
-windows.WINDOW, teacher.Teacher.embed = 16, waiting
+teacher_pass.WINDOW, teacher.Teacher.embed = 16, waiting
 main()
 """
     options = ["--max-means", "120", "--batch-size", "1", "--dtype", "float32"]
@@ -236,19 +229,17 @@ main()
         assert process.stdout is not None
         assert process.stdout.readline() == "in the third window\n"
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        _, errors = process.communicate()
     assert process.returncode == 130
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
-    # The command line writes paths out.
-    wanted = settings(small_teacher, output, corpus={"path": [str(Path(CORPUS).resolve())]})
-    finished = featurize(open_corpus([CORPUS]), wanted)
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    finished = run(small_teacher, output)
     assert finished.rows_resumed == 32
     assert_same(output, uninterrupted)
 
 
 def fail_at(number: int, error: BaseException, function: Callable) -> Callable:
-    """The function, but its call of that number raises."""
+    """Let the call of this number raise an error."""
     calls = itertools.count()
 
     def failing(*arguments: object, **options: object) -> object:
@@ -274,14 +265,13 @@ def test_what_cannot_be_written_loses_nothing_that_is_done(
     name: str,
     call: int,
 ) -> None:
-    wanted = settings(small_teacher, tmp_path / "again")
     full = OSError(errno.ENOSPC, "No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr(where, name, fail_at(call, full, getattr(where, name)))
         with pytest.raises((FeaturesError, OSError), match="No space left"):
-            featurize(open_corpus([CORPUS]), wanted)
+            run(small_teacher, tmp_path / "again")
     assert not list((tmp_path / "again").glob("**/*.tmp"))
-    again = featurize(open_corpus([CORPUS]), wanted)
+    again = run(small_teacher, tmp_path / "again")
     assert again.rows == 120
     assert_same(tmp_path / "again", uninterrupted)
 
@@ -295,11 +285,10 @@ def test_a_part_that_is_not_whole_is_made_again_with_all_that_follow(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    wanted = settings(small_teacher, tmp_path / "again")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail_at(14, OSError("no more"), os.fsync))
         with pytest.raises(FeaturesError):
-            featurize(open_corpus([CORPUS]), wanted)
+            run(small_teacher, tmp_path / "again")
     part = tmp_path / "again" / "data" / "part-00001.parquet"
     if damage == "missing":
         part.unlink()
@@ -307,47 +296,45 @@ def test_a_part_that_is_not_whole_is_made_again_with_all_that_follow(
         part.write_bytes(part.read_bytes()[:1000])
     else:
         FeaturesFolder(tmp_path / "again").write_part(1, ["x"], np.zeros((1, 384), np.float32))
-    assert featurize(open_corpus([CORPUS]), wanted).rows_resumed == 16
+    assert run(small_teacher, tmp_path / "again").rows_resumed == 16
     assert "part-00001.parquet" in caplog.text
     assert_same(tmp_path / "again", uninterrupted)
 
 
 def test_finished_features_are_not_made_again(
-    small_teacher: Path, whole: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+    small_teacher: Path, complete: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(whole.parent)  # where the very file is
     monkeypatch.setattr(module, "Teacher", None)
-    result = featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted))
+    result = run(small_teacher, uninterrupted)
     assert (result.rows, result.rows_resumed) == (120, 120)
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("places", "change", "named"),
     [
-        ({"target": "sentence"}, "target was mean, now sentence"),
-        ({"max_means": 60}, "max_means was 120, now 60"),
-        ({"dtype": "bfloat16"}, "dtype was float32, now bfloat16"),
-        ({"corpus": {"path": ["python:json"]}}, "corpus.path"),
+        ([], {"target": "sentence"}, "target was mean, now sentence"),
+        ([], {"max_means": 60}, "max_means was 120, now 60"),
+        ([], {"dtype": "bfloat16"}, "dtype was float32, now bfloat16"),
+        (["python:json"], {}, "corpus.path"),
     ],
     ids=["target", "max_means", "dtype", "corpus"],
 )
 def test_other_settings_are_refused_and_listed(
-    small_teacher: Path, uninterrupted: Path, change: dict, named: str
+    small_teacher: Path, uninterrupted: Path, places: list[str], change: dict, named: str
 ) -> None:
     with pytest.raises(FeaturesError, match=named) as error:
-        featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted, **change))
-    assert "--restart" in (error.value.hint or "")
+        run(small_teacher, uninterrupted, *places, **change)
+    assert "`restart=True`" in (error.value.hint or "")
 
 
 def test_a_changed_corpus_is_refused_until_restart(
     small_teacher: Path, docs: Path, tmp_path: Path
 ) -> None:
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
-    before = featurize(open_corpus([str(docs)]), wanted)
+    before = run(small_teacher, tmp_path / "f", docs)
     (docs / "more.txt").write_text("One more document.")
-    with pytest.raises(FeaturesError, match="not the one"):
-        featurize(open_corpus([str(docs)]), wanted)
-    assert featurize(open_corpus([str(docs)]), wanted, restart=True).rows == before.rows + 1
+    with pytest.raises(CorpusChangedError, match=f"{tmp_path}/f"):
+        run(small_teacher, tmp_path / "f", docs)
+    assert run(small_teacher, tmp_path / "f", docs, restart=True).rows == before.rows + 1
 
 
 def test_the_same_passage_twice_is_embedded_once(small_teacher: Path, tmp_path: Path) -> None:
@@ -355,8 +342,7 @@ def test_the_same_passage_twice_is_embedded_once(small_teacher: Path, tmp_path: 
     folder.mkdir()
     for name in ("a.txt", "b.txt"):
         (folder / name).write_text("The very same text.")
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(folder)]})
-    result = featurize(open_corpus([str(folder)]), wanted)
+    result = run(small_teacher, tmp_path / "f", folder)
     assert (result.rows, result.duplicates) == (1, 1)
 
 
@@ -365,25 +351,16 @@ def test_an_empty_corpus_is_an_error_and_leaves_no_features(
 ) -> None:
     (tmp_path / "docs").mkdir()
     with pytest.raises(CorpusError):
-        featurize(open_corpus([str(tmp_path / "docs")]), settings(small_teacher, tmp_path / "f"))
+        run(small_teacher, tmp_path / "f", str(tmp_path / "docs"))
     assert not (tmp_path / "f" / "manifest.json").exists()
 
 
-def test_a_folder_with_the_files_of_others_is_left_alone(
-    ragdoll: Ragdoll, small_teacher: Path, docs: Path
+def test_without_the_training_extra_its_name_is_given(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--output", docs)
-    assert result.status == 1
-    assert "holds other files" in result.err
-    assert (docs / "loop.md").exists()
-
-
-def test_no_corpus_is_wrong_usage_with_a_hint(ragdoll: Ragdoll) -> None:
-    result = ragdoll("featurize")
-    assert result.status == 2
-    assert "No corpus is given" in result.err
-    assert "RAGDOLL_CORPUS_PATH" in result.err
-    assert result.out == ""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="'train'"):
+        run(docs, docs)
 
 
 def test_differences_name_both_values_of_nested_settings() -> None:
@@ -401,16 +378,16 @@ def test_differences_are_said_in_the_words_of_the_configuration() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("extra", [[], ["--restart"]], ids=["plain", "restart"])
+@pytest.mark.parametrize("restart", [False, True], ids=["plain", "restart"])
 def test_a_folder_of_another_program_is_left_alone_even_with_restart(
-    ragdoll: Ragdoll, small_teacher: Path, docs: Path, tmp_path: Path, extra: list[str]
+    small_teacher: Path, docs: Path, tmp_path: Path, restart: bool
 ) -> None:
     other = tmp_path / "webapp"
     (other / "data").mkdir(parents=True)
     (other / "manifest.json").write_text('{"name": "an app"}')
     (other / "data" / "part-00000.parquet").write_bytes(b"theirs")
-    result = ragdoll("featurize", docs, "--teacher", small_teacher, "--output", other, *extra)
-    assert result.status == 1
+    with pytest.raises(FeaturesError, match=str(other)):
+        run(small_teacher, other, docs, restart=restart)
     assert (other / "manifest.json").read_text() == '{"name": "an app"}'
     assert (other / "data" / "part-00000.parquet").read_bytes() == b"theirs"
 
@@ -419,9 +396,8 @@ def test_restart_keeps_the_old_features_until_there_are_new_ones(
     small_teacher: Path, uninterrupted: Path
 ) -> None:
     before = load_features(uninterrupted).texts
-    wanted = settings(small_teacher, uninterrupted, device="cuda:99")
     with pytest.raises(TeacherError):
-        featurize(open_corpus([CORPUS]), wanted, restart=True)
+        run(small_teacher, uninterrupted, device="cuda:99", restart=True)
     assert load_features(uninterrupted).texts == before
 
 
@@ -429,9 +405,8 @@ def test_what_was_left_out_is_named_by_a_run_with_nothing_to_do_too(
     small_teacher: Path, docs: Path, tmp_path: Path
 ) -> None:
     (docs / "picture.png").write_bytes(b"x")
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
     for _ in range(2):
-        result = featurize(open_corpus([str(docs)]), wanted)
+        result = run(small_teacher, tmp_path / "f", docs)
         assert [item.path for item in result.skipped] == ["picture.png"]
 
 
@@ -439,7 +414,6 @@ def test_a_file_that_a_failing_disk_hid_is_looked_for_the_next_time(
     small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (docs / "z.txt").write_text("A semaphore bounds the tasks.")
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
     read_bytes = Path.read_bytes
 
     def failing(path: Path) -> bytes:
@@ -449,30 +423,22 @@ def test_a_file_that_a_failing_disk_hid_is_looked_for_the_next_time(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", failing)
-        assert featurize(open_corpus([str(docs)]), wanted).rows == 4
-    assert featurize(open_corpus([str(docs)]), wanted).rows == 5
+        assert run(small_teacher, tmp_path / "f", docs).rows == 4
+    assert run(small_teacher, tmp_path / "f", docs).rows == 5
 
 
 def test_an_interrupted_extension_does_not_count_as_complete(
     small_teacher: Path, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "WINDOW", 2)
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
-    featurize(open_corpus([str(docs)]), wanted)
+    monkeypatch.setattr(teacher_pass, "WINDOW", 2)
+    run(small_teacher, tmp_path / "f", docs)
     for number in range(4):
         (docs / f"z{number}.txt").write_text(f"The task of number {number}.")
     with monkeypatch.context() as patch:
-        write = FeaturesFolder.write_part
-
-        def interrupted(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
-            if number == 3:
-                raise KeyboardInterrupt
-            return write(self, number, *rest, **options)
-
-        patch.setattr(FeaturesFolder, "write_part", interrupted)
+        interrupt_at(patch, part=3)
         with pytest.raises(KeyboardInterrupt):
-            featurize(open_corpus([str(docs)]), wanted)
-    assert featurize(open_corpus([str(docs)]), wanted).rows == 8
+            run(small_teacher, tmp_path / "f", docs)
+    assert run(small_teacher, tmp_path / "f", docs).rows == 8
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory")
@@ -487,10 +453,7 @@ def test_the_rates_and_the_end_are_reported(
     small_teacher: Path, docs: Path, tmp_path: Path
 ) -> None:
     reports: list[tuple[str, int, int | None]] = []
-    wanted = settings(small_teacher, tmp_path / "f", corpus={"path": [str(docs)]})
-    result = featurize(
-        open_corpus([str(docs)]), wanted, report=lambda *report: reports.append(report)
-    )
+    result = run(small_teacher, tmp_path / "f", docs, report=lambda *report: reports.append(report))
     assert reports[-1] == ("passages", 4, 4)
     assert result.documents == 4
     assert result.tokens_per_second > result.rows_per_second > 0
@@ -500,12 +463,11 @@ def test_features_made_with_another_prompt_are_refused(
     small_teacher: Path, tmp_path: Path, docs: Path
 ) -> None:
     teacher = Path(shutil.copytree(small_teacher, tmp_path / "teacher"))
-    wanted = settings(teacher, tmp_path / "f", corpus={"path": [str(docs)]})
-    featurize(open_corpus([str(docs)]), wanted)
+    run(teacher, tmp_path / "f", docs)
     (docs / "more.txt").write_text("One more document.")
     (teacher / "config_sentence_transformers.json").write_text('{"prompts": {"document": "a: "}}')
-    with pytest.raises(FeaturesError, match="prompt was , now a: "):
-        featurize(open_corpus([str(docs)]), wanted)
+    with pytest.raises(FeaturesError, match="prompt was none, now a: "):
+        run(teacher, tmp_path / "f", docs)
 
 
 def test_a_type_whose_range_is_too_small_is_an_error(
@@ -515,11 +477,9 @@ def test_a_type_whose_range_is_too_small_is_an_error(
         return np.full((len(texts.lengths), 384), np.nan, np.float32)
 
     monkeypatch.setattr(Teacher, "embed", nothing)
-    corpus = open_corpus([str(docs)])
-    wanted = settings(small_teacher, tmp_path / "f", corpus={}, dtype="float16")
-    with pytest.raises(TeacherError, match="In float16 the teacher gives no number for 4") as error:
-        featurize(corpus, wanted)
-    assert "--dtype float32" in (error.value.hint or "")
+    with pytest.raises(TeacherError, match="float16") as error:
+        run(small_teacher, tmp_path / "f", docs, dtype="float16")
+    assert '`dtype="float32"`' in (error.value.hint or "")
 
 
 def write_file(path: Path) -> None:
@@ -535,9 +495,8 @@ def test_no_file_of_others_is_lost(
     small_teacher: Path, docs: Path, tmp_path: Path, name: str, restart: bool
 ) -> None:
     write_file(tmp_path / "f" / name)
-    wanted = settings(small_teacher, tmp_path / "f", corpus={})
-    with pytest.raises(FeaturesError, match="holds other files"):
-        featurize(open_corpus([str(docs)]), wanted, restart=restart)
+    with pytest.raises(FeaturesError, match=f"{tmp_path}/f"):
+        run(small_teacher, tmp_path / "f", docs, restart=restart)
     assert (tmp_path / "f" / name).read_bytes() == b"theirs"
 
 
@@ -546,8 +505,7 @@ def test_what_a_kill_leaves_behind_is_no_obstacle(
     small_teacher: Path, docs: Path, tmp_path: Path, left: str
 ) -> None:
     write_file(tmp_path / "f" / left)
-    wanted = settings(small_teacher, tmp_path / "f", corpus={})
-    assert featurize(open_corpus([str(docs)]), wanted).rows == 4
+    assert run(small_teacher, tmp_path / "f", docs).rows == 4
     assert load_features(tmp_path / "f").texts
 
 
@@ -563,65 +521,34 @@ def test_a_restart_that_cannot_be_written_leaves_the_old_features(
     with monkeypatch.context() as patch:
         patch.setattr(pq, "write_table", full)
         with pytest.raises(FeaturesError, match="No space left"):
-            featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted), restart=True)
+            run(small_teacher, uninterrupted, restart=True)
     assert load_features(uninterrupted).texts == before.texts
 
 
 def test_parts_beyond_the_end_are_removed(small_teacher: Path, uninterrupted: Path) -> None:
-    wanted = settings(small_teacher, uninterrupted, max_means=20)
-    featurize(open_corpus([CORPUS]), wanted, restart=True)
+    run(small_teacher, uninterrupted, max_means=20, restart=True)
     names = sorted(path.name for path in (uninterrupted / "data").iterdir())
     assert names == ["part-00000.parquet", "part-00001.parquet"]
 
 
 def test_finished_features_that_lost_a_part_are_mended(
-    small_teacher: Path, uninterrupted: Path, whole: Path
+    small_teacher: Path, uninterrupted: Path, complete: Path
 ) -> None:
     (uninterrupted / "data" / "part-00003.parquet").unlink()
-    result = featurize(open_corpus([CORPUS]), settings(small_teacher, uninterrupted))
+    result = run(small_teacher, uninterrupted)
     assert result.rows_resumed == 48
-    assert_same(uninterrupted, whole)
+    assert_same(uninterrupted, complete)
 
 
 def test_two_runs_do_not_write_the_same_features(
     small_teacher: Path, docs: Path, tmp_path: Path
 ) -> None:
-    wanted = settings(small_teacher, tmp_path / "f", corpus={})
     with (
         only_one(tmp_path / "f", "featurize", "", FeaturesError, ""),
-        pytest.raises(FeaturesError, match=f"Another process .{os.getpid()}. is making"),
+        pytest.raises(FeaturesError, match=str(os.getpid())),
     ):
-        featurize(open_corpus([str(docs)]), wanted)
-    assert featurize(open_corpus([str(docs)]), wanted).rows == 4
-
-
-@pytest.mark.parametrize("part", [1, 7, 8])
-def test_features_that_are_removed_while_they_are_made_are_not_said_to_be_done(
-    small_teacher: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, part: int
-) -> None:
-    wanted = settings(small_teacher, tmp_path / "f")
-    write, write_manifest = FeaturesFolder.write_part, FeaturesFolder.write_manifest
-
-    def removed(self: FeaturesFolder, number: int, *rest: Any, **options: Any) -> str:
-        if number == part:
-            shutil.rmtree(tmp_path / "f")
-        if number == 7:  # the last
-            (tmp_path / "f" / "data").mkdir(parents=True, exist_ok=True)
-        return write(self, number, *rest, **options)
-
-    def removed_at_the_end(self: FeaturesFolder, manifest: Manifest) -> None:
-        if part == 8 and manifest.complete:
-            shutil.rmtree(tmp_path / "f")
-        write_manifest(self, manifest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FeaturesFolder, "write_part", removed)
-        patch.setattr(FeaturesFolder, "write_manifest", removed_at_the_end)
-        with pytest.raises(FeaturesError, match="f has been removed while it was written to"):
-            featurize(open_corpus([CORPUS]), wanted)
-    if part == 7:  # something is left
-        assert featurize(open_corpus([CORPUS]), wanted).rows == 120
-        assert_same(tmp_path / "f", whole)
+        run(small_teacher, tmp_path / "f", docs)
+    assert run(small_teacher, tmp_path / "f", docs).rows == 4
 
 
 def test_an_error_in_the_corpus_is_raised_where_it_is_used(
@@ -630,6 +557,6 @@ def test_an_error_in_the_corpus_is_raised_where_it_is_used(
     def broken(*arguments: object) -> object:
         raise CorpusError("the hub is gone")
 
-    monkeypatch.setattr(windows, "cut", broken)
+    monkeypatch.setattr(teacher_pass, "cut", broken)
     with pytest.raises(CorpusError, match="the hub is gone"):
-        featurize(open_corpus([str(docs)]), settings(small_teacher, tmp_path / "f", corpus={}))
+        run(small_teacher, tmp_path / "f", docs)

@@ -19,18 +19,24 @@ from hypothesis import strategies as st
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest
 from ragdoll.distillation.features.reading import Features, open_features
-from ragdoll.distillation.training import methods, tokenlearn_method
-from ragdoll.distillation.training.projection import Projection, Wanted, held_out_rows, project
-from ragdoll.distillation.training.token_bags import bags
-from ragdoll.distillation.training.tokenlearn_method import Result
-from ragdoll.distillation.training.train import TrainSettings
+from ragdoll.distillation.training import tokenlearn_method
+from ragdoll.distillation.training.projection import (
+    Projection,
+    ProjectionSettings,
+    Task,
+    held_out_rows,
+    project,
+)
+from ragdoll.distillation.training.token_bags import bags, tokenize
 from ragdoll.errors import FeaturesError, TrainingError
 from ragdoll.streams import silent
+from tests.closeness import assert_alike
 from tests.conftest import Trained
 from tests.distillation.reading import load_features
 from tests.embedding.making import write_model
+from tests.making import train_settings
 
-WANTED = Wanted(dimension=16, unit=True, max_held_out=50, seed=0)
+SETTINGS = ProjectionSettings(dimension=16, unit=True, max_held_out=50, seed=0)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def made(trained: Trained, features: Path | Features, folder: Path, key: str = "
 
     model = StaticModel.from_pretrained(trained.model / "distillate")
     opened = open_features(features) if isinstance(features, Path) else features
-    return project(opened, model, WANTED, folder, key, silent)
+    return project(opened, model, SETTINGS, folder, key, silent)
 
 
 def test_the_targets_are_the_pca_of_unit_vectors(trained: Trained, projection: Projection) -> None:
@@ -53,15 +59,15 @@ def test_the_targets_are_the_pca_of_unit_vectors(trained: Trained, projection: P
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     pca = PCA(16, svd_solver="full")
     expected = pca.fit_transform(vectors)
-    held = held_out_rows(len(vectors), WANTED)
+    held = held_out_rows(len(vectors), SETTINGS)
     for part, mask in ((projection.training, ~held), (projection.held_out, held)):
         # The sign of a component is arbitrary.
         sign = np.sign((part.targets * expected[mask]).sum(axis=0))
-        np.testing.assert_allclose(part.targets * sign, expected[mask], atol=1e-5)
+        assert_alike(part.targets * sign, expected[mask])
     explained = float(pca.explained_variance_ratio_.sum())
-    assert projection.explained_variance == pytest.approx(explained, rel=1e-5)
-    np.testing.assert_allclose(projection.spread, expected.std(axis=0), rtol=1e-4)
-    np.testing.assert_allclose(projection.teacher_vectors, vectors[held], atol=1e-6)
+    assert projection.explained_variance == pytest.approx(explained, rel=1e-4)
+    assert_alike(projection.spread, expected.std(axis=0))
+    assert_alike(projection.teacher_vectors, vectors[held])
 
 
 def test_bags_times_token_vectors_are_what_the_model_encodes(
@@ -71,24 +77,22 @@ def test_bags_times_token_vectors_are_what_the_model_encodes(
 
     model = StaticModel.from_pretrained(trained.model / "distillate")
     texts = load_features(trained.features).texts
-    held = held_out_rows(len(texts), WANTED)
+    held = held_out_rows(len(texts), SETTINGS)
     kept = [text for text, out in zip(texts, held, strict=True) if out]
     expected = model.encode(kept, normalize=False)
     matrix = projection.held_out.bags.rows(0, len(projection.held_out.bags))
-    np.testing.assert_allclose(matrix @ model.embedding, expected, atol=1e-5)
+    assert_alike(matrix @ model.embedding, expected)
 
 
 def test_texts_longer_than_the_model_reads_are_cut_off_as_the_model_does(trained: Trained) -> None:
     from model2vec import StaticModel
-
-    from ragdoll.distillation.training.token_bags import tokenize
 
     model = StaticModel.from_pretrained(trained.model)
     texts = ["delay " * 2000 + "lock " * 2000, "a" * 30_000, "word. " * 511 + "x y z"]
     matrix = bags(tokenize(model, texts), len(model.embedding))
     vectors = matrix @ model.embedding
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-32
-    np.testing.assert_allclose(vectors, model.encode(texts), atol=1e-5)
+    assert_alike(vectors, model.encode(texts))
 
 
 def test_tokens_are_counted_over_all_passages(trained: Trained, projection: Projection) -> None:
@@ -112,7 +116,7 @@ def test_a_projection_of_the_same_key_is_used_again(trained: Trained, tmp_path: 
     assert made(trained, features, folder).rows > 1000
     with pytest.raises(FeaturesError, match="part-00000"):
         made(trained, features, folder, key="b")
-    # What was begun for the other key is not taken for the first one's.
+    # The projection begun for the other key is not taken for the first one's.
     with pytest.raises(FeaturesError, match="part-00000"):
         made(trained, features, folder)
 
@@ -157,13 +161,12 @@ def test_a_damaged_projection_is_made_again(
     features, folder = open_features(tmp_path / "f"), tmp_path / "work"
     folder.mkdir()
     words = write_model(tmp_path / "m", ["task", "row"], vectors[:4])
-    model, wanted = StaticModel.from_pretrained(words), Wanted(3, True, 10, 0)
-    whole = project(features, model, wanted, folder, "a", silent)
-    before = np.array(whole.training.targets)
+    model, settings = StaticModel.from_pretrained(words), ProjectionSettings(3, True, 10, 0)
+    before = np.array(project(features, model, settings, folder, "a", silent).training.targets)
     file = folder / name
     rest = file.read_bytes()
     file.write_bytes(rest.replace(b'"rows": 40', b'"rows": "x"') if content is None else content)
-    again = project(features, model, wanted, folder, "a", silent)
+    again = project(features, model, settings, folder, "a", silent)
     assert np.array_equal(again.training.targets, before)
     assert file.read_bytes() == rest
     assert not Path("RAN").exists()
@@ -179,7 +182,7 @@ def test_rows_with_nan_are_counted_and_too_few_without_them_are_refused(
     assert (projection.rows, projection.skipped) == (35, 5)
     vectors[:25, 3] = np.inf
     write(tmp_path / "g", vectors)
-    with pytest.raises(TrainingError, match="there are 15"):
+    with pytest.raises(TrainingError, match="15"):
         made(trained, tmp_path / "g", tmp_path, key="b")
 
 
@@ -194,25 +197,24 @@ def test_texts_keep_to_their_targets_where_rows_with_nan_are_left_out(
     write(tmp_path / "f", vectors)
     features = open_features(tmp_path / "f")
     model = StaticModel.from_pretrained(trained.model / "distillate")
-    wanted = Wanted(dimension=16, unit=False, max_held_out=9, seed=0)
-    projection = project(features, model, wanted, tmp_path, "a", silent)
-    given_over: list[tuple[list[str], np.ndarray]] = []
+    settings = ProjectionSettings(dimension=16, unit=False, max_held_out=9, seed=0)
+    projection = project(features, model, settings, tmp_path, "a", silent)
+    task = Task(model, features, projection, held_out_rows(90, settings), tmp_path, "a")
+    datasets: list[tokenlearn_method._Dataset] = []
 
-    def fit(model: object, training: Any, held_out: Any, **options: object) -> Result:
-        given_over.extend([training, held_out])
-        return Result(StaticModel.from_pretrained(trained.model / "distillate"), 1, False)
+    def untrained(model: StaticModel, **options: Any) -> StaticModel:
+        datasets.extend([options["train_dataset"], options["validation_dataset"]])
+        return model
 
-    monkeypatch.setattr(tokenlearn_method, "fit", fit)
-    task = methods.Task(model, features, projection, wanted, tmp_path, "a")
-    methods.run(task, TrainSettings(tmp_path, tmp_path, method="tokenlearn"), silent)
-    texts = [text for some, _ in given_over for text in some]
+    monkeypatch.setattr(tokenlearn_method, "train_supervised", untrained)
+    tokenlearn_method.fit(task, train_settings(tmp_path, tmp_path, method="tokenlearn"), silent)
+    texts = [text for dataset in datasets for text in dataset.texts]
     rows = [int(text.removeprefix("task ")) for text in texts]
     assert sorted(rows) == [row for row in range(90) if row not in {0, 7, 30}]
-    targets = np.concatenate([some for _, some in given_over])
+    targets = np.concatenate([dataset.targets for dataset in datasets])
     # Targets are an affine image of the vectors, of which there are many more than dimensions.
     known = np.column_stack([vectors[rows], np.ones(len(rows))])
-    image = known @ np.linalg.lstsq(known, targets, rcond=None)[0]
-    np.testing.assert_allclose(image, targets, atol=1e-3)
+    assert_alike(known @ np.linalg.lstsq(known, targets, rcond=None)[0], targets)
 
 
 def write(folder: Path, vectors: np.ndarray) -> None:
@@ -227,14 +229,14 @@ def test_a_row_of_a_bag_is_the_share_of_each_token(ids: list[list[int]]) -> None
     dense = bags(ids, 10).toarray()
     for row, tokens in zip(dense, ids, strict=True):
         expected = np.bincount(tokens, minlength=10) / max(1, len(tokens))
-        np.testing.assert_allclose(row, expected, atol=1e-6)
+        assert row == pytest.approx(expected)
 
 
 @given(rows=st.integers(10, 3000), dimension=st.integers(1, 3000))
 def test_the_dimensions_that_a_refusal_names_are_possible(rows: int, dimension: int) -> None:
     try:
-        held_out_rows(rows, replace(WANTED, dimension=dimension))
+        held_out_rows(rows, replace(SETTINGS, dimension=dimension))
     except TrainingError as refused:
-        named = re.search(r"lower --pca-dims to (\d+) or less", str(refused.hint))
+        named = re.search(r"`pca_dims` to (\d+) or less", str(refused.hint))
         assert named
-        held_out_rows(rows, replace(WANTED, dimension=int(named[1])))
+        held_out_rows(rows, replace(SETTINGS, dimension=int(named[1])))

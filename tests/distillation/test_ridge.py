@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 from ragdoll.distillation.training import ridge, ridge_method
-from ragdoll.distillation.training.projection import Passages, Projection
+from ragdoll.distillation.training.projection import Passages, Projection, Task, Trained
 from ragdoll.distillation.training.ridge import Ridge
-from ragdoll.distillation.training.ridge_method import Job, fit
 from ragdoll.distillation.training.token_bags import Bags
 from ragdoll.errors import TrainingError
-from ragdoll.streams import silent
+from ragdoll.settings import TrainSettings
+from ragdoll.streams import Report, silent
+from tests.closeness import assert_alike
 
 ROWS, TOKENS, DIMENSION = 120, 40, 6
 UNSEEN = 7
@@ -52,7 +55,7 @@ def problem(seed: int = 0, held_out: int = 20) -> tuple[np.ndarray, Projection, 
 
 
 def defined(distillate: np.ndarray, projection: Projection, dense: np.ndarray) -> np.ndarray:
-    """The minimum of the objective, written down as the module's docstring has it."""
+    """The minimum of the objective in the module's docstring."""
     targets = np.concatenate([projection.held_out.targets, projection.training.targets])
     spread = projection.spread.astype(np.float64)
     scaled = targets * (spread / spread[0]) ** -ridge.FLATTENING
@@ -81,7 +84,7 @@ def solved(distillate: np.ndarray, projection: Projection, passes: int = 60) -> 
 def test_enough_passes_give_the_minimum_of_the_objective() -> None:
     distillate, projection, dense = problem()
     expected = defined(distillate, projection, dense)
-    np.testing.assert_allclose(solved(distillate, projection), expected, atol=2e-4)
+    assert_alike(solved(distillate, projection), expected)
 
 
 def test_a_token_that_the_corpus_lacks_stays_where_the_distillate_has_it() -> None:
@@ -96,10 +99,10 @@ def test_blocks_and_threads_do_not_change_the_result(
     monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     distillate, projection, _ = problem()
-    whole = solved(distillate, projection, passes=3)
+    expected = solved(distillate, projection, passes=3)
     monkeypatch.setattr(ridge, "_cores", lambda: threads)
     monkeypatch.setattr(ridge, "_TOKENS_OF_BLOCK", 1)
-    np.testing.assert_allclose(solved(distillate, projection, passes=3), whole, atol=1e-4)
+    assert_alike(solved(distillate, projection, passes=3), expected)
 
 
 def test_only_words_that_most_passages_hold_are_damped() -> None:
@@ -110,69 +113,69 @@ def test_only_words_that_most_passages_hold_are_damped() -> None:
     assert (damped[0], damped[UNSEEN]) == (0.5, 1)
 
 
-def job(tmp_path: Path, **changes: object) -> Job:
-    distillate, projection, _ = problem()
-    settings: dict[str, object] = {
-        "distillate": distillate,
-        "projection": projection,
-        "passes": None,
-        "patience": 3,
-        "folder": tmp_path,
-        "key": "k",
-        "agreement": lambda vectors: 0.5,
-        "report": silent,
-    }
-    return Job(**{**settings, **changes})  # type: ignore[arg-type]
+def fit(
+    folder: Path,
+    distillate: np.ndarray | None = None,
+    key: str = "k",
+    report: Report = silent,
+    **settings: Any,
+) -> Trained:
+    own, projection, _ = problem()
+    model: Any = SimpleNamespace(embedding=own if distillate is None else distillate, tokenizer="")
+    nothing: Any = None
+    task = Task(model, nothing, projection, nothing, folder, key)
+    return ridge_method.fit(task, TrainSettings(**{"patience": 3, **settings}), report)
 
 
 def test_the_passes_end_when_they_are_of_no_use(tmp_path: Path) -> None:
-    short, long = (fit(job(tmp_path, patience=patience, key=str(patience))) for patience in (1, 8))
-    assert short.passes < long.passes < ridge_method.MAX_PASSES
+    short, long = (fit(tmp_path, patience=patience, key=str(patience)) for patience in (1, 8))
+    assert short.epochs < long.epochs < ridge_method.MAX_PASSES
 
 
 def test_the_number_of_passes_is_bounded(tmp_path: Path) -> None:
-    assert fit(job(tmp_path, passes=2)).passes == 2
+    assert fit(tmp_path, epochs=2).epochs == 2
 
 
 def test_held_out_passages_are_learned_from_in_the_end_but_not_measured(tmp_path: Path) -> None:
-    fitted = fit(job(tmp_path))
-    assert np.abs(fitted.vectors - fitted.measured).max() > 1e-3
+    trained = fit(tmp_path)
+    assert np.abs(trained.vectors - trained.measured).max() > 1e-3
 
 
 def test_few_held_out_passages_are_not_worth_another_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ridge_method, "_WORTH_ANOTHER_FIT", 2)
-    fitted = fit(job(tmp_path))
-    assert fitted.vectors is fitted.measured
+    trained = fit(tmp_path)
+    assert trained.vectors is trained.measured
 
 
 def test_a_person_sees_the_loss_fall_and_the_agreement(tmp_path: Path) -> None:
-    shown = []
+    reports = []
 
     def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
-        shown.append((stage, done, total, detail))
+        reports.append((stage, done, total, detail))
 
-    fit(job(tmp_path, passes=4, report=report))
-    training = [entry for entry in shown if entry[0] == "training"]
+    fit(tmp_path, epochs=4, report=report)
+    training = [entry for entry in reports if entry[0] == "training"]
     assert [entry[1] for entry in training] == [0, 1, 2, 3]
-    assert all("agreement 50.0%" in entry[3] for entry in training[1:])
-    losses = [float(entry[3].split()[1].rstrip(",")) for entry in training[1:]]
+    details = [entry[3].replace("%", "").replace(",", "").split() for entry in training[1:]]
+    losses = [float(loss) for _, loss, _, _ in details]
     assert losses == sorted(losses, reverse=True)
+    assert all(50 < float(agreement) <= 100 for *_, agreement in details)
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
     distillate, _, _ = problem()
     distillate[3] = np.nan
-    with pytest.raises(TrainingError, match="no number"):
-        fit(job(tmp_path, distillate=distillate))
+    with pytest.raises(TrainingError, match="nan"):
+        fit(tmp_path, distillate=distillate)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "choosing.safetensors").write_bytes(content)
-    again = fit(job(tmp_path))
-    np.testing.assert_array_equal(again.vectors, fit(job(tmp_path, key="other")).vectors)
+    again = fit(tmp_path)
+    np.testing.assert_array_equal(again.vectors, fit(tmp_path, key="other").vectors)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
-"""The teacher: where it is found, and the vectors it gives."""
+"""The teacher: the device and the type it computes in, and the vectors it gives."""
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -15,71 +13,106 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.distillation.teacher import model as module
-from ragdoll.distillation.teacher.files import find_teacher, require_training_extra
-from ragdoll.distillation.teacher.model import Teacher, Tokenized
-from ragdoll.errors import MissingExtraError, TeacherError
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import (
+    Teacher,
+    Tokenized,
+    batch_tokens,
+    choose_device,
+    native_dtype,
+)
+from ragdoll.errors import TeacherError
+from tests.closeness import assert_alike
+from tests.distillation import architectures
 
 TEXTS = ["A lock guards a resource.", "A timer.", "The event loop runs callbacks. " * 80, "?"]
 
 
+def load(folder: Path) -> Teacher:
+    return Teacher(find_teacher(str(folder)), device="cpu", dtype="float32")
+
+
 @pytest.fixture(scope="module")
 def loaded(small_teacher: Path) -> Teacher:
-    return Teacher(find_teacher(str(small_teacher)), device="cpu", dtype="float32")
+    return load(small_teacher)
 
 
-def test_a_folder_that_cannot_be_loaded_is_one_line(small_teacher: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    shutil.copytree(small_teacher, folder)
-    (folder / "config.json").write_text('{"model_type": "no-such-architecture"}')
-    with pytest.raises(TeacherError, match="cannot be loaded") as error:
-        Teacher(find_teacher(str(folder)), device="cpu", dtype="float32")
+# The device and its types
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, False, "cuda"), (False, True, "mps"), (True, True, "cuda"), (False, False, "cpu")],
+)
+def test_auto_takes_the_fastest_device(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, chosen: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == chosen
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "", "cpu0", "meta", "hpu"])
+def test_a_device_that_cannot_be_used_is_one_clear_line(device: str) -> None:
+    with pytest.raises(TeacherError, match=f"device {device} ") as error:
+        choose_device(device)
     assert "\n" not in error.value.message
 
 
-def test_an_unknown_device_is_refused(small_teacher: Path) -> None:
+def test_a_teacher_checks_its_device(small_teacher: Path) -> None:
     with pytest.raises(TeacherError, match="cuda:99"):
         Teacher(find_teacher(str(small_teacher)), device="cuda:99")
 
 
-def test_without_the_training_extra_the_install_line_is_given(
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_the_processor_has_one_name(device: str) -> None:
+    assert choose_device(device) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512_fp16", "bfloat16"),
+        ("flags\t\t: fpu amx_bf16 amx_tile", "bfloat16"),
+        ("Features\t: fp asimd bf16 i8mm", "bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f", "float32"),
+    ],
+    ids=["avx512", "amx", "arm", "neither"],
+)
+def test_a_processor_says_whether_it_knows_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, flags: str, dtype: str
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *arguments, **options: flags + "\n")
+    assert native_dtype("cpu") == dtype
+
+
+def test_a_system_that_does_not_describe_its_processor_computes_in_float32(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError) as error:
-        require_training_extra("Featurizing")
-    assert error.value.message.startswith("Featurizing needs the extra 'train'")
-    assert error.value.hint == "pip install 'ragdoll-cli[train]'"
+    def missing(*arguments: object, **options: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert native_dtype("cpu") == "float32"
+    assert native_dtype("mps") == "float32"
 
 
-def test_sentence_vectors_are_those_of_sentence_transformers(
-    loaded: Teacher, small_teacher: Path
+@pytest.mark.parametrize(("supported", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_says_whether_it_computes_bfloat16_itself(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, dtype: str
 ) -> None:
-    from sentence_transformers import SentenceTransformer
+    import torch
 
-    expected = SentenceTransformer(str(small_teacher), device="cpu").encode(TEXTS)
-    np.testing.assert_allclose(loaded.encode(TEXTS, "sentence", 512), expected, atol=1e-5)
-
-
-def test_mean_vectors_leave_out_the_special_tokens(loaded: Teacher, small_teacher: Path) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    reference = SentenceTransformer(str(small_teacher), device="cpu")
-    tokens = reference.encode(TEXTS, output_value="token_embeddings")
-    expected = np.stack([found[1:-1].mean(axis=0).numpy() for found in tokens])
-    np.testing.assert_allclose(loaded.encode(TEXTS, "mean", 512), expected, atol=1e-5)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    assert native_dtype("cuda:0") == dtype
 
 
-def test_vectors_do_not_depend_on_the_batches(loaded: Teacher) -> None:
-    alone = loaded.encode(TEXTS, "mean", 1)
-    together = loaded.encode(TEXTS, "mean", 10_000)
-    np.testing.assert_allclose(alone, together, atol=1e-5)
-
-
-def test_progress_counts_every_text(loaded: Teacher) -> None:
-    seen: list[int] = []
-    loaded.encode(TEXTS, "mean", 64, progress=seen.append)
-    assert seen == sorted(seen)
-    assert seen[-1] == len(TEXTS)
+def test_only_a_processor_takes_less_than_the_budget() -> None:
+    assert batch_tokens("cuda", 8192) == 8192
+    assert batch_tokens("cpu", 8192) < 8192
+    assert batch_tokens("cpu", 100) == 100
 
 
 @pytest.fixture
@@ -94,20 +127,20 @@ def weights_type(teacher: Teacher) -> str:
 
 
 def clock_of(teacher: Teacher, **seconds: float) -> Callable[[], float]:
-    """A clock by which embedding takes so many seconds in each type, whatever it takes."""
+    """A clock by which embedding takes these seconds in each type."""
     readings = itertools.accumulate(seconds[weights_type(teacher)] for _ in itertools.count())
     return lambda: next(readings)
 
 
 def vectors_at(cosine: float) -> np.ndarray:
-    """Vectors of the sample that are all as they were but one, which is at this cosine to it."""
+    """The vectors of the sample, of which one is at this cosine to its old self."""
     vectors = np.tile(np.array([[3.0, 0.0]], np.float32), (16, 1))
     vectors[7] = 3 * cosine, 3 * (1 - cosine**2) ** 0.5
     return vectors
 
 
 @pytest.mark.parametrize(
-    ("seconds", "cosine", "settled", "said"),
+    ("seconds", "cosine", "settled", "warning"),
     [
         (1.0, 0.9991, "bfloat16", ""),
         (1.0, 0.9989, "float32", "only at cosine 0.9989"),
@@ -123,15 +156,15 @@ def test_a_type_is_used_where_it_is_clearly_faster_and_gives_the_same_vectors(
     seconds: float,
     cosine: float,
     settled: str,
-    said: str,
+    warning: str,
 ) -> None:
     vectors = {"float32": vectors_at(1.0), "bfloat16": vectors_at(cosine)}
     monkeypatch.setattr(choosing, "embed", lambda *rest: vectors[weights_type(choosing)])
     clock = clock_of(choosing, float32=1.22, bfloat16=seconds)
     assert choosing.settle_dtype(choosing.tokenize(["text"] * 256), "mean", clock) == settled
     assert choosing.dtype == weights_type(choosing) == settled
-    assert said in caplog.text
-    assert bool(said) == bool(caplog.text)
+    assert warning in caplog.text
+    assert bool(warning) == bool(caplog.text)
 
 
 def test_the_vectors_of_a_real_model_are_the_same_in_bfloat16(choosing: Teacher) -> None:
@@ -142,9 +175,129 @@ def test_the_vectors_of_a_real_model_are_the_same_in_bfloat16(choosing: Teacher)
 def test_a_type_that_was_tried_leaves_nothing_behind(choosing: Teacher, loaded: Teacher) -> None:
     clock = clock_of(choosing, float32=1.0, bfloat16=2.0)
     choosing.settle_dtype(choosing.tokenize(TEXTS * 64), "mean", clock)
-    np.testing.assert_array_equal(
-        choosing.encode(TEXTS, "mean", 512), loaded.encode(TEXTS, "mean", 512)
-    )
+    one, other = (
+        dict(teacher._model.named_parameters()) for teacher in (choosing, loaded)
+    )  # fmt: skip
+    assert all((weights == other[name]).all() for name, weights in one.items())
+
+
+def test_a_few_texts_are_not_worth_a_choice(choosing: Teacher) -> None:
+    clock = clock_of(choosing, float32=2.0, bfloat16=1.0)
+    assert choosing.settle_dtype(choosing.tokenize(TEXTS), "mean", clock) == "float32"
+
+
+# The vectors, of the small teacher and of any architecture
+
+
+@pytest.fixture(
+    params=[
+        architectures.bert,
+        architectures.mpnet,
+        architectures.xlm_roberta,
+        architectures.modernbert,
+        architectures.qwen,
+        architectures.t5,
+        architectures.without_padding_token,
+    ],
+    ids=lambda make: make.__name__,
+)
+def tiny(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    request.param(tmp_path)
+    return tmp_path
+
+
+def test_sentence_vectors_are_the_models_own(tiny: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(tiny), device="cpu")
+    reference.tokenizer.pad_token = reference.tokenizer.pad_token or reference.tokenizer.eos_token
+    expected = np.concatenate([reference.encode([text]) for text in architectures.TEXTS])
+    assert_alike(load(tiny).encode(architectures.TEXTS, "sentence", 64), expected)
+
+
+def test_mean_vectors_are_those_of_the_texts_own_tokens(tiny: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    # The class that is registered for T5 has a decoder too.
+    kind = T5EncoderModel if AutoConfig.from_pretrained(tiny).model_type == "t5" else AutoModel
+    model = kind.from_pretrained(tiny).eval()
+    expected = []
+    for text in architectures.TEXTS:
+        limit = min(tokenizer.model_max_length, 512)
+        ids = tokenizer(text, truncation=True, max_length=limit)["input_ids"]
+        with torch.inference_mode():
+            tokens = model(torch.tensor([ids])).last_hidden_state[0].numpy()
+        own = [number not in tokenizer.all_special_ids for number in ids]
+        expected.append(tokens[own].mean(axis=0))
+    assert_alike(load(tiny).encode(architectures.TEXTS, "mean", 64), np.stack(expected))
+
+
+def test_long_texts_are_cut_off_where_sentence_transformers_cuts_them_off(
+    loaded: Teacher, small_teacher: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(small_teacher), device="cpu")
+    assert_alike(loaded.encode(TEXTS, "sentence", 512), reference.encode(TEXTS))
+
+
+def test_a_model_without_a_stated_length_reads_512_tokens(tmp_path: Path) -> None:
+    architectures.t5(tmp_path)
+    teacher = load(tmp_path)
+    assert (teacher.max_length, teacher.passage_tokens) == (512, 511)
+    long = teacher.tokenize(["task " * 2000])
+    assert long.lengths == [512]
+    assert np.isfinite(teacher.embed(long, "mean", 64)).all()
+
+
+@pytest.mark.parametrize("include_prompt", [True, False])
+def test_documents_and_queries_get_the_prompts_of_the_model(
+    tmp_path: Path, include_prompt: bool
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompts = {"query": "the task: ", "passage": "a loop: "}
+    architectures.bert(tmp_path, prompts=prompts, include_prompt=include_prompt)
+    teacher = load(tmp_path)
+    reference = SentenceTransformer(str(tmp_path), device="cpu")
+    for side, name in (("document", "passage"), ("query", "query")):
+        expected = reference.encode(architectures.TEXTS, prompt_name=name)
+        assert_alike(teacher.encode(architectures.TEXTS, "sentence", 64, side=side), expected)
+
+
+def test_the_mean_leaves_out_the_tokens_of_the_prompt(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompt = "a loop: "
+    architectures.bert(tmp_path, prompts={"document": prompt})
+    reference = SentenceTransformer(str(tmp_path), device="cpu")
+    before = 1 + len(reference.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    tokens = reference.encode(architectures.TEXTS, prompt=prompt, output_value="token_embeddings")
+    teacher = load(tmp_path)
+    expected = np.stack([rows[before:-1].mean(axis=0).numpy() for rows in tokens])
+    assert_alike(teacher.encode(architectures.TEXTS, "mean", 64), expected)
+    assert teacher.passage_tokens == architectures.MAX_LENGTH - before - 1
+
+
+def test_a_model_without_prompts_has_none(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    assert (load(tmp_path).prompt("document"), load(tmp_path).prompt("query")) == ("", "")
+
+
+# The batches
+
+
+def test_vectors_do_not_depend_on_the_batches(loaded: Teacher) -> None:
+    assert_alike(loaded.encode(TEXTS, "mean", 1), loaded.encode(TEXTS, "mean", 10_000))
+
+
+def test_progress_counts_every_text(loaded: Teacher) -> None:
+    seen: list[int] = []
+    loaded.encode(TEXTS, "mean", 64, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == len(TEXTS)
 
 
 @given(
@@ -186,38 +339,28 @@ def test_a_processor_takes_no_more_at_once_than_is_fast(
     assert len(sizes) > 1
 
 
+@pytest.mark.parametrize("room", [2, 0], ids=["for two", "for none"])
 def test_a_device_short_of_memory_gets_smaller_batches(
-    loaded: Teacher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_teacher: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    room: int,
 ) -> None:
     import torch
 
-    forward = loaded._forward
-    expected = loaded.encode(TEXTS * 3, "mean", 2048)
+    teacher = load(small_teacher)
+    forward = teacher._forward
+    expected = teacher.encode(TEXTS * 3, "mean", 2048)
 
     def short_of_memory(texts: Tokenized, rows: list[int], target: str) -> np.ndarray:
-        if len(rows) > 2:
+        if len(rows) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(texts, rows, target)
 
-    monkeypatch.setattr(loaded, "_forward", short_of_memory)
-    np.testing.assert_allclose(loaded.encode(TEXTS * 3, "mean", 2048), expected, atol=1e-5)
+    monkeypatch.setattr(teacher, "_forward", short_of_memory)
+    if room:
+        assert_alike(teacher.encode(TEXTS * 3, "mean", 2048), expected)
+    else:
+        with pytest.raises(TeacherError, match="256 tokens"):
+            teacher.encode(TEXTS * 3, "mean", 2048)
     assert "smaller batches" in caplog.text
-
-
-def test_a_device_without_memory_for_one_text_is_an_error(
-    loaded: Teacher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    def no_memory(*arguments: object) -> np.ndarray:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(loaded, "_forward", no_memory)
-    with pytest.raises(TeacherError, match="no memory for one passage") as error:
-        loaded.encode(TEXTS, "mean", 2048)
-    assert "--device cpu" in (error.value.hint or "")
-
-
-def test_a_few_texts_are_not_worth_a_choice(choosing: Teacher) -> None:
-    clock = clock_of(choosing, float32=2.0, bfloat16=1.0)
-    assert choosing.settle_dtype(choosing.tokenize(TEXTS), "mean", clock) == "float32"

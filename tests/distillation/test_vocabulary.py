@@ -1,18 +1,28 @@
-"""The vocabulary of a corpus: which terms are taken, and a model that has them as tokens."""
+"""The terms of a corpus: how they are counted and chosen, and a model that has them as tokens."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from ragdoll.distillation.teacher.files import find_teacher
 from ragdoll.distillation.training.distillate import distillate_of, token_vectors
-from ragdoll.distillation.training.vocabulary import TermCounts, corpus_vocabulary, terms_of
+from ragdoll.distillation.training.vocabulary import (
+    BoundedCounts,
+    TermCounts,
+    corpus_vocabulary,
+    terms_of,
+)
 from ragdoll.embedding.inspection import inspect
+from tests.closeness import assert_alike
 from tests.distillation.tokenizer_families import (
     CORPUS,
     FAMILIES,
@@ -42,9 +52,9 @@ def test_the_best_terms_come_first() -> None:
     counts = TermCounts()
     for text in CORPUS:
         counts.add(tokenizer.as_matched(text))
-    found = dict(counts.candidates())
+    occurrences = dict(counts.candidates())
     pieces = tokenizer.pieces(every)
-    saved = [found[term] * (len(own) - 1) for term, own in zip(every, pieces, strict=True)]
+    saved = [occurrences[term] * (len(own) - 1) for term, own in zip(every, pieces, strict=True)]
     assert saved == sorted(saved, reverse=True)
     assert min(saved) > 0
 
@@ -90,7 +100,59 @@ def test_a_model_with_terms_loads_elsewhere_with_the_same_vectors(
     assert again.tokens[-4:] == tuple(terms)
     np.testing.assert_array_equal(again.encode(CORPUS), model.encode(CORPUS))
     other = SentenceTransformer(str(tmp_path), device="cpu").encode(CORPUS)
-    np.testing.assert_allclose(other, model.encode(CORPUS), atol=1e-5)
+    assert_alike(other, model.encode(CORPUS))
     row = model.embedding[again.tokenizer.token_to_id("event loop")]
-    expected = row / np.linalg.norm(row)
-    np.testing.assert_allclose(again.encode(["Event loop"])[0], expected, atol=1e-6)
+    assert_alike(again.encode(["Event loop"])[0], row / np.linalg.norm(row))
+
+
+# Counting
+
+
+def test_stop_words_numbers_and_chance_make_no_pairs() -> None:
+    counts = TermCounts()
+    for number in range(200):
+        counts.add(f"of the loop, as in section 5, is it word{number} loop word{number + 1}?")
+        counts.add("a rare disease is covid-19; state-of-the-art, not mark's own rule")
+    found = [term for term, _ in counts.candidates()]
+    assert {"rare disease", "covid-19", "loop"} <= set(found)
+    pairs = [term for term in found if not term.replace("_", "").isalnum()]
+    assert sorted(pairs) == ["covid-19", "rare disease"]
+
+
+def test_words_are_whole_in_scripts_that_write_vowels_as_marks() -> None:
+    counts = TermCounts()
+    for _ in range(3):
+        counts.add("हिन्दी भाषा")
+    assert [term for term, _ in counts.candidates()][:2] == ["हिन्दी", "भाषा"]
+
+
+@given(st.lists(st.text(alphabet="ab- .", max_size=12), max_size=30))
+def test_a_stream_is_counted_exactly_while_nothing_is_forgotten(texts: list[str]) -> None:
+    counts = TermCounts()
+    for text in texts:
+        counts.add(text)
+    words = Counter(word for text in texts for word in re.findall(r"\w+", text))
+    pairs = Counter(
+        f"{first}{joint}{second}"
+        for text in texts
+        for first, joint, second in re.findall(r"(?<!\w)(?=(\w+)([ -])(\w+))", text)
+        if "a" not in {first, second}  # a stop word
+    )
+    assert (dict(counts.words.items()), dict(counts.pairs.items())) == (words, pairs)
+    assert (counts.total, counts.words.error, counts.pairs.error) == (words.total(), 0, 0)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=8)), st.integers(1, 8))
+def test_the_error_of_forgotten_counts_is_bounded_and_known(
+    batches: list[list[str]], limit: int
+) -> None:
+    counts, exact = BoundedCounts(limit), Counter[str]()
+    for batch in batches:
+        counts.add(batch)
+        exact.update(batch)
+        assert len(counts) <= limit
+        for item in "abcdefghij":
+            assert counts[item] <= exact[item] <= counts[item] + counts.error
+    if len(exact) <= limit:
+        assert counts.error == 0
+        assert dict(counts.items()) == exact

@@ -7,14 +7,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from ragdoll.embedding.folder import open_folder, read_modules
-from ragdoll.embedding.identity import identify, metric_of, normalizes, truncates_at
-from ragdoll.errors import ModelError
+from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import (
+    ModelIdentity,
+    identify,
+    metric_of,
+    normalizes,
+    truncates_at,
+)
 from tests.conftest import Trained
+from tests.embedding.making import change_json as put
+from tests.embedding.making import load_table
 
 SIMILARITY = "config_sentence_transformers.json"
 
@@ -29,16 +35,10 @@ def model(trained: Trained, tmp_path: Path) -> Path:
 @pytest.fixture
 def static(model: Path) -> Path:
     """The same model as sentence-transformers would write it."""
-    table = load_file(model / "model.safetensors")["embeddings"]
-    save_file({"embedding.weight": table}, model / "model.safetensors")
+    save_file({"embedding.weight": load_table(model)}, model / "model.safetensors")
     (model / "config.json").unlink()
     put(model / SIMILARITY, model_type="SentenceTransformer", similarity_fn_name=None)
     return model
-
-
-def put(file: Path, **values: Any) -> None:
-    before = json.loads(file.read_text()) if file.is_file() else {}
-    file.write_text(json.dumps({**before, **values}))
 
 
 def test_a_trained_model_is_identified(trained: Trained) -> None:
@@ -65,8 +65,8 @@ def test_the_metric_is_the_models_similarity_function(
     model: Path, similarity: str, metric: str
 ) -> None:
     put(model / SIMILARITY, similarity_fn_name=similarity)
-    found, reason = metric_of(open_folder(model))
-    assert found == metric
+    chosen, reason = metric_of(open_folder(model))
+    assert chosen == metric
     assert similarity in reason
 
 
@@ -110,13 +110,6 @@ def test_whether_a_static_model_normalizes_is_told_by_its_modules(static: Path) 
     assert not normalizes(open_folder(static))
 
 
-@pytest.mark.parametrize("content", ["{", "5", '{"type": "Normalize"}', '["Normalize"]'])
-def test_modules_that_are_no_list_of_modules_are_a_model_error(static: Path, content: str) -> None:
-    (static / "modules.json").write_text(content)
-    with pytest.raises(ModelError, match=r"modules\.json"):
-        read_modules(static)
-
-
 @pytest.mark.parametrize(
     ("config", "length"),
     [({"max_length": 99}, 99), ({"max_length": None}, None), ({"max_length": ...}, 512)],
@@ -138,20 +131,17 @@ def test_a_sentence_transformer_says_where_it_cuts_texts(small_teacher: Path) ->
     assert truncates_at(open_folder(small_teacher)) == 256
 
 
-def test_a_full_sentence_transformer_is_refused_with_what_to_do(small_teacher: Path) -> None:
-    with pytest.raises(ModelError, match="not a static model") as caught:
-        identify(small_teacher)
-    assert caught.value.hint == f"Distil it first: ragdoll run --teacher {small_teacher}"
+def test_an_encoder_of_ones_own_needs_a_fingerprint_and_a_dimension() -> None:
+    identity = ModelIdentity(fingerprint="my-encoder-1", dimension=384)
+    assert (identity.path, identity.max_length, identity.normalize) == (None, None, False)
+    assert identity.metric == "cosine"
 
 
 def test_models_that_differ_in_how_they_make_vectors_have_different_fingerprints(
     model: Path,
 ) -> None:
-    found = {identify(model).fingerprint}
-    put(model / "config.json", normalize=False)
-    found.add(identify(model).fingerprint)
-    put(model / "config.json", max_length=7)
-    found.add(identify(model).fingerprint)
-    save_file({"embeddings": np.ones((4, 2), np.float32)}, model / "model.safetensors")
-    found.add(identify(model).fingerprint)
-    assert len(found) == 4
+    fingerprints = {identify(model).fingerprint}
+    for change in ({"normalize": False}, {"max_length": 7}, {"max_length": None}):
+        put(model / "config.json", **change)
+        fingerprints.add(identify(model).fingerprint)
+    assert len(fingerprints) == 4

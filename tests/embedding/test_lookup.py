@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ragdoll.embedding import identity as lookup
-from ragdoll.embedding.identity import find_model, looks_like_path
+from ragdoll.embedding.identity import find_model, located, looks_like_path
 from tests.conftest import Ragdoll, Trained
 
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
@@ -144,3 +144,13 @@ def test_a_cached_model_is_inspected_by_its_hub_id(
     result = ragdoll("inspect-model", "owner/name", "--json")
     assert (result.status, result.err) == (0, "")
     assert result.json["kind"] == "model2vec"
+
+
+@pytest.mark.parametrize("name", ["./gone", "owner/name", "x" * 5000])
+def test_a_model_that_is_nowhere_is_located_under_its_own_name(name: str) -> None:
+    assert located(name) == Path(name)
+
+
+def test_a_model_is_located_by_its_hub_id(cache: Path, trained: Trained) -> None:
+    snapshot = put_into(cache, "owner/name", trained.model)
+    assert located("owner/name").resolve() == snapshot.resolve()

@@ -1,4 +1,4 @@
-"""Systems side by side: which ones a mode names, what they find, and what the command prints."""
+"""Systems side by side: which ones a mode names, and what they find."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import model2vec
 import numpy as np
 import pytest
 import pytrec_eval
-from model2vec import StaticModel
 
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.embedding.static import StaticEncoder
+import ragdoll
+from ragdoll.embedding.static import StaticModel
 from ragdoll.errors import CorpusError, ModelError, UsageError
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
     Similarities,
-    TeacherChoice,
     TextCandidates,
     hybrid_run,
     search_text,
     static_similarities,
     vector_run,
 )
-from ragdoll.retrieval.storage.database import Database
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexSettings
-from tests.conftest import CORPUS, Ragdoll, Trained
+from ragdoll.settings import EvaluateSettings, TeacherSettings
+from tests.closeness import near
+from tests.conftest import Trained
+from tests.evaluation.making import written
+from tests.making import index, index_settings, open_corpus
 
 KINDS = {
     "all": ["distillate", "model", "bm25", "hybrid"],
@@ -40,33 +41,9 @@ KINDS = {
 }
 
 
-def written(folder: Path, documents: dict[str, str], queries: dict[str, str], qrels: str) -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    for name, texts in (("corpus", documents), ("queries", queries)):
-        lines = [json.dumps({"_id": key, "text": text}) for key, text in texts.items()]
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "qrels" / "test.tsv").write_text(qrels)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def docstrings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The docstrings of the test corpus; the question for each is its name."""
-    documents, queries = {}, {}
-    for document in open_corpus([CORPUS]):
-        name, _, docstring = document.text.partition("\n\n")
-        if len(docstring) > 40 and name not in queries.values():
-            documents[f"d{len(documents)}"] = docstring
-            queries[f"q{len(queries)}"] = name
-    qrels = "".join(f"q{number}\td{number}\t1\n" for number in range(0, len(documents), 3))
-    return written(tmp_path_factory.mktemp("beir") / "docstrings", documents, queries, qrels)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    documents = {"a": "a lock guards", "b": "the loop runs", "c": "locks and loops"}
-    queries = {"q1": "what guards", "q2": "what runs"}
-    return written(tmp_path / "tiny", documents, queries, "q1\ta\t1\nq2\tb\t1\n")
+def judge(data: Path | TestCollection, *models: Path, **settings: Any) -> Evaluation:
+    """Evaluate models with some settings of ``[evaluate]``."""
+    return evaluate(data, models, settings=EvaluateSettings(**settings))
 
 
 def kinds(result: Evaluation) -> list[str]:
@@ -78,7 +55,7 @@ def kinds(result: Evaluation) -> list[str]:
 
 @pytest.mark.parametrize("mode", list(KINDS))
 def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained) -> None:
-    result = evaluate(load_beir(docstrings), [trained.model], mode=mode)
+    result = judge(docstrings, trained.model, mode=mode)
     assert kinds(result) == KINDS[mode]
     collection = load_beir(docstrings)
     assert (result.dataset, result.documents, result.queries) == (
@@ -90,29 +67,22 @@ def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained
         assert 0 < system.mrr <= system.recall <= 1
         assert 0 < system.ndcg <= system.recall
         assert system.queries_per_second > 0
-
-
-@pytest.mark.parametrize("mode", list(KINDS))
-def test_only_the_first_system_has_no_p_value(
-    mode: Mode, docstrings: Path, trained: Trained
-) -> None:
-    first, *others = evaluate(load_beir(docstrings), [trained.model], mode=mode).systems
+    first, *others = result.systems
     assert first.p_value is None
     assert all(system.p_value is not None and 0 < system.p_value <= 1 for system in others)
 
 
 def test_a_model_without_a_distillate_is_one_system(docstrings: Path, trained: Trained) -> None:
-    result = evaluate(load_beir(docstrings), [trained.model / "distillate"], mode="vector")
+    result = judge(docstrings, trained.model / "distillate", mode="vector")
     assert kinds(result) == ["model"]
-    both = evaluate(load_beir(docstrings), [trained.model], mode="vector")
-    assert result.systems[0].ndcg == both.systems[0].ndcg
+    both = judge(docstrings, trained.model, mode="vector")
+    assert result.systems[0].ndcg == near(both.systems[0].ndcg)
 
 
 def test_several_models_are_told_apart_by_the_ends_of_their_paths(
     tiny: Path, trained: Trained
 ) -> None:
-    models = [trained.model, trained.model / "variants" / "unweighted"]
-    result = evaluate(load_beir(tiny), models, mode="all")
+    result = judge(tiny, trained.model, trained.model / "variants" / "unweighted")
     assert [(system.kind, system.name) for system in result.systems] == [
         ("distillate", "model, distillate"),
         ("model", "model"),
@@ -136,7 +106,7 @@ def test_several_models_are_told_apart_in_the_current_folder_too(
     models = [Path("first"), Path("second")]
     for model in models:
         model.symlink_to(trained.model)
-    names = [system.name for system in evaluate(load_beir(tiny), models).systems]
+    names = [system.name for system in judge(tiny, *models).systems]
     assert len(set(names)) == len(names), names
 
 
@@ -144,39 +114,59 @@ def test_several_models_are_told_apart_in_the_current_folder_too(
 def test_the_teacher_is_a_system_where_it_is_named(
     mode: Mode, tiny: Path, trained: Trained, small_teacher: Path
 ) -> None:
-    teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
-    result = evaluate(load_beir(tiny), [trained.model], teacher, mode)
+    teacher = TeacherSettings(model=str(small_teacher), device="cpu", dtype="float32")
+    settings = EvaluateSettings(mode=mode)
+    result = evaluate(tiny, trained.model, teacher=teacher, settings=settings)
     assert kinds(result) == [*KINDS[mode], "teacher"]
     assert result.systems[-1].name == str(small_teacher)
 
 
 def test_the_teacher_alone_needs_no_model(tiny: Path, small_teacher: Path) -> None:
-    teacher = TeacherChoice(str(small_teacher), device="cpu", dtype="float32")
-    assert kinds(evaluate(load_beir(tiny), [], teacher, "vector")) == ["teacher"]
-    with pytest.raises(UsageError, match="no place in the mode 'hybrid'"):
-        evaluate(load_beir(tiny), [], teacher, "hybrid")
+    teacher = str(small_teacher)
+    settings = EvaluateSettings(mode="vector")
+    assert kinds(evaluate(tiny, teacher=teacher, settings=settings)) == ["teacher"]
+    with pytest.raises(UsageError) as caught:
+        evaluate(tiny, teacher=teacher, settings=EvaluateSettings(mode="hybrid"))
+    assert "'hybrid'" in caught.value.message
 
 
 def test_text_search_alone_needs_no_model(tiny: Path) -> None:
-    result = evaluate(load_beir(tiny), [], mode="text")
+    result = judge(tiny, mode="text")
     assert kinds(result) == ["bm25"]
     assert result.systems[0].mrr == 1
 
 
 @pytest.mark.parametrize("mode", ["all", "vector", "hybrid"])
 def test_the_other_modes_need_a_model(mode: Mode, tiny: Path) -> None:
-    with pytest.raises(UsageError, match="No model to evaluate") as caught:
-        evaluate(load_beir(tiny), [], mode=mode)
-    assert "--model" in str(caught.value.hint)
+    with pytest.raises(UsageError) as caught:
+        judge(tiny, mode=mode)
+    assert "`models`" in str(caught.value.hint)
 
 
 def test_a_folder_that_is_no_collection_or_no_model_is_an_error(
     tiny: Path, docs: Path, trained: Trained
 ) -> None:
     with pytest.raises(CorpusError):
-        evaluate(load_beir(docs), [trained.model])
+        judge(docs, trained.model)
     with pytest.raises(ModelError):
-        evaluate(load_beir(tiny), [docs])
+        judge(tiny, docs)
+
+
+def test_data_may_be_documents_of_places_or_of_a_program(trained: Trained, docs: Path) -> None:
+    texts = [
+        " ".join(f"w{n}x{number}" for number in range(30)) + ". And one more sentence."
+        for n in range(6)
+    ]
+    (docs / "more.txt").write_text(texts[0])
+    for data, documents in (
+        (ragdoll.read(docs), 5),
+        (texts, 6),
+        ([{"id": str(n), "text": text} for n, text in enumerate(texts)], 6),
+    ):
+        result = evaluate(data, trained.model, settings=EvaluateSettings(seed=3))
+        assert kinds(result) == KINDS["all"]
+        assert (result.documents, result.seed) == (documents, 3)
+        assert result.notes
 
 
 # What they find
@@ -184,7 +174,7 @@ def test_a_folder_that_is_no_collection_or_no_model_is_an_error(
 
 def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, trained: Trained) -> None:
     collection = load_beir(docstrings)
-    model = StaticModel.from_pretrained(trained.model)
+    model = model2vec.StaticModel.from_pretrained(trained.model)
     documents = model.encode(list(collection.documents.values()))
     queries = model.encode(list(collection.queries.values()))
     documents /= np.maximum(np.linalg.norm(documents, axis=1, keepdims=True), 1e-12)
@@ -193,12 +183,11 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
         query: dict(zip(collection.documents, row, strict=True))
         for query, row in zip(collection.queries, (queries @ documents.T).tolist(), strict=True)
     }
-    wanted = {"ndcg_cut.10", "recall.10"}
-    judged = pytrec_eval.RelevanceEvaluator(collection.qrels, wanted).evaluate(run)
-    system = evaluate(load_beir(docstrings), [trained.model], mode="vector").systems[1]
+    measures = {"ndcg_cut.10", "recall.10"}
+    judged = pytrec_eval.RelevanceEvaluator(collection.qrels, measures).evaluate(run)
+    system = judge(docstrings, trained.model, mode="vector").systems[1]
     for value, name in ((system.ndcg, "ndcg_cut_10"), (system.recall, "recall_10")):
-        expected = np.mean([measures[name] for measures in judged.values()])
-        assert value == pytest.approx(expected, abs=1e-3)
+        assert value == near(np.mean([values[name] for values in judged.values()]))
 
 
 def test_the_hybrid_finds_what_only_one_leg_finds() -> None:
@@ -225,7 +214,7 @@ def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: s
 
 
 def test_the_hybrid_weighs_as_a_table_of_the_documents_would(
-    ragdoll: Ragdoll, docstrings: Path, trained: Trained, tmp_path: Path
+    docstrings: Path, trained: Trained, tmp_path: Path
 ) -> None:
     """Each document in a file of its own, and short enough to be one passage."""
     collection = load_beir(docstrings)
@@ -233,30 +222,24 @@ def test_the_hybrid_weighs_as_a_table_of_the_documents_would(
     (tmp_path / "docs").mkdir()
     for name, text in short.items():
         (tmp_path / "docs" / f"{name}.txt").write_text(text)
-    database = str(tmp_path / "db")
-    index(open_corpus([str(tmp_path / "docs")]), IndexSettings(database, "t", trained.model))
-    state = Database(database).open("t").state
+    index(open_corpus([tmp_path / "docs"]), index_settings(tmp_path / "db", "t", trained.model))
+    state = ragdoll.Index.open(tmp_path / "db", table="t")._table.state
     assert state.weight is not None
     assert state.weight.questions >= 30
-    result = evaluate(replace(collection, documents=short), [trained.model], mode="hybrid")
-    assert [system.alpha for system in result.systems] == [state.alpha]
-
-    weak = ragdoll("evaluate", docstrings, "--model", trained.model / "distillate", "--json").json
-    alphas = {system["kind"]: system["alpha"] for system in weak["systems"]}
-    assert (alphas["model"], alphas["bm25"]) == (None, None)
-    assert 0 < alphas["hybrid"] < 1
+    result = judge(replace(collection, documents=short), trained.model)
+    assert [system.alpha for system in result.systems] == [None, None, None, state.alpha]
 
 
-def test_a_weight_of_ones_own_is_what_the_hybrid_goes_by(
-    ragdoll: Ragdoll, docstrings: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAGDOLL_QUERY_ALPHA", "0.25")
-    result = ragdoll("evaluate", docstrings, "--model", trained.model, "--mode", "hybrid")
-    assert "model + BM25: the vector weighs 0.25, BM25 0.75" in result.out
+def test_a_weight_of_ones_own_is_what_the_hybrid_goes_by(tiny: Path, trained: Trained) -> None:
+    settings = EvaluateSettings(mode="hybrid")
+    (system,) = evaluate(tiny, trained.model, settings=settings, alpha=0.25).systems
+    assert system.alpha == 0.25
+    with pytest.raises(UsageError):
+        evaluate(tiny, trained.model, settings=settings, alpha=1.25)
 
 
 def test_the_hybrid_is_neither_of_its_legs(docstrings: Path, trained: Trained) -> None:
-    result = evaluate(load_beir(docstrings), [trained.model])
+    result = judge(docstrings, trained.model)
     by_kind = {system.kind: system.ndcg for system in result.systems}
     assert len({by_kind["model"], by_kind["bm25"], by_kind["hybrid"]}) == 3
 
@@ -285,7 +268,7 @@ def test_text_search_ranks_by_words(tiny: Path) -> None:
 def test_any_question_may_be_asked(query: str, tmp_path: Path, trained: Trained) -> None:
     documents = {"a": "a lock guards", "b": "the loop runs"}
     folder = written(tmp_path / "odd", documents, {"q": query}, "q\ta\t1\n")
-    result = evaluate(load_beir(folder), [trained.model])
+    result = judge(folder, trained.model)
     assert kinds(result) == KINDS["all"]
     assert all(0 <= system.ndcg <= 1 for system in result.systems)
 
@@ -293,7 +276,7 @@ def test_any_question_may_be_asked(query: str, tmp_path: Path, trained: Trained)
 def test_documents_without_words_are_no_obstacle(tmp_path: Path, trained: Trained) -> None:
     documents = {"a": "a lock guards", "b": "", "c": "文"}
     folder = written(tmp_path / "odd", documents, {"q": "lock"}, "q\ta\t1\n")
-    result = evaluate(load_beir(folder), [trained.model])
+    result = judge(folder, trained.model)
     assert [system.mrr for system in result.systems] == [1.0] * 4
 
 
@@ -304,13 +287,13 @@ def test_a_deep_cut_is_not_cut_short_by_the_text_search(
     documents = {f"d{number}": f"the loop runs {number}" for number in range(150)}
     qrels = "".join(f"q\t{name}\t1\n" for name in documents)
     folder = written(tmp_path / "deep", documents, {"q": "loop"}, qrels)
-    (system,) = evaluate(load_beir(folder), [trained.model], mode=mode, k=150).systems
+    (system,) = judge(folder, trained.model, mode=mode, k=150).systems
     assert system.recall == 1
 
 
 def test_the_same_seed_gives_the_same_result(docstrings: Path, trained: Trained) -> None:
     def numbers(seed: int) -> list[tuple[object, ...]]:
-        result = evaluate(load_beir(docstrings), [trained.model], seed=seed)
+        result = judge(docstrings, trained.model, seed=seed)
         return [(s.kind, s.ndcg, s.recall, s.mrr, s.p_value) for s in result.systems]
 
     first = numbers(1)
@@ -321,100 +304,9 @@ def test_the_same_seed_gives_the_same_result(docstrings: Path, trained: Trained)
 
 
 def test_a_smaller_cut_finds_less(docstrings: Path, trained: Trained) -> None:
-    at_1 = evaluate(load_beir(docstrings), [trained.model], k=1).systems
-    at_20 = evaluate(load_beir(docstrings), [trained.model], k=20).systems
+    at_1 = judge(docstrings, trained.model, k=1).systems
+    at_20 = judge(docstrings, trained.model, k=20).systems
     assert all(one.recall < twenty.recall for one, twenty in zip(at_1, at_20, strict=True))
-
-
-# The command
-
-
-def test_the_command_prints_the_contract_as_json(
-    docstrings: Path, trained: Trained, ragdoll: Ragdoll
-) -> None:
-    result = ragdoll("evaluate", docstrings, "--model", trained.model, "--json")
-    assert result.status == 0
-    record = result.json
-    assert {"dataset", "documents", "queries", "systems"} <= set(record)
-    assert [system["kind"] for system in record["systems"]] == KINDS["all"]
-    for system in record["systems"]:
-        assert set(system) >= {
-            *("name", "kind", "ndcg@10", "recall@10", "mrr@10", "p_value"),
-            *("queries_per_second", "milliseconds_per_query", "documents_per_second", "bytes"),
-        }
-        assert system["milliseconds_per_query"] > 0
-    size = (trained.model / "model.safetensors").stat().st_size
-    assert [system["bytes"] for system in record["systems"]] == [size, size, None, size]
-    rates = [system["documents_per_second"] for system in record["systems"]]
-    assert [rate is None for rate in rates] == [False, False, False, True]
-    assert record["systems"][0]["p_value"] is None
-    expected = evaluate(load_beir(docstrings), [trained.model]).systems
-    for system, library in zip(record["systems"], expected, strict=True):
-        assert system["ndcg@10"] == pytest.approx(library.ndcg, abs=1e-5)
-        assert system["recall@10"] == pytest.approx(library.recall, abs=1e-5)
-        assert system["mrr@10"] == pytest.approx(library.mrr, abs=1e-5)
-
-
-def test_the_cut_is_in_the_names_of_the_measures(tiny: Path, ragdoll: Ragdoll) -> None:
-    record = ragdoll("evaluate", tiny, "--mode", "text", "--k", 5, "--json").json
-    assert {"ndcg@5", "recall@5", "mrr@5"} <= set(record["systems"][0])
-
-
-def test_settings_come_from_the_file_too(
-    tiny: Path, trained: Trained, ragdoll: Ragdoll, tmp_path: Path
-) -> None:
-    file = tmp_path / "ragdoll.toml"
-    file.write_text(f"[train]\noutput = '{trained.model}'\n[evaluate]\nmode = 'vector'\nk = 3\n")
-    record = ragdoll("evaluate", tiny, "--config", file, "--json").json
-    assert [system["kind"] for system in record["systems"]] == KINDS["vector"]
-    assert "ndcg@3" in record["systems"][0]
-
-
-def test_a_person_gets_a_table(tiny: Path, trained: Trained, ragdoll: Ragdoll) -> None:
-    result = ragdoll("evaluate", tiny, "--model", trained.model)
-    assert result.status == 0
-    for word in ("nDCG@10", "distillate", "model", "BM25", "model + BM25"):
-        assert word in result.out
-
-
-def test_without_a_model_the_command_is_wrong_usage(tiny: Path, ragdoll: Ragdoll) -> None:
-    result = ragdoll("evaluate", tiny, "--json")
-    assert (result.status, result.out) == (2, "")
-    assert result.err.splitlines()[0] == "Error: No model to evaluate."
-    assert len(result.err.splitlines()) == 2
-
-
-@pytest.mark.parametrize("part", ["corpus.jsonl", "queries.jsonl", "qrels"])
-def test_a_part_of_a_collection_is_not_taken_for_documents(
-    part: str, tiny: Path, trained: Trained, ragdoll: Ragdoll
-) -> None:
-    for other in {"corpus.jsonl", "queries.jsonl", "qrels"} - {part}:
-        (tiny / other).rename(tiny.with_name(other))
-    result = ragdoll("evaluate", tiny, "--model", trained.model, "--json")
-    assert (result.status, result.out) == (1, "")
-    assert f"Error: {tiny} is not a BEIR folder: it has no " in result.err
-    assert len(result.err.splitlines()) <= 2
-
-
-def test_a_model_that_is_not_there_fails_with_one_error(
-    tiny: Path, ragdoll: Ragdoll, tmp_path: Path
-) -> None:
-    result = ragdoll("evaluate", tiny, "--model", tmp_path / "gone", "--json")
-    assert (result.status, result.out) == (1, "")
-    assert result.err.startswith("Error: ")
-    assert str(tmp_path / "gone") in result.err
-    assert len(result.err.splitlines()) <= 2
-
-
-@pytest.mark.parametrize(
-    "option", [["--teacher", "any/teacher"], ["--model", "any"]], ids=["teacher", "model"]
-)
-def test_what_a_mode_has_no_use_for_is_refused(
-    tiny: Path, ragdoll: Ragdoll, option: list[str]
-) -> None:
-    result = ragdoll("evaluate", tiny, "--mode", "text", *option)
-    assert result.status == 2
-    assert "no place in the mode 'text'" in result.err
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
@@ -430,7 +322,7 @@ def test_documents_are_ranked_by_the_metric_that_the_model_was_made_for(
         content = json.loads((model / name).read_text())
         (model / name).write_text(json.dumps({**content, **change}))
     collection = load_beir(docstrings)
-    encoder = StaticEncoder(model)
+    encoder = StaticModel.load(model)
     queries = encoder.encode(list(collection.queries.values()))
     documents = encoder.encode(list(collection.documents.values()))
     lengths = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(documents, axis=1)
@@ -439,13 +331,6 @@ def test_documents_are_ranked_by_the_metric_that_the_model_was_made_for(
         "dot": queries @ documents.T,
         "l2": -((queries[:, None, :] - documents[None, :, :]) ** 2).sum(axis=2),
     }[metric]
-    found = static_similarities(StaticEncoder(model), collection).values
-    best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
+    best = static_similarities(encoder, collection).values.argmax(axis=1)
     rows = np.arange(len(best))
-    np.testing.assert_allclose(expected[rows, best], expected[rows, wanted], rtol=1e-4, atol=1e-5)
-
-
-def test_how_to_run_a_teacher_is_refused_where_there_is_none(tiny: Path, ragdoll: Ragdoll) -> None:
-    result = ragdoll("evaluate", tiny, "--mode", "text", "--device", "cpu")
-    assert result.status == 2
-    assert "for --teacher" in result.err
+    assert expected[rows, best] == near(expected.max(axis=1))

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.reading import open_corpus
 from ragdoll.errors import CorpusError
 from ragdoll.evaluation import known_items as module
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.known_items import known_items
-from tests.conftest import CORPUS, Ragdoll, Trained
 
 
 def document(number: int, text: str, title: str = "") -> Document:
-    return Document("root", f"d{number}", title, text)
+    return Document(text, title, f"d{number}", root="root")
 
 
 def words(seed: int, count: int) -> str:
-    """So many words that no other seed has."""
+    """Return words that no other seed has."""
     return " ".join(f"w{seed}x{number}" for number in range(count))
 
 
@@ -39,7 +36,7 @@ def made(documents: list[Document], **options: int) -> TestCollection:
 
 
 def answers(collection: TestCollection) -> Iterator[tuple[str, str]]:
-    """Each question with all that is searched of the document that answers it."""
+    """Yield each question with all searched text of the document that answers it."""
     for query, text in collection.queries.items():
         (answer,) = collection.qrels[query]
         searched = [
@@ -53,10 +50,10 @@ def answers(collection: TestCollection) -> Iterator[tuple[str, str]]:
 def test_a_question_is_a_piece_of_its_answer_and_is_taken_out_of_what_is_searched() -> None:
     collection = made(LONG)
     assert len(collection.queries) == collection.size == len(LONG)
-    whole = {document.source: document.text for document in LONG}
+    texts = {document.source: document.text for document in LONG}
     for query, text in collection.queries.items():
         (answer,) = collection.qrels[query]
-        assert text in whole[answer]
+        assert text in texts[answer]
     for text, searched in answers(collection):
         assert searched
         assert text not in searched
@@ -108,9 +105,9 @@ def test_what_two_documents_have_is_no_question() -> None:
     "text", ["", "   ", "One. Two.", "a b c d e", "!!! ??? ...", words(1, 12)], ids=repr
 )
 def test_documents_too_short_to_ask_for_are_an_error(text: str) -> None:
-    with pytest.raises(CorpusError, match="name has no document") as caught:
+    with pytest.raises(CorpusError) as caught:
         made([document(1, text)])
-    assert caught.value.hint
+    assert "name" in caught.value.message
 
 
 def test_a_qualified_name_is_no_question() -> None:
@@ -194,83 +191,3 @@ def test_any_documents_make_a_fair_test_or_none(texts: list[tuple[str, str]], se
         assert text.strip() == text != ""
         assert text not in searched
         assert searched.strip()
-
-
-# The command
-
-
-def test_documents_without_questions_are_scored(ragdoll: Ragdoll, trained: Trained) -> None:
-    result = ragdoll("evaluate", CORPUS, "--model", trained.model, "--json")
-    assert result.status == 0
-    record = result.json
-    collection = known_items(open_corpus([CORPUS]), "asyncio")
-    assert (record["documents"], record["queries"]) == (collection.size, len(collection.queries))
-    assert record["notes"] == list(collection.notes)
-    kinds = [system["kind"] for system in record["systems"]]
-    assert kinds == ["distillate", "model", "bm25", "hybrid"]
-    scores = {system["kind"]: system["ndcg@10"] for system in record["systems"]}
-    assert 0.1 < scores["distillate"] < scores["hybrid"]
-
-
-def test_what_is_searched_is_what_would_be_indexed(ragdoll: Ragdoll, tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
-    for number in range(12):
-        text = f"{words(number, 20)}. {words(50 + number, 20)}."
-        (tmp_path / f"docs/{number:02}.txt").write_text(text)
-    Path("ragdoll.toml").write_text(f"[corpus]\npath = '{tmp_path}/docs'\n")
-    record = ragdoll("evaluate", "--mode", "text", "--json").json
-    assert (record["dataset"], record["documents"]) == ("docs", 12)
-    named = ragdoll("evaluate", tmp_path / "docs", "--mode", "text", "--json").json
-    assert named["systems"][0]["ndcg@10"] == record["systems"][0]["ndcg@10"]
-
-
-def test_a_person_is_told_how_the_test_was_made(ragdoll: Ragdoll, docs: Path) -> None:
-    (docs / "more.txt").write_text(f"{words(1, 20)}. {words(2, 20)}.")
-    result = ragdoll("evaluate", docs, "--mode", "text")
-    assert result.status == 0
-    assert "A known-item test, made from the documents" in result.out
-    assert "It cannot show" in result.out
-
-
-def test_without_documents_anywhere_it_is_wrong_usage(ragdoll: Ragdoll) -> None:
-    result = ragdoll("evaluate", "--mode", "text")
-    assert (result.status, result.out) == (2, "")
-    assert "No corpus is given" in result.err
-
-
-def test_a_place_that_is_not_there_is_an_error(ragdoll: Ragdoll, tmp_path: Path) -> None:
-    result = ragdoll("evaluate", tmp_path / "gone.txt", "--mode", "text")
-    assert (result.status, result.out) == (1, "")
-    assert "gone.txt" in result.err
-
-
-def test_options_for_documents_are_refused_for_a_collection(
-    ragdoll: Ragdoll, tmp_path: Path
-) -> None:
-    (tmp_path / "corpus.jsonl").write_text("")
-    result = ragdoll("evaluate", tmp_path, "--mode", "text", "--text-key", "body")
-    assert result.status == 2
-    assert "not for a BEIR folder" in result.err
-
-
-def test_documents_of_several_places_make_one_test(ragdoll: Ragdoll, tmp_path: Path) -> None:
-    for place in ("one", "two"):
-        (tmp_path / place).mkdir()
-        for number in range(6):
-            text = f"{words(ord(place[0]) + number, 20)}. {words(500 + number, 20)}."
-            (tmp_path / place / f"{number}.txt").write_text(text)
-    record = ragdoll(
-        "evaluate", tmp_path / "one", tmp_path / "two", "--mode", "text", "--json"
-    ).json
-    assert (record["dataset"], record["documents"]) == ("one, two", 12)
-
-
-def test_a_collection_is_not_evaluated_together_with_documents(
-    ragdoll: Ragdoll, docs: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "judged").mkdir()
-    (tmp_path / "judged/qrels").mkdir()
-    for places in ((tmp_path / "judged", docs), (docs, tmp_path / "judged")):
-        result = ragdoll("evaluate", *places, "--mode", "text")
-        assert (result.status, result.out) == (2, "")
-        assert "judged is a test collection, which is evaluated by itself." in result.err

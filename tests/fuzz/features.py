@@ -14,7 +14,7 @@ from pyarrow import parquet
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
 from ragdoll.distillation.features.reading import open_features
-from ragdoll.distillation.training.projection import Wanted, check, project
+from ragdoll.distillation.training.projection import ProjectionSettings, project
 from ragdoll.distillation.training.ridge import State
 from ragdoll.distillation.training.ridge_method import _Checkpoint, _Progress
 from ragdoll.streams import silent
@@ -25,12 +25,11 @@ from tests.fuzz.mutation import mutated, mutated_json
 _ROWS, _DIMENSION = 40, 6
 _TEXTS = [f"wing flap {number}" for number in range(_ROWS)]
 _VECTORS = np.random.default_rng(0).normal(size=(_ROWS, _DIMENSION)).astype(np.float32)
-_WANTED = Wanted(dimension=3, unit=True, max_held_out=10, seed=0)
+_SETTINGS = ProjectionSettings(dimension=3, unit=True, max_held_out=10, seed=0)
 
 
 def _read(path: Path) -> None:
     features = open_features(path)
-    check(features, _WANTED)
     rows = 0
     for texts, vectors in features.batches():
         if not all(isinstance(text, str) for text in texts) or vectors.dtype != np.float32:
@@ -169,7 +168,7 @@ def _projection(folder: Path) -> Case:
     place.mkdir()
     vectors = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     model = StaticModel.from_pretrained(write_model(folder / "model", ["wing", "flap"], vectors))
-    project(features, model, _WANTED, place, "key", silent)
+    project(features, model, _SETTINGS, place, "key", silent)
     whole = {file.name: file.read_bytes() for file in place.iterdir()}
 
     def case(draw: Random) -> None:
@@ -181,7 +180,7 @@ def _projection(folder: Path) -> Case:
         else:
             changed = mutated(whole[name], draw)
         (place / name).write_bytes(changed)
-        found = project(features, model, _WANTED, place, "key", silent)
+        found = project(features, model, _SETTINGS, place, "key", silent)
         if len(found.training.targets) + len(found.held_out.targets) != found.rows:
             raise FindingError("targets of other passages")
         for passages in (found.training, found.held_out):

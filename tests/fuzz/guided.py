@@ -19,7 +19,7 @@ from random import Random
 
 import atheris
 
-from tests.fuzz.harness import FindingError, isolate, watch_writes
+from tests.fuzz.harness import WALL_SECONDS, FindingError, isolate, watch_writes
 
 _MEMORY_MIB = 3000
 
@@ -58,12 +58,14 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-")).resolve()
     isolate(folder)
     with atheris.instrument_imports(include=["ragdoll"]):
+        from ragdoll.corpus.formats import wall
         from ragdoll.corpus.formats.decoding import UnreadableError
         from ragdoll.errors import RagdollError
         from tests.fuzz.targets import TARGETS
 
         if options.target not in TARGETS:
             parser.error(f"unknown: {options.target}; there are {', '.join(TARGETS)}")
+        wall.SECONDS = WALL_SECONDS
         case = TARGETS[options.target](folder)
         refusals = (RagdollError, UnreadableError)
         for seed in range(20):  # for what is imported in the middle of a case

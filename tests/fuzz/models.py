@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ragdoll.embedding.folder import read_header
-from ragdoll.embedding.static import StaticEncoder
+from ragdoll.embedding.static import StaticModel
 from tests.embedding.making import write_model
 from tests.fuzz.command import check_output, run
 from tests.fuzz.harness import Case, Prepare
@@ -79,7 +79,7 @@ def _json_files(folder: Path) -> Case:
         try:
             options = draw.choice(((), ("--json",), ("--neighbors", "wing"), (folder / "same",)))
             check_output(run("inspect-model", model, *options), folder)
-            encoder = StaticEncoder(model)
+            encoder = StaticModel.load(model)
             encoder.encode(texts)
             encoder.encode(texts * 100)
             encoder.count_tokens(["wing", "x"])
@@ -113,7 +113,7 @@ def _weights(folder: Path) -> Case:
             tensors["weights"] = numbers.normal(size=shape).astype(draw.choice(kinds))
         save_file(tensors, model / "model.safetensors")
         check_output(run("inspect-model", model, "--neighbors", "wing"), folder)
-        encoder = StaticEncoder(model)
+        encoder = StaticModel.load(model)
         encoder.encode(["wings flap", ""])
         encoder.encode(["wings flap", ""] * 200)
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from tests.corpus.archives import cell, workbook
-from tests.corpus.nested import nested_forms
-from tests.corpus.test_formats_office import docx, paragraph, pdf, row
+from tests.corpus.archives import cell, docx, paragraph, row, workbook
+from tests.corpus.pdfs import nested_forms, pdf
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated, mutated_zip
 from tests.fuzz.texts import check_records, mutations

@@ -60,7 +60,7 @@ def _parquet(folder: Path) -> Case:
         "text": [f"text {number}" * 5 for number in range(rows)],
         "n": list(range(rows)),
         "list": [[1, 2]] * rows,
-        "day": [dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)] * rows,
+        "day": [dt.datetime(2020, 1, 1, tzinfo=dt.UTC)] * rows,
         "object": [{"a": "b"}] * rows,
         "kind": pa.array(["a", "b"] * (rows // 2)).dictionary_encode(),
     }

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.storage.schema import (
     KEY,
     HybridWeight,
+    Root,
     TableIdentity,
     TableState,
     read_metadata,
@@ -47,7 +47,7 @@ def _database(folder: Path) -> Path:
 
 def _metadata(folder: Path) -> Case:
     identity = TableIdentity("ab", 4, "cosine", True, 512, 256, "/m", {"year": "integer"})
-    roots = {"k": {"path": "/docs", "signature": None, "documents": 1, "skipped": [["a", "b"]]}}
+    roots = {"k": Root("/docs", None, 1, [["a", "b"]])}
     state = TableState("/m", "/d", roots, weight=HybridWeight())
     whole = schema(identity, state)
     fixed = {"version": 1, **asdict(identity)}
@@ -62,7 +62,7 @@ def _metadata(folder: Path) -> Case:
         schema(found, changing)
         changing.alpha.is_integer()
         for root in changing.roots.values():
-            root["path"].encode("utf-8", "surrogatepass")
+            root.path.encode("utf-8", "surrogatepass")
 
     return case
 
@@ -102,7 +102,8 @@ def _rows(folder: Path) -> Case:
 
 
 def _conditions(folder: Path) -> Case:
-    table = Database(str(_database(folder)), to_search=True).open("documents")
+    place = _database(folder)
+    index = Index.open(place)
     seeds = (
         b"start >= 0 AND title LIKE '%wing%'",
         b"source IN ('a', 'b') OR NOT (start = 1)",
@@ -151,21 +152,21 @@ def _conditions(folder: Path) -> Case:
     def case(draw: Random) -> None:
         where = mutated(draw.choice(seeds), draw, words).decode("utf-8", "replace")
         if draw.random() < 0.02:
-            options = ("--database", table.uri, "--where", where)
+            options = ("--database", place, "--where", where)
             check_output(run("query", "wing", *options), folder)
-        Searcher(table, folder / "model", "text", where).search("wing", 3)
+        index.search("wing", 3, mode="text", where=where)
 
     return case
 
 
 def _globs(folder: Path) -> Case:
-    table = Database(str(_database(folder)), to_search=True).open("documents")
+    index = Index.open(_database(folder))
     seeds = (b"*.md", b"docs/**/wing?.md", b"**/x/**", b"[a-z]*", b"a'b\\c")
     words = (b"*", b"**", b"**/", b"?", b"/", b"[", b"'", b"\\", b"(", b"{1000}", b"\xc3\xa9", b"#")
 
     def case(draw: Random) -> None:
         glob = mutated(draw.choice(seeds), draw, words).decode("utf-8", "replace")
-        Searcher(table, folder / "model", "text", None, glob).search("wing", 3)
+        index.search("wing", 3, mode="text", source=glob)
 
     return case
 

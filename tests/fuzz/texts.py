@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.documents import Reading
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
 from ragdoll.corpus.passages import cut
@@ -132,17 +132,16 @@ def mutations(file: Path, seed: bytes, mutate: Callable[[bytes, Random], bytes])
 def check_records(file: Path) -> int:
     """Read a file to its end; check that what is read can be stored, cut and shown."""
     count = 0
-    for record in read(file, "text"):
-        if isinstance(record, UnreadableError):
-            check_reason(str(record))
+    for document in read(file, "text"):
+        if isinstance(document, UnreadableError):
+            check_reason(str(document))
             continue
         count += 1
-        for text in (record.text, record.title, record.name or ""):
+        for text in (document.text, document.title, document.source):
             text.encode()
-        json.dumps(record.metadata, allow_nan=False).encode()
-        if not record.text.strip():
-            raise FindingError("a record without text")
-        document = Document("", "", record.title, record.text)
+        json.dumps(document.metadata, allow_nan=False).encode()
+        if not document.text.strip():
+            raise FindingError("a document without text")
         for passage in cut(document, 16, lambda words: [1 + len(word) // 4 for word in words]):
             if not passage.text.strip():
                 raise FindingError("a passage without text")

@@ -1,21 +1,25 @@
-"""What the tests of tables share: a table of the documents, and looking into it from outside."""
+"""Shared by the tests of tables: a table of the documents, and ways to look into it."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.embedding.static import StaticEncoder
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexResult, IndexSettings
+from ragdoll.embedding.static import StaticModel
+from ragdoll.retrieval.index import Index
+from ragdoll.retrieval.reading.search import Hit, Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.target import IndexResult
+from tests.closeness import assert_alike
 from tests.conftest import Trained
+from tests.making import index, index_settings, open_corpus
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Indexed:
     model: Path
 
     def at(self, database: Path) -> Indexed:
-        """The same for another database, which is not made by this."""
+        """Return the same for another database, which is not made by this."""
         return replace(self, database=database)
 
     @property
@@ -36,26 +40,41 @@ class Indexed:
         return ["--database", self.database, "--model", self.model]
 
     def index(self, *docs: Path, **settings: Any) -> IndexResult:
-        """Index folders (or else the documents) once more."""
+        """Index folders, or else the documents, once more."""
+        run = {key: settings.pop(key) for key in ("overwrite", "dry_run") if key in settings}
         corpus = open_corpus([str(path) for path in docs or [self.docs]])
-        return index(corpus, IndexSettings(str(self.database), "documents", self.model, **settings))
+        return index(
+            corpus, index_settings(self.database, "documents", self.model, **settings), **run
+        )
+
+    def open(self, to_search: bool = False) -> Table:
+        """Open the table as readers do."""
+        return Database(str(self.database), to_search=to_search).open("documents")
+
+    def searcher(self) -> Searcher:
+        """Return a searcher of the table's own model."""
+        return Index.open(self.database)._search
+
+    def search(self, query: str, k: int = 10, **options: Any) -> list[Hit]:
+        """Search the table."""
+        return Index.open(self.database).search(query, k, **options)
 
     def arrow(self) -> pa.Table:
-        """The whole table, read without ragdoll."""
+        """Read the table without ragdoll."""
         return self.connect().open_table("documents").to_arrow()
 
     def connect(self) -> Any:
-        """The database as LanceDB gives it, which must be imported after ragdoll."""
+        """Open the database by LanceDB, which must be imported after ragdoll."""
         import lancedb
 
         return lancedb.connect(str(self.database))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Its rows, in the order of their ids."""
+        """Return its rows, in the order of their ids."""
         return sorted(self.arrow().to_pylist(), key=lambda row: row["id"])
 
     def sources(self) -> set[str]:
-        """The sources that have rows."""
+        """Return the sources that have rows."""
         return {row["source"] for row in self.rows()}
 
     def check(self, *docs: Path) -> None:
@@ -68,12 +87,8 @@ class Indexed:
         for row in rows:
             assert row["text"] == texts[row["source"]][row["start"] : row["end"]]
         assert len({row["id"] for row in rows}) == len(rows)
-        # As many texts are embedded by another way than few: the last bits may differ.
-        np.testing.assert_allclose(
-            [row["vector"] for row in rows],
-            StaticEncoder(self.model).encode([row["text"] for row in rows]),
-            atol=2e-6,
-        )
+        embedded = StaticModel.load(self.model).encode([row["text"] for row in rows])
+        assert_alike([row["vector"] for row in rows], embedded)
 
 
 @pytest.fixture
@@ -84,8 +99,17 @@ def indexed(tmp_path: Path, docs: Path, trained: Trained) -> Indexed:
     return table
 
 
+@pytest.fixture
+def movable(tmp_path: Path, docs: Path, trained: Trained) -> Indexed:
+    """A table whose model may be moved or changed."""
+    model = Path(shutil.copytree(trained.model, tmp_path / "model"))
+    table = Indexed(tmp_path / "database", docs, model)
+    table.index()
+    return table
+
+
 def snapshot(folder: Path) -> dict[str, str]:
-    """Every file of a folder, by the hash of its content."""
+    """Return the hash of every file of a folder."""
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in folder.rglob("*")

@@ -20,19 +20,16 @@ from typing import Any
 
 import lancedb.expr
 import lancedb.index  # noqa: F401  (all this is imported before the fork)
-import model2vec  # noqa: F401
 
-from ragdoll.corpus.reading import open_corpus
+from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing import batches, upkeep
-from ragdoll.retrieval.writing.batches import BatchReader
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexSettings
+from tests.making import index, index_settings, open_corpus
 
-# What commits, or works towards a commit.
+# Steps that commit, or work towards a commit.
 STEPS: list[tuple[type, str]] = [
-    (BatchReader, "encode"),
+    (TableModel, "encode"),
     (Database, "build"),
     (Table, "replace_sources"),
     (Table, "remove_sources"),
@@ -52,7 +49,7 @@ def main(database: Path, docs: Path, model: Path, output: Path) -> None:
     upkeep.VECTOR_INDEX_ROWS = 4
     upkeep._ROWS_PER_PARTITION = 4
     for how in ("build", "update", "overwrite"):
-        place = output / f"{how}-whole"
+        place = output / f"{how}-undisturbed"
         seconds, deaths = run_to_its_end(how, database, docs, model, place)
         for number in range(deaths):
             died = copied(how, database, output / f"{how}-{number}")
@@ -70,7 +67,7 @@ def main(database: Path, docs: Path, model: Path, output: Path) -> None:
 def run_to_its_end(
     how: str, database: Path, docs: Path, model: Path, place: Path
 ) -> tuple[float, int]:
-    """How long an undisturbed run takes, and at how many places it can die."""
+    """Return the seconds of an undisturbed run, and the number of places where it can die."""
     copied(how, database, place)
     read, write = os.pipe()
 
@@ -119,12 +116,12 @@ def watch(reached: Callable[[], object]) -> None:
 
 
 def run(how: str, database: Path, docs: Path, model: Path) -> None:
-    settings = IndexSettings(str(database), "documents", model)
+    settings = index_settings(str(database), "documents", model)
     index(open_corpus([str(docs)]), settings, overwrite=how == "overwrite")
 
 
 def copied(how: str, database: Path, place: Path) -> Path:
-    """The database as it is before the run: none, where one is built."""
+    """Copy the database as it is before the run: none, if the run builds one."""
     if how != "build":
         shutil.copytree(database, place)
     return place

@@ -18,19 +18,16 @@ from ragdoll.retrieval.storage import engine
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table
-from tests.conftest import Ragdoll
 from tests.retrieval.conftest import Indexed
 
 CONDITION = "source LIKE '%.md'"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def both(indexed: Indexed) -> tuple[Table, Table]:
     """The same table, opened by the engine and by the public interface."""
-    place = str(indexed.database)
-    by_engine, public = (
-        Database(place, to_search=flag).open("documents") for flag in (True, False)
-    )
+    by_engine, public = indexed.open(to_search=True), indexed.open()
     assert isinstance(by_engine._inner, engine.OpenTable)
     assert not isinstance(public._inner, engine.OpenTable)
     return by_engine, public
@@ -80,23 +77,23 @@ def test_a_folder_with_the_name_of_a_service_is_a_folder(
 
 
 def test_an_older_version_is_read_when_it_is_checked_out(indexed: Indexed) -> None:
-    before = Database(str(indexed.database)).open("documents")
+    before = indexed.open()
     (indexed.docs / "new.md").write_text("A semaphore.")
     indexed.index()
-    table = Database(str(indexed.database), to_search=True).open("documents")
+    table = indexed.open(to_search=True)
     assert table.count() == before.count() + 1
     table._inner.checkout(before.version)
     assert (table.count(), table.version) == (before.count(), before.version)
 
 
 def test_the_installed_version_is_one_that_it_knows() -> None:
-    """Where this fails: run the tests with the new version in the list; keep it if they pass."""
+    """If this fails, run the tests with the new version in the list; keep it if they pass."""
     assert importlib.metadata.version("lancedb") in engine._VERSIONS
 
 
 @pytest.fixture
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As in a process that has not loaded the engine yet."""
+    """Make it look like a process that has not loaded the engine yet."""
     load = engine._engine
     load.cache_clear()
     monkeypatch.delitem(sys.modules, engine._NAME, raising=False)
@@ -122,18 +119,36 @@ def will_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_fresh")
 @pytest.mark.parametrize("change", [other_version, elsewhere, will_not_load])
 def test_otherwise_the_public_interface_is_used(
-    ragdoll: Ragdoll,
     indexed: Indexed,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     with monkeypatch.context() as patched:
         change(patched)
-        assert engine.connect(str(indexed.database)) is None
+        assert not engine.is_usable()
     monkeypatch.setattr(engine, "_engine", lambda: None)
-    table = Database(str(indexed.database), to_search=True).open("documents")
-    assert not isinstance(table._inner, engine.OpenTable)
-    assert ragdoll("query", "event loop", "--database", indexed.database, "--json").status == 0
+    assert not isinstance(indexed.open(to_search=True)._inner, engine.OpenTable)
+    assert indexed.search("event loop")
+
+
+def run(code: str, *arguments: object) -> None:
+    """Run code in a process of its own, which must print nothing."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_one_search_loads_little(indexed: Indexed) -> None:
+    """A single query must not wait longer for imports than for its answer."""
+    code = (
+        "import sys, ragdoll\n"
+        "hits = ragdoll.Index.open(sys.argv[1]).search('a lock', where='start = 0', source='*')\n"
+        "assert hits\n"
+        "loaded = [name for name in sys.modules if name.startswith(tuple(sys.argv[2:]))]\n"
+        "assert loaded == ['lancedb._lancedb'], loaded\n"
+    )
+    rooms = ("corpus.formats", "corpus.sources", "corpus.reading", "retrieval.writing.index")
+    run(code, indexed.database, "lancedb", "scipy", *(f"ragdoll.{room}" for room in rooms))
 
 
 def test_lancedb_can_be_imported_after_it(indexed: Indexed) -> None:
@@ -148,26 +163,24 @@ def test_lancedb_can_be_imported_after_it(indexed: Indexed) -> None:
         "from lancedb import _lancedb\n"
         "assert _lancedb is sys.modules['lancedb._lancedb']\n"
     )
-    command = [sys.executable, "-c", code, str(indexed.database)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    run(code, indexed.database)
 
 
 def test_a_service_is_not_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(engine, "connect", asked.append)
+    uris: list[str] = []
+    monkeypatch.setattr(engine, "connect", uris.append)
     monkeypatch.delenv("LANCEDB_API_KEY", raising=False)
     with pytest.raises(TableError, match="api_key"):
         Database("db://service", to_search=True)
-    assert asked == []
+    assert uris == []
 
 
-def test_a_damaged_table_is_told_as_ever(indexed: Indexed, tmp_path: Path) -> None:
+def test_a_damaged_table_has_the_same_message(indexed: Indexed) -> None:
     for manifest in (indexed.database / "documents.lance" / "_versions").iterdir():
         manifest.write_bytes(b"no manifest")
     messages = []
     for to_search in (True, False):
         with pytest.raises(TableError) as caught:
-            Database(str(indexed.database), to_search=to_search).open("documents")
+            indexed.open(to_search)
         messages.append(caught.value.message)
     assert messages[0] == messages[1]

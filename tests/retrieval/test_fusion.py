@@ -7,7 +7,8 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA, fuse
+from ragdoll.retrieval.reading.fusion import fuse
+from tests.closeness import near
 
 properties = settings(derandomize=True, deadline=None, max_examples=200)
 
@@ -22,7 +23,7 @@ CANDIDATES = st.lists(st.tuples(SIMILARITY, BM25), min_size=1, max_size=12).map(
 
 
 def keeps_the_order(fused: Scores, of: Scores) -> bool:
-    """Whether no candidate that is better by ``of`` is worse by ``fused``."""
+    """Tell whether no candidate that is better by ``of`` is worse by ``fused``."""
     return bool(np.all(np.diff(fused[np.argsort(of, kind="stable")]) >= 0))
 
 
@@ -60,7 +61,7 @@ def test_a_candidate_that_is_best_by_both_has_the_score_1(
     similarity, bm25 = candidates
     best = candidate % len(similarity)
     similarity[best], bm25[best] = similarity.max(), bm25.max() + 1
-    np.testing.assert_allclose(fuse(similarity, bm25, alpha)[best], 1, atol=1e-6)
+    assert fuse(similarity, bm25, alpha)[best] == near(1)
 
 
 # Whole numbers over a power of two: shifting and scaling them rounds nothing.
@@ -84,9 +85,7 @@ def test_shifting_and_scaling_the_similarity_changes_nothing(
 ) -> None:
     similarity, bm25 = candidates
     moved = (similarity * np.float32(scale) + np.float32(shift)).astype(np.float32)
-    np.testing.assert_allclose(
-        fuse(moved, bm25, alpha), fuse(similarity, bm25, alpha), rtol=0, atol=1e-6
-    )
+    assert fuse(moved, bm25, alpha) == near(fuse(similarity, bm25, alpha))
 
 
 @properties
@@ -95,31 +94,27 @@ def test_scaling_bm25_changes_nothing(
     candidates: tuple[Scores, Scores], alpha: float, scale: float
 ) -> None:
     similarity, bm25 = candidates
-    np.testing.assert_allclose(
-        fuse(similarity, bm25 * np.float32(scale), alpha),
-        fuse(similarity, bm25, alpha),
-        rtol=0,
-        atol=1e-6,
-    )
+    scaled = fuse(similarity, bm25 * np.float32(scale), alpha)
+    assert scaled == near(fuse(similarity, bm25, alpha))
 
 
 def test_where_all_similarities_are_equal_bm25_decides() -> None:
     similarity, bm25 = np.full(3, 0.3, np.float32), np.array([1, 0, 4], np.float32)
-    np.testing.assert_allclose(fuse(similarity, bm25, 0.5), [0.625, 0.5, 1.0])
+    assert fuse(similarity, bm25, 0.5) == near([0.625, 0.5, 1.0])
 
 
 def test_where_no_text_matches_the_similarity_decides() -> None:
     similarity, bm25 = np.array([0.2, 0.6, 0.4], np.float32), np.zeros(3, np.float32)
-    np.testing.assert_allclose(fuse(similarity, bm25, 0.5), [0.0, 0.5, 0.25], atol=1e-6)
+    assert fuse(similarity, bm25, 0.5) == near([0.0, 0.5, 0.25])
 
 
 def test_a_single_candidate_has_the_whole_weight_of_what_found_it() -> None:
     one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
-    np.testing.assert_allclose(fuse(one, one, 0.3), [1.0])
-    np.testing.assert_allclose(fuse(one, none, 0.3), [0.3])
+    assert fuse(one, one, 0.3) == near([1.0])
+    assert fuse(one, none, 0.3) == near([0.3])
 
 
 def test_no_candidates_have_no_scores() -> None:
-    fused = fuse(np.zeros(0, np.float32), np.zeros(0, np.float32), DEFAULT_ALPHA)
+    fused = fuse(np.zeros(0, np.float32), np.zeros(0, np.float32), 0.5)
     assert fused.shape == (0,)
     assert fused.dtype == np.float32

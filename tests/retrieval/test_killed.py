@@ -8,17 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ragdoll.errors import TableError
-from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.storage.database import Database
 from tests.retrieval.conftest import Indexed
 
 ROOT = Path(__file__).parents[2]
 
 
 def search(table: Indexed) -> set[str]:
-    """The sources that a text search finds, as a reader."""
-    searcher = Searcher(Database(str(table.database)).open("documents"), mode="text")
-    return {hit.source for hit in searcher.search("lock", 99)}
+    """Return the sources that a text search finds, as a reader."""
+    return {hit.source for hit in table.search("lock", 99, mode="text")}
 
 
 def test_a_run_that_was_killed_anywhere_is_completed_by_the_next(
@@ -29,9 +26,9 @@ def test_a_run_that_was_killed_anywhere_is_completed_by_the_next(
         (indexed.docs / f"{number}.md").write_text(f"Document {number} about a lock.")
     (indexed.docs / "loop.md").write_text("# The loop\n\nIt runs under a lock.\n")
     (indexed.docs / "locks.txt").unlink()
-    whole = indexed.at(tmp_path / "whole")
-    whole.index()
-    after = {row["source"]: row["text"] for row in whole.rows()}
+    expected = indexed.at(tmp_path / "expected")
+    expected.index()
+    after = {row["source"]: row["text"] for row in expected.rows()}
     output = tmp_path / "killed"
     output.mkdir()
 
@@ -63,5 +60,5 @@ def test_a_run_that_was_killed_anywhere_is_completed_by_the_next(
 
         table.check()
         assert table.sources() == after.keys()
-        assert search(table) == search(whole)
+        assert search(table) == search(expected)
         assert not list(table.database.rglob(".tmp*"))

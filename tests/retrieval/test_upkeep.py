@@ -1,27 +1,27 @@
-"""What keeps a table fast and small: the approximate index, compaction, and no leftovers."""
+"""Keeping a table fast and small: the approximate index, compaction, and no leftovers."""
 
 from __future__ import annotations
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ragdoll.corpus.reading import open_corpus
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import similarity
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.storage import table as table_module
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing import upkeep
-from ragdoll.retrieval.writing.index import index
-from ragdoll.retrieval.writing.job import IndexSettings
-from ragdoll.retrieval.writing.rows import Row, record_batch
-from tests.conftest import CORPUS, Ragdoll, Trained
+from ragdoll.retrieval.writing.rows import record_batch
+from tests.closeness import near
+from tests.conftest import CORPUS, Trained
+from tests.making import index, index_settings, open_corpus
 from tests.retrieval.conftest import Indexed
 
 METRICS: tuple[Metric, ...] = ("cosine", "dot", "l2")
@@ -34,10 +34,6 @@ def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """An approximate index for tables of a hundred rows, in a few partitions."""
     monkeypatch.setattr(upkeep, "VECTOR_INDEX_ROWS", 100)
     monkeypatch.setattr(upkeep, "_ROWS_PER_PARTITION", 64)
-
-
-def opened(table: Indexed) -> Table:
-    return Database(str(table.database)).open("documents")
 
 
 def indices(table: Indexed) -> dict[str, str]:
@@ -54,25 +50,20 @@ def indices(table: Indexed) -> dict[str, str]:
 def test_answers_are_the_same_with_and_without_an_approximate_index(
     trained: Trained, tmp_path: Path, small_index: None, metric: Metric
 ) -> None:
-    settings = IndexSettings(str(tmp_path), "documents", trained.model, metric, chunk_size=64)
+    settings = index_settings(tmp_path, "documents", trained.model, metric=metric, chunk_size=64)
     index(open_corpus([CORPUS]), settings)
     table = Indexed(tmp_path, tmp_path, trained.model)
     assert indices(table) == {"text": "FTS", "vector": "IvfRq"}
-    with_index = {
-        mode: [Searcher(opened(table), mode=mode).search(text, 20) for text in QUERIES]
-        for mode in MODES
-    }
+    with_index = {mode: [table.search(text, 20, mode=mode) for text in QUERIES] for mode in MODES}
     table.connect().open_table("documents").drop_index("vector_idx")
     for mode in MODES:
-        for text, found in zip(QUERIES, with_index[mode], strict=True):
-            exact = Searcher(opened(table), mode=mode).search(text, 20)
-            assert len(exact) == len(found)
+        for text, hits in zip(QUERIES, with_index[mode], strict=True):
+            exact = table.search(text, 20, mode=mode)
+            assert len(exact) == len(hits)
             for name in ("score", "vector_score", "text_score"):
                 values = [getattr(hit, name) for hit in exact]
                 if None not in values:
-                    np.testing.assert_allclose(
-                        [getattr(hit, name) for hit in found], values, atol=1e-6
-                    )
+                    assert [getattr(hit, name) for hit in hits] == near(values)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -84,17 +75,16 @@ def test_any_dimension_has_an_approximate_index(
     state = TableState("", str(tmp_path))
     vectors = np.random.default_rng(0).standard_normal((300, dimension)).astype(np.float32)
     vectors[:2] = 0
-    rows = [Row(f"{n:03}", "", "", "", 0, 0, "") for n in range(len(vectors))]
-    batch = record_batch(rows, vectors, schema(identity, state), {})
+    passages = [Passage(Document(""), 0, 0, id=f"{n:03}") for n in range(len(vectors))]
+    batch = record_batch(passages, vectors, schema(identity, state), {})
     table = Database(str(tmp_path), create=True).build("documents", identity, state, [batch])
     table.index_vectors(4)
-    found, scores = table.nearest(vectors[7], 10)
+    rows, scores = table.nearest(vectors[7], 10)
     exact = similarity(vectors[7:8], vectors, metric)[0]
     # A zero vector has no direction, but a place.
     comparable = exact if metric == "l2" else exact[2:]
-    expected = np.sort(comparable)[::-1][:10]
-    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
-    assert found["id"].to_pylist()[0] == f"{int(np.argmax(exact)):03}"
+    assert scores == near(np.sort(comparable)[::-1][:10])
+    assert rows["id"].to_pylist()[0] == f"{int(np.argmax(exact)):03}"
 
 
 def test_what_came_after_the_approximate_index_is_found(
@@ -105,18 +95,18 @@ def test_what_came_after_the_approximate_index_is_found(
     (indexed.docs / "many.jsonl").write_text(lines)
     indexed.index()
     assert indices(indexed) == {"text": "FTS", "vector": "IvfRq"}
-    assert opened(indexed).state.indexed_rows == 154
+    assert indexed.open().state.indexed_rows == 154
     (indexed.docs / "new.md").write_text("A semaphore bounds transports.")
     indexed.index()
-    assert opened(indexed).unindexed_rows() == 151
+    assert indexed.open().unindexed_rows() == 151
     for mode in MODES:
-        hits = Searcher(opened(indexed), mode=mode).search("A semaphore bounds transports.", 3)
+        hits = indexed.search("A semaphore bounds transports.", 3, mode=mode)
         assert hits[0].source == "new.md"
-        assert hits[0].vector_score is None or hits[0].vector_score == pytest.approx(1, abs=1e-5)
+        assert hits[0].vector_score is None or hits[0].vector_score == near(1)
     (indexed.docs / "new.md").unlink()
     indexed.index()
     for mode in MODES:
-        hits = Searcher(opened(indexed), mode=mode).search("a semaphore bounds transports", 99)
+        hits = indexed.search("a semaphore bounds transports", 99, mode=mode)
         assert "new.md" not in {hit.source for hit in hits}
 
 
@@ -130,17 +120,17 @@ def test_an_approximate_index_is_built_anew_when_the_table_has_outgrown_it(
 
     grow("a", 90)
     assert "vector" not in indices(indexed)
-    assert opened(indexed).state.indexed_rows == 0
+    assert indexed.open().state.indexed_rows == 0
     grow("b", 20)
-    assert opened(indexed).state.indexed_rows == 114
+    assert indexed.open().state.indexed_rows == 114
     grow("c", 80)
-    assert opened(indexed).state.indexed_rows == 114
+    assert indexed.open().state.indexed_rows == 114
     grow("d", 60)
-    assert opened(indexed).state.indexed_rows == 254
+    assert indexed.open().state.indexed_rows == 254
     monkeypatch.setattr(upkeep, "_MOST_PARTS", 2)
     for number in range(5):
         grow(f"more-{number}", 5)
-        assert opened(indexed).index_parts("vector") <= 3
+        assert indexed.open().index_parts("vector") <= 3
     indexed.check()
 
 
@@ -193,52 +183,28 @@ def test_overwriting_again_and_again_keeps_no_copies(
 ) -> None:
     monkeypatch.setattr(table_module, "_KEEP_VERSIONS", timedelta(milliseconds=1))
     for _ in range(3):
-        index(
-            open_corpus([str(indexed.docs)]),
-            IndexSettings(str(indexed.database), "documents", indexed.model),
-            overwrite=True,
-        )
+        indexed.index(overwrite=True)
     assert len(list((indexed.database / "documents.lance/data").iterdir())) == 1
 
 
 # Leftovers
 
 
-def test_what_killed_runs_left_is_removed(ragdoll: Ragdoll, indexed: Indexed) -> None:
+def test_what_killed_runs_left_is_removed(indexed: Indexed) -> None:
     table = indexed.database / "documents.lance"
     left = [table / "data/.tmp123", table / "_indices/.tmpabc", table / "_versions/.tmp_1.manifest"]
     for file in left:
         file.write_text("half")
-    assert ragdoll("index", indexed.docs, *indexed.options, "--dry-run").status == 0
+    indexed.index(dry_run=True)
     assert all(file.exists() for file in left)
-    assert ragdoll("index", indexed.docs, *indexed.options).status == 0
+    indexed.index()
     assert not any(file.exists() for file in left)
-    indexed.check()
-
-
-def test_a_table_that_is_removed_while_leftovers_are_looked_for_is_named(
-    ragdoll: Ragdoll, indexed: Indexed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = indexed.database / "documents.lance"
-
-    def removing(self: Path, pattern: str) -> list[Path]:
-        shutil.rmtree(table, ignore_errors=True)
-        return []
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rglob", removing)
-        result = ragdoll("index", indexed.docs, *indexed.options)
-    assert result.status == 1
-    problem, way_out = result.err.splitlines()
-    assert problem.startswith(f"Error: {indexed.database}, table 'documents' has been removed")
-    assert way_out == "The same command makes it again."
-    assert ragdoll("index", indexed.docs, *indexed.options).status == 0
     indexed.check()
 
 
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_table_that_was_never_made_is_removed_if_it_is_only_that(
-    ragdoll: Ragdoll, docs: Path, trained: Trained, tmp_path: Path, foreign: bool
+    docs: Path, trained: Trained, tmp_path: Path, foreign: bool
 ) -> None:
     table = Indexed(tmp_path / "database", docs, trained.model)
     folder = table.database / "documents.lance"
@@ -246,7 +212,7 @@ def test_a_table_that_was_never_made_is_removed_if_it_is_only_that(
     (folder / "data/half.lance").write_text("half")
     if foreign:
         (folder / "notes.txt").write_text("mine")
-    assert ragdoll("index", docs, *table.options).status == 0
+    table.index()
     assert (folder / "data/half.lance").exists() == foreign
     assert (folder / "notes.txt").exists() == foreign
     table.check()

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.corpus.reading import open_corpus
-from ragdoll.embedding.static import StaticEncoder
-from ragdoll.errors import TableError
-from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA
-from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.storage.database import Database
-from ragdoll.retrieval.storage.schema import KEY, HybridWeight
-from ragdoll.retrieval.storage.table import Table
+from ragdoll.embedding.static import StaticModel
+from ragdoll.retrieval.storage.schema import DEFAULT_ALPHA, KEY, HybridWeight
 from ragdoll.retrieval.writing.weight import choose_weight, sample_places, weight_of
-from tests.conftest import CORPUS, Ragdoll, Trained
+from tests.conftest import CORPUS, Trained
+from tests.making import open_corpus
 from tests.retrieval.conftest import Indexed
 
 MEAN = st.floats(0, 1)
@@ -55,7 +49,7 @@ def texts_without_spaces(count: int = 60) -> list[str]:
 
 
 def blind(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """A model to which all texts are the same."""
+    """Embed texts like a model to which all texts are the same."""
     return np.ones((len(texts), 4), np.float32)
 
 
@@ -159,14 +153,10 @@ def test_of_many_passages_a_part_is_searched_the_same_in_every_run() -> None:
 # The weight of a table
 
 
-def opened(indexed: Indexed) -> Table:
-    return Database(str(indexed.database)).open("documents")
-
-
 def weight(indexed: Indexed) -> HybridWeight:
-    found = opened(indexed).state.weight
-    assert found is not None
-    return found
+    chosen = indexed.open().state.weight
+    assert chosen is not None
+    return chosen
 
 
 def test_a_table_has_the_weight_of_its_texts(indexed: Indexed, trained: Trained) -> None:
@@ -176,7 +166,7 @@ def test_a_table_has_the_weight_of_its_texts(indexed: Indexed, trained: Trained)
         (table.docs / f"{number}.txt").write_text(text)
     table.index()
     rows = table.rows()
-    encoder = StaticEncoder(trained.model)
+    encoder = StaticModel.load(trained.model)
     by_texts = choose_weight([row["text"] for row in rows], encoder.encode, "cosine")
     assert by_texts.questions >= 30
     assert weight(table) == replace(by_texts, rows=len(rows))
@@ -189,90 +179,35 @@ def add(indexed: Indexed, *names: str) -> HybridWeight:
     return weight(indexed)
 
 
-def test_a_table_is_weighed_anew_when_it_has_doubled_or_is_rebuilt(
-    ragdoll: Ragdoll, indexed: Indexed
-) -> None:
+def test_a_table_is_weighed_anew_when_it_has_doubled_or_is_rebuilt(indexed: Indexed) -> None:
     rows = len(indexed.rows())
     assert weight(indexed).rows == rows
     assert add(indexed, *(f"one{n}" for n in range(rows - 1))).rows == rows
     assert add(indexed, "the last").rows == 2 * rows
     assert add(indexed, "another").rows == 2 * rows
-    overwritten = ragdoll("index", indexed.docs, *indexed.options, "--overwrite", "--quiet")
-    assert (overwritten.status, weight(indexed).rows) == (0, 2 * rows + 1)
+    indexed.index(overwrite=True)
+    assert weight(indexed).rows == 2 * rows + 1
 
 
-def put(indexed: Indexed, found: object) -> None:
-    """Write a weight into the metadata of a table, or with None leave none there."""
-    table = opened(indexed)
-    field = table._inner.schema.field("vector")
-    state = json.loads(field.metadata[KEY.encode()])
+def test_a_table_from_before_weights_were_chosen_gets_one(indexed: Indexed) -> None:
+    table = indexed.open()
+    state = json.loads(table._inner.schema.field("vector").metadata[KEY.encode()])
     del state["weight"]
-    if found is not None:
-        state["weight"] = found
-    content = {"path": "vector", "metadata": {KEY: json.dumps(state)}}
-    table._inner.update_field_metadata(content)
-
-
-def test_a_table_from_before_weights_were_chosen_gets_one(
-    ragdoll: Ragdoll, indexed: Indexed
-) -> None:
-    put(indexed, None)
-    inspected = ragdoll("inspect-model", "--database", indexed.database)
-    assert "the vector weighs 0.50 (the default; the next ragdoll index chooses)" in inspected.out
-    assert ragdoll("query", "event loop", "--database", indexed.database).status == 0
+    table._inner.update_field_metadata({"path": "vector", "metadata": {KEY: json.dumps(state)}})
+    assert (indexed.open().state.weight, indexed.open().state.alpha) == (None, DEFAULT_ALPHA)
+    assert indexed.search("event loop")
     indexed.index()
     assert weight(indexed).rows == len(indexed.rows())
 
 
-@pytest.mark.parametrize(
-    "found", [{"alpha": 7.0}, {"alpha": "much"}, {"alpha": float("nan")}, {"beta": 1}, [0.5], 0.5]
-)
-def test_a_weight_that_is_none_is_damage(indexed: Indexed, found: Any) -> None:
-    good = {"alpha": 0.5, "questions": 0, "vector": 0.0, "text": 0.0, "rows": 1}
-    put(indexed, {**good, **found} if isinstance(found, dict) else found)
-    with pytest.raises(TableError, match="damaged metadata"):
-        opened(indexed)
+def test_a_query_goes_by_the_table_unless_it_says_otherwise(indexed: Indexed) -> None:
+    def scores(alpha: float | None = None) -> list[float]:
+        return [hit.score for hit in indexed.search("a lock guards data", alpha=alpha)]
 
-
-def test_a_query_goes_by_the_table_unless_it_says_otherwise(
-    ragdoll: Ragdoll, indexed: Indexed
-) -> None:
-    def scores(*options: object) -> list[float]:
-        asked = ragdoll(
-            *("query", "a lock guards data", "--database", indexed.database, "--json", *options)
-        )
-        return [hit["score"] for hit in asked.json["hits"]]
-
-    by_alpha = {alpha: scores("--alpha", alpha) for alpha in (0, 0.5, 1)}
+    by_alpha = {alpha: scores(alpha) for alpha in (0, 0.5, 1)}
     assert scores() == by_alpha[0.5]
-    table = opened(indexed)
+    table = indexed.open()
     for alpha in (0, 1):
         table.write_state(replace(table.state, weight=HybridWeight(alpha=float(alpha))))
-        assert scores() == scores("--alpha", "auto") == by_alpha[alpha]
-        assert scores("--alpha", 0.5) == by_alpha[0.5] != by_alpha[alpha]
-        hits = Searcher(opened(indexed)).search("a lock guards data", 10)
-        assert [round(hit.score, 6) for hit in hits] == by_alpha[alpha]
-
-
-def test_inspection_tells_the_weight_and_why(ragdoll: Ragdoll, indexed: Indexed) -> None:
-    def inspect(*options: object) -> Any:
-        return ragdoll("inspect-model", "--database", indexed.database, *options)
-
-    small = inspect().out
-    assert "the vector weighs 0.50 (the default; the table is too small to choose by)" in small
-    table = opened(indexed)
-    chosen = HybridWeight(alpha=0.31, questions=200, vector=0.28, text=0.44, rows=4000)
-    table.write_state(replace(table.state, weight=chosen))
-    shown = inspect().out
-    assert (
-        "the vector weighs 0.31 (chosen on 200 known items; MRR: vector 0.28, text 0.44)" in shown
-    )
-    (record,) = inspect("--json").json["tables"]
-    assert record["alpha"] == 0.31
-    assert record["weight"] == {
-        "alpha": 0.31,
-        "questions": 200,
-        "vector": 0.28,
-        "text": 0.44,
-        "rows": 4000,
-    }
+        assert scores() == by_alpha[alpha]
+        assert scores(0.5) == by_alpha[0.5] != by_alpha[alpha]

@@ -1,1 +1,1 @@
-"""From the bytes of a file to the documents in it, one module a family of formats."""
+"""Readers of the formats of files, one module for each family."""

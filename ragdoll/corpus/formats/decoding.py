@@ -1,4 +1,4 @@
-"""From bytes to text, and how many bytes one document may have."""
+"""Decoding of bytes into text, and the number of bytes that one document may have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def too_large(most: int) -> str:
-    """The reason for leaving out what has more bytes."""
+    """Return the reason for leaving out a document of more than ``most`` bytes."""
     return f"larger than {most // 2**20} MiB; split it"
 
 
@@ -34,28 +34,39 @@ class UnreadableError(Exception):
 
 
 class UnreadError(UnreadableError):
-    """A file was not read, or not to its end, and may hold what it held before all the same."""
+    """A file was not read this time, or not to its end: its documents may still be in it."""
 
 
 def contents(path: Path, most: int = MAX_BYTES) -> bytes:
     """Read a file that is one document.
 
     Raises:
-        UnreadableError: it has more than ``most`` bytes, which is known before it is read.
-        OSError: it cannot be read.
+        UnreadableError: the file has more than ``most`` bytes.
+        OSError: the file cannot be read.
+    """
+    check_size(path, most)
+    return path.read_bytes()
+
+
+def check_size(path: Path, most: int) -> None:
+    """Check that a file has no more than ``most`` bytes.
+
+    Raises:
+        UnreadableError: it has more.
     """
     if path.stat().st_size > most:
         raise UnreadableError(too_large(most))
-    return path.read_bytes()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of records as UTF-8 without a mark; one in UTF-16, which is rare, is held whole.
+    """Open a file of records as UTF-8 without a mark.
+
+    A file in UTF-16, which is rare, is held in memory.
 
     Raises:
-        UnreadableError: it is UTF-16 and too large, or broken.
-        OSError: it cannot be read.
+        UnreadableError: the file is UTF-16 and too large, or broken.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         encoding = _marked(file.read(4))
@@ -67,7 +78,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def next_line(file: BinaryIO) -> bytes:
-    """Return the next line of a file; none at its end.
+    """Return the next line of a file; an empty one at its end.
 
     Raises:
         UnreadableError: the line is too large; the next call returns the one after it.
@@ -84,7 +95,7 @@ def decode(content: bytes, encoding: str = "utf-8-sig") -> str:
     """Decode UTF-8 (with or without BOM) or UTF-16 (with BOM), or another encoding by its name.
 
     Raises:
-        UnreadableError: another encoding, or not text at all.
+        UnreadableError: the bytes have another encoding, or are no text at all.
     """
     encoding = _marked(content) or encoding
     try:
@@ -96,16 +107,20 @@ def decode(content: bytes, encoding: str = "utf-8-sig") -> str:
     return text
 
 
-def whole(text: str) -> str:
-    """Replace half characters (lone surrogates, which JSON can spell) that nothing can store."""
-    return _SURROGATE.sub("\ufffd", text)
+def storable(text: str) -> str:
+    """Replace lone surrogates, which JSON can spell and UTF-8 cannot store."""
+    try:
+        text.encode()  # far faster than a search
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
 
 
-def shown(name: str) -> str:
-    """A file name as text; one that is not UTF-8 stays distinct from others."""
+def display_name(name: str) -> str:
+    """Return a file name as text; one that is not UTF-8 stays distinct from others."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _marked(content: bytes) -> str | None:
-    """The encoding that the first bytes tell; None where they tell none."""
+    """Return the encoding that the first bytes name; None where they name none."""
     return next((name for bom, name in _BOMS if content.startswith(bom)), None)

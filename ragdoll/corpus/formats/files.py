@@ -1,16 +1,18 @@
-"""Which files are read, and how each is: from a path to the texts of its documents."""
+"""The formats that are read, and the way from a file to its documents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ragdoll.corpus.formats import decoding, office
-from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, shown, whole
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats import decoding, wall
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name, storable
 from ragdoll.corpus.formats.markdown import first_heading, front_matter
-from ragdoll.corpus.formats.records import Record, read_json, read_json_lines
-from ragdoll.corpus.formats.tables import read_csv, read_parquet, read_tsv
+from ragdoll.corpus.formats.records import read_json, read_json_lines
+from ragdoll.corpus.formats.tables import read_csv, read_tsv
 from ragdoll.errors import first_line
+from ragdoll.extras import install_command, is_installed
 
 MARKDOWN = frozenset({".md", ".markdown"})
 _LANGUAGES = """
@@ -21,23 +23,33 @@ _LANGUAGES = """
 CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
 PLAIN = MARKDOWN | CODE | {".txt", ".text", ".rst", ".adoc", ".asciidoc", ".org", ".tex"}
 HTML = frozenset({".html", ".htm", ".xhtml"})
-_RECORDS: dict[str, Callable[[Path, str], Iterator[Record | UnreadableError]]] = {
+
+# The formats that need an extra, and their readers behind the wall.
+EXTRA = "documents"
+_CONVERTERS = {".docx": "office", ".pdf": "pdf", ".pptx": "office", ".xlsx": "workbook"}
+CONVERTED = frozenset(_CONVERTERS)
+
+_Records = Iterator[Document | UnreadableError]
+_RECORDS: dict[str, Callable[[Path, str], _Records]] = {
     ".csv": read_csv,
     ".json": read_json,
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
-    ".parquet": read_parquet,
+    ".parquet": lambda path, text_key: wall.documents("parquet", path, text_key=text_key),
     ".tsv": read_tsv,
 }
-SUPPORTED = PLAIN | HTML | office.SUFFIXES | frozenset(_RECORDS)
+SUPPORTED = PLAIN | HTML | CONVERTED | frozenset(_RECORDS)
 FAMILIES = (
     "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
     "Parquet, source code, and with the extra 'documents' PDF, Word, PowerPoint and Excel"
 )
 
+# Parsed, a page takes some thirty times its size.
+_MAX_HTML = 16 * 2**20
 
-def read(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
-    """Yield the records of a file; a record that cannot be read is yielded as its error.
+
+def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
+    """Yield the documents of a file; a record that cannot be read is yielded as its error.
 
     Raises:
         UnreadableError: the file as a whole, or the rest of it, cannot be read.
@@ -50,42 +62,39 @@ def read(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
             if _state(path) != before:
                 yield UnreadError("changed while it was read; some of its records may be missing")
         else:
-            record = _document(path)
+            document = _document(path)
             if _state(path) != before:
                 raise UnreadError("changed while it was read")
-            yield record
+            yield document
     except OSError as error:
         raise UnreadError(error.strerror or first_line(error)) from error
 
 
-def _document(path: Path) -> Record:
+def _document(path: Path) -> Document:
     """Read a file that is one document."""
     suffix = path.suffix.lower()
-    if suffix in office.SUFFIXES:
-        return office.read_office(path)
-    if suffix in HTML:
-        # It imports libraries that nothing else needs.
-        from ragdoll.corpus.formats.html import read_html
-
-        return read_html(path)
+    if suffix in CONVERTED and not is_installed(EXTRA):
+        # The same for every file, so that an account of many can name it once.
+        raise UnreadableError(f"needs the extra {EXTRA}: {install_command(EXTRA)}")
+    if suffix in CONVERTED or suffix in HTML:
+        decoding.check_size(path, _MAX_HTML if suffix in HTML else decoding.MAX_BYTES)
+        return wall.document(_CONVERTERS.get(suffix, "html"), path)
     text = decoding.decode(decoding.contents(path))
     if not text.strip():
         raise UnreadableError("empty")
+    name = display_name(path.name)
     if suffix not in MARKDOWN:
-        return Record(name=None, title=shown(path.name), text=text)
-    # It stays in the text, so that lines are the file's lines and its words are found.
+        return Document(text, title=name, whole_file=True)
+    # The front matter stays in the text, so that lines are the file's lines and it can be searched.
     fields = front_matter(text)
     title = fields.pop("title", None)
-    named = whole(title.strip()) if isinstance(title, str) else ""
-    return Record(
-        name=None,
-        title=named or first_heading(text) or shown(path.name),
-        text=text,
-        metadata=fields,
+    title = storable(title.strip()) if isinstance(title, str) else ""
+    return Document(
+        text, title=title or first_heading(text) or name, metadata=fields, whole_file=True
     )
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """What changes when a file does."""
+    """Return size and modification time, which tell that a file has changed."""
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns

@@ -1,29 +1,33 @@
-"""Texts in Markdown.
-
-Front matter: the fields in YAML that a Markdown file may begin with.
-"""
+"""Texts in Markdown: headings, what a conversion leaves behind, and front matter."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.decoding import UnreadableError, display_name
 from ragdoll.corpus.formats.records import plain
 
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(\S.*)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 
+# What conversions write for a slide's number, a picture, and a glyph without a character.
+_NOISE = re.compile(r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)")
+
 
 def first_heading(text: str) -> str | None:
-    """The first heading of a text, code blocks left out; None where it has none."""
+    """Return the first heading of a text, code blocks aside; None where it has none."""
     fenced = False
     for line in text.splitlines():
         if _FENCE.match(line):
             fenced = not fenced
-        found = None if fenced else _HEADING.match(line)
-        if found:
-            heading = found.group(1).rstrip()
+        match = None if fenced else _HEADING.match(line)
+        if match:
+            heading = match[1].rstrip()
             opened = heading.rstrip("#")
             # A closing run of marks stands apart: "# C#" is a heading about C#.
             closed = opened != heading and (not opened or opened[-1] in " \t")
@@ -37,7 +41,23 @@ def tidy(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", lines).strip()
 
 
-# From the first line, a line of three dashes, to the next such line.
+def converted(
+    markdown: str, path: Path, title: Callable[[str], str | None] = lambda _: None
+) -> Document:
+    """Make a document of a file that was converted, without the noise of conversions.
+
+    ``title`` finds its title in the text; where it finds None, the title is the file's name.
+
+    Raises:
+        UnreadableError: there is no text.
+    """
+    text = tidy(_NOISE.sub("", markdown))
+    if not text:
+        raise UnreadableError("no text in it")
+    return Document(text, title=title(text) or display_name(path.name))
+
+
+# Front matter, fields in YAML: from a first line of three dashes to the next line of them.
 _BLOCK = re.compile(r"\ufeff?---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _MAX_CHARACTERS = 64 * 1024
 # The scanner looks through all open brackets at each word.
@@ -45,30 +65,30 @@ _MAX_OPEN = 100
 
 
 def front_matter(text: str) -> dict[str, Any]:
-    """The fields of a text's front matter, as JSON can hold them; empty where it has none.
+    """Return the fields of a text's front matter, as JSON can hold them; empty without any.
 
-    None are read of a block with a mistake in it, or with aliases: those let a short text stand for
-    a very long one.
+    A block with a mistake or with aliases has no fields: aliases let a short text stand for a very
+    long one.
     """
-    found = _BLOCK.match(text[:_MAX_CHARACTERS])
-    if found is None:
+    block = _BLOCK.match(text[:_MAX_CHARACTERS])
+    if block is None:
         return {}
     import yaml
 
     try:
-        if not _is_read(found[1]):
+        if not _is_harmless(block[1]):
             return {}
-        fields = yaml.safe_load(found[1])
+        fields = yaml.safe_load(block[1])
         named = {str(key): value for key, value in fields.items()}
         return plain(named)
     except yaml.YAMLError:
         return {}
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return {}  # what is not of the type that its tag says, and what is no mapping
+        return {}  # a value is not of the type that its tag says, or the block is no mapping
 
 
-def _is_read(block: str) -> bool:
-    """Whether a block has no alias, and is not nested too deeply in brackets."""
+def _is_harmless(block: str) -> bool:
+    """Tell whether a block has no alias, and is not nested too deeply in brackets."""
     import yaml
 
     opening, closing = (

@@ -1,4 +1,4 @@
-"""Records: documents that are rows or objects, and the JSON files that hold them."""
+"""Documents that are rows or objects, and the JSON files that hold them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count, repeat
 from math import isfinite
@@ -14,52 +13,38 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
-from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, whole
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, storable
 
 _ID_KEYS = ("_id", "id", "doc_id", "docid")
 _END = object()
-# Deeper is a mistake or an attack, which costs more than it is long.
+# A deeper value is a mistake or an attack.
 _MAX_DEPTH = 1000
-# Python writes no number with many more digits.
+# Python writes no whole number of more than 4,300 digits.
 _MAX_BITS = 4096
 # The parser goes over a long text again with each piece of it.
 _PIECE = 2**18
 # Python reads no whole number of more digits, and the parser, which goes on all the same, may end
-# the process. Within a text such a run of digits is refused too where it stands like a number.
+# the process. A run of digits within a text is refused too where it stands like a number.
 _MAX_DIGITS = 4300
 _LONG_NUMBER = re.compile(rb"[\s\[,:-]\d{%d}" % (_MAX_DIGITS + 1))
-# What some programs write where JSON has no number, and where the parser quotes it in its errors.
+# What some programs write for a number that JSON lacks, and its place in the parser's errors.
 _NO_NUMBER = re.compile(rb"NaN|-?Infinity")
 _QUOTED_BEFORE = 39
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A document's text before it has a place.
+def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
+    """Make a document of a JSON object or dataset row: its text with its title, the rest metadata.
 
-    ``name`` is None where the file is one document; ``converted`` says that such a text is not the
-    file as it is, so that its lines are not the file's lines.
-    """
-
-    name: str | None
-    title: str
-    text: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-    converted: bool = False
-
-
-def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
-    """Make a record of a JSON object or dataset row: its text, its title in front, the rest kept.
-
-    ``name`` identifies the record where none of its own keys (``_id``, ``id`` …) does.
+    ``name`` becomes its ``source`` where none of its own keys (``_id``, ``id`` …) identifies it.
 
     Raises:
         UnreadableError: ``text_key`` is missing or not a string; text and title are blank; the
             text is too large; or the record is nested too deeply.
     """
     if text_key not in fields:
-        raise UnreadableError(f"no key '{text_key}' (--text-key names another)")
+        raise UnreadableError(f"no key '{text_key}' (`text_key` names another)")
     text = fields[text_key]
     if text is None:
         raise UnreadableError(f"'{text_key}' is null")
@@ -72,7 +57,7 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
     title = title.strip() if isinstance(title, str) else ""
     if not text.strip() and not title:
         raise UnreadableError("empty")
-    title, text = whole(title), whole(text)
+    title, text = storable(title), storable(text)
     for key in _ID_KEYS:
         if isinstance(fields.get(key), str | int) and fields[key] != "":
             name = str(fields[key])
@@ -82,15 +67,15 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Record:
         rest = plain({key: value for key, value in fields.items() if key not in used})
     except RecursionError as error:
         raise UnreadableError("nested too deeply") from error
-    return Record(
-        name=whole(name),
-        title=title,
+    return Document(
         text=f"{title}\n\n{text}" if title and not _begins_with(text, title) else text,
+        title=title,
+        source=storable(name),
         metadata=rest,
     )
 
 
-def read_json_lines(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+def read_json_lines(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the records of a file of JSON objects, each on a line of its own."""
     empty = True
     with decoding.opened(path) as file:
@@ -110,10 +95,10 @@ def read_json_lines(path: Path, text_key: str) -> Iterator[Record | UnreadableEr
         raise UnreadableError("empty")
 
 
-def read_json(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+def read_json(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the records of an array of objects or texts, or of objects one after the other.
 
-    The file is parsed as it is read: no more than one record of it is held.
+    The file is parsed as it is read: no more than one record of it is in memory.
     """
     with decoding.opened(path) as file:
         source = _Counted(file)
@@ -138,7 +123,7 @@ def read_json(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
 
 
 def _json_values(source: _Counted) -> Iterator[Any]:
-    """The values of an array, or those that stand one after the other."""
+    """Yield the values of an array, or those that stand one after the other."""
     import ijson
     from ijson.common import ObjectBuilder
 
@@ -168,18 +153,18 @@ def _json_values(source: _Counted) -> Iterator[Any]:
 
 
 def _why_not_json(error: Exception) -> str:
-    """The reason by the first line of what the parser says; the second quotes what it read."""
+    """Return the reason for an error of the parser, whose second line quotes what it read."""
     said = error.args[0] if error.args else ""
     said = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
     first, _, quoted = said.partition(b"\n")
     if isinstance(error, UnicodeDecodeError) or first.endswith(b"invalid bytes in UTF8 string."):
         return "not utf-8 text"
-    found = _NO_NUMBER.match(quoted, _QUOTED_BEFORE)
-    return f"not JSON ({found[0].decode()})" if found else "not JSON"
+    word = _NO_NUMBER.match(quoted, _QUOTED_BEFORE)
+    return f"not JSON ({word[0].decode()})" if word else "not JSON"
 
 
 class _Counted:
-    """A file that counts what is read of it: in ``taken``, since that was last set to 0."""
+    """A file that counts in ``taken`` the bytes read of it since that was last set to 0."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -192,26 +177,26 @@ class _Counted:
         """Return the next bytes.
 
         Raises:
-            UnreadableError: more was taken than one record may have, or a number is too long.
+            UnreadableError: a record has too many bytes, or a number has too many digits.
         """
         if self.taken > decoding.MAX_BYTES:
             raise UnreadableError(decoding.TOO_LARGE)
         if self._is_over:
             raise UnreadableError("not JSON")
         piece = self._file.read(size)
-        found = _LONG_NUMBER.search(self._tail + piece)
-        if found:
-            # What stands before it is read first.
-            piece = piece[: max(0, found.start() - len(self._tail))]
+        number = _LONG_NUMBER.search(self._tail + piece)
+        if number:
+            # The values before the number are read first.
+            piece = piece[: max(0, number.start() - len(self._tail))]
             self._is_over = True
         self._tail = (self._tail + piece)[-_MAX_DIGITS - 2 :]
         self.taken += len(piece)
         self.has_text = self.has_text or bool(piece.strip()) or self._is_over
-        # No bytes would be the end of the file.
+        # An empty piece would mean the end of the file.
         return piece or (b" " if self._is_over else b"")
 
 
-def _record(value: Any, text_key: str, number: int) -> Record:
+def _record(value: Any, text_key: str, number: int) -> Document:
     fields = {text_key: value} if isinstance(value, str) else value
     if not isinstance(fields, dict):
         raise UnreadableError("not a JSON object")
@@ -222,7 +207,7 @@ def json_object(line: bytes) -> dict[str, Any]:
     """Parse a line that is a JSON object.
 
     Raises:
-        UnreadableError: it is none, or no text.
+        UnreadableError: the line is no JSON object, or no text.
     """
     try:
         fields = json.loads(decoding.decode(line))
@@ -234,16 +219,16 @@ def json_object(line: bytes) -> dict[str, Any]:
 
 
 def plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields as JSON can hold them, without those that it cannot hold or that say nothing.
+    """Return fields as JSON can hold them, without empty ones and those it cannot hold.
 
     Raises:
-        RecursionError: they are nested too deeply.
+        RecursionError: the fields are nested too deeply.
     """
     return {key: kept for key, value in fields.items() if (kept := _plain(value)) is not None}
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; None for what it cannot (NaN, bytes) or says nothing."""
+    """Return a value as JSON can hold it; None for one that it cannot (NaN, bytes), or empty."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()} or None
     if isinstance(value, list | tuple):
@@ -259,5 +244,5 @@ def _plain(value: Any) -> Any:
 
 
 def _begins_with(text: str, title: str) -> bool:
-    """Whether a text begins with its title, as whole words."""
+    """Tell whether a text begins with its title, as whole words."""
     return text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()

@@ -1,4 +1,4 @@
-"""Tables: files of rows with named columns, of which one holds the text."""
+"""Tables in CSV and TSV: rows with named columns, of which one holds the text."""
 
 from __future__ import annotations
 
@@ -7,59 +7,30 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from ragdoll.corpus.formats import decoding, parquet
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError
-from ragdoll.corpus.formats.records import Record, record_from
-from ragdoll.errors import first_line
+from ragdoll.corpus.formats.records import record_from
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-# So few that a batch of long texts stays small.
-_BATCH_ROWS = 128
 # A field in quotes, with those inside doubled.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
-def read_csv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+def read_csv(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the rows of a table separated by commas, or by what spreadsheets write instead."""
     return _read_separated(path, text_key, separators=",;\t")
 
 
-def read_tsv(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
+def read_tsv(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the rows of a table separated by tabs, where a quote may be no more than text."""
     return _read_separated(path, text_key, separators="\t", quotes_are_text=True)
 
 
-def read_parquet(path: Path, text_key: str) -> Iterator[Record | UnreadableError]:
-    """Yield the rows of a Parquet file, read a piece at a time."""
-    import pyarrow as pa
-
-    number = 0
-    with path.open("rb") as file:
-        try:
-            table = parquet.opened(file)
-            _check_columns(table.schema_arrow.names, text_key)
-            for batch in parquet.batches(table, file, _BATCH_ROWS):
-                values = [_values(column) for column in batch.columns]
-                for row in zip(*values, strict=True):
-                    number += 1
-                    fields = dict(zip(batch.schema.names, row, strict=True))
-                    try:
-                        yield record_from(fields, text_key, name=str(number))
-                    except UnreadableError as error:
-                        yield UnreadableError(f"row {number}: {error}")
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise UnreadableError(f"damaged, or not Parquet: {first_line(error)}") from error
-    if not number:
-        raise UnreadableError("empty")
-
-
 def _read_separated(
     path: Path, text_key: str, separators: str, *, quotes_are_text: bool = False
-) -> Iterator[Record | UnreadableError]:
+) -> Iterator[Document | UnreadableError]:
     with decoding.opened(path) as file:
         lines = _Lines(file)
         rows = _rows(lines, _separator(file, text_key, separators), quotes_are_text)
@@ -67,12 +38,12 @@ def _read_separated(
         if isinstance(header, UnreadableError):
             raise header
         columns = [name.strip() for name in header]
-        _check_columns(columns, text_key)
+        check_columns(columns, text_key)
         number = 0
         for number, row in enumerate(rows, start=1):
             try:
                 yield record_from(_fields(row, columns, text_key), text_key, name=str(number))
-            except UnreadableError as error:  # noqa: PERF203  (a row, not the file)
+            except UnreadableError as error:
                 yield type(error)(f"line {lines.row}: {error}")
     if not number:
         raise UnreadableError("empty")
@@ -81,16 +52,16 @@ def _read_separated(
 def _rows(
     lines: _Lines, separator: str, quotes_are_text: bool
 ) -> Iterator[list[str] | UnreadableError]:
-    """The rows that are not blank; one that cannot be read is yielded as its error.
+    """Yield the rows that are not blank; one that cannot be read is yielded as its error.
 
-    A quote that is never closed costs the line that it stands in: the lines that it takes with it
+    A quote that is never closed costs the line where it stands: the lines that it takes with it
     are read again, each as a row. Where quotes may be text it costs nothing.
     """
     # A limit of the whole process; the standard one is far below the length of a document.
     csv.field_size_limit(decoding.MAX_BYTES)
     # Strict, since otherwise a quote that is never closed swallows rows without a word.
     reader = csv.reader(lines, delimiter=separator, strict=True)
-    width = 0  # as many columns as the header has, once that is read
+    width = 0  # the number of columns, once the header is read
     alone = 0  # lines before the one of this number are rows by themselves
     while True:
         lines.begin_row()
@@ -123,7 +94,7 @@ def _rows(
 
 
 def _row_of(line: str, separator: str, width: int, quotes_are_text: bool) -> list[str]:
-    """A line as a row; where quotes may be text, only those around a whole field are none.
+    """Read a line as a row; where quotes may be text, only those around a whole field are none.
 
     Raises:
         csv.Error: a quote is out of place.
@@ -147,7 +118,7 @@ def _row_of(line: str, separator: str, width: int, quotes_are_text: bool) -> lis
 def _has_swallowed(
     row: list[str], lines: _Lines, separator: str, width: int, quotes_are_text: bool
 ) -> bool:
-    """Whether a row of several lines looks like several rows, between two quotes that are text."""
+    """Tell whether a row of several lines looks like several rows between two quotes of text."""
     if not width or lines.number == lines.row:
         return False
     if len(row) > width or (quotes_are_text and len(row) < width):
@@ -157,7 +128,7 @@ def _has_swallowed(
 
 
 def _are_rows(row: list[str], separator: str, width: int) -> bool:
-    """Whether a field of several lines has as many separators as rows in its place would have."""
+    """Tell whether a field of several lines has as many separators as rows in its place."""
     missing = width - len(row)
     return width > 1 and any(
         "\n" in field and field.count(separator) == field.count("\n") * (width - 1) + missing
@@ -166,7 +137,7 @@ def _are_rows(row: list[str], separator: str, width: int) -> bool:
 
 
 def _separator(file: BinaryIO, text_key: str, separators: str) -> str:
-    """The separator by which the first line has the column with the text."""
+    """Return the separator by which the first line has the column with the text."""
     start = file.tell()
     first = file.readline(2**16).decode("utf-8", "replace")
     file.seek(start)
@@ -177,10 +148,11 @@ def _separator(file: BinaryIO, text_key: str, separators: str) -> str:
 
 
 class _Lines:
-    """The lines of a file; ``problem`` is set where one cannot be read, and stays until unset.
+    """The lines of a file, from which rows are read.
 
-    Such a line is given as far as it goes, so that the rows after it keep their form. ``number`` is
-    that of the latest line, ``row`` that of the line where the latest row begins.
+    A line that cannot be decoded sets ``problem`` until the next row begins, and is returned as far
+    as it can be, so that the rows after it keep their form. ``number`` is that of the latest line,
+    ``row`` that of the line where the latest row begins.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -194,7 +166,7 @@ class _Lines:
         self.problem, self.row, self._place = None, self.number + 1, self._file.tell()
 
     def back_to_row(self) -> None:
-        """Give the lines of the latest row again."""
+        """Return to the first line of the latest row."""
         self._file.seek(self._place)
         self.number = self.row - 1
 
@@ -227,7 +199,11 @@ class _Lines:
 def _fields(
     row: list[str] | UnreadableError, columns: Sequence[str], text_key: str
 ) -> dict[str, Any]:
-    """A row by the names of its columns; a row may be short, and what is empty is left out."""
+    """Return a row by the names of its columns; a row may be short, and empty values are left out.
+
+    Raises:
+        UnreadableError: the row is an error, or has more fields than there are columns.
+    """
     if isinstance(row, UnreadableError):
         raise row
     if len(row) > len(columns):
@@ -236,23 +212,12 @@ def _fields(
     return {text_key: "", **fields}
 
 
-def _check_columns(columns: Sequence[str], text_key: str) -> None:
+def check_columns(columns: Sequence[str], text_key: str) -> None:
+    """Check that a table has a column of this name.
+
+    Raises:
+        UnreadableError: it has not.
+    """
     if text_key not in columns:
         names = shorten(", ".join(columns), 200, placeholder=" …")
         raise UnreadableError(f"no column '{text_key}'; it has {names}")
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """A column as Python's values; None for one that Python has no value for (a nanosecond)."""
-    try:
-        values: list[Any] = column.to_pylist()
-    except (ValueError, OverflowError):
-        values = [_value(item) for item in column]
-    return values
-
-
-def _value(item: pa.Scalar) -> Any:
-    try:
-        return item.as_py()
-    except (ValueError, OverflowError):
-        return None

@@ -1,9 +1,7 @@
-"""The files of a dataset in a local folder, which may be anyone's: none outside it is read.
+"""Hugging Face datasets, from the hub or a local folder, as a source of documents.
 
-The library goes by what a folder says of itself (its card, its state), and that may name any path
-or address.
-
-A Hugging Face dataset, from the hub or a local folder, as a source of documents.
+A local folder may be anyone's. Its card and its state, which the library goes by, may name any path
+or address, so only the files in the folder are given to the library.
 """
 
 from __future__ import annotations
@@ -14,17 +12,18 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Document, Reading
-from ragdoll.corpus.formats.decoding import UnreadableError, shown
+from ragdoll.corpus.formats.decoding import UnreadableError, display_name
 from ragdoll.corpus.formats.files import SUPPORTED
 from ragdoll.corpus.formats.records import record_from
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.folder import is_own
-from ragdoll.errors import CorpusError, MissingExtraError, first_line
+from ragdoll.errors import CorpusError, first_line
+from ragdoll.extras import missing
 from ragdoll.files import is_inside
 
 # Named as libraries name the parts of a dataset; other Parquet files are read one by one.
@@ -33,33 +32,33 @@ _ARROW_SPLIT = re.compile(r"(train|test|validation)([-_.].*)?\.arrow")
 
 
 def data_files(path: Path) -> tuple[str, dict[str, list[str]]]:
-    """The format of a folder's data, and the files of each split as patterns of the library.
+    """Return the format of a folder's data, and the files of each split as the library's patterns.
 
     Arrow files that are not named by a split are taken for ``train``.
 
     Raises:
-        ValueError: there are none, or a link leads out of the folder.
+        ValueError: there are no such files, or a link leads out of the folder.
     """
     files = sorted(file for file in (*path.glob("*"), *path.glob("data/*")) if file.is_file())
-    found: dict[str, dict[str, list[str]]] = {"parquet": {}, "arrow": {}}
+    formats: dict[str, dict[str, list[str]]] = {"parquet": {}, "arrow": {}}
     for file in files:
         kind = file.suffix.removeprefix(".")
         named = (SPLIT if kind == "parquet" else _ARROW_SPLIT).fullmatch(file.name)
         if named or kind == "arrow":
             _refuse_outside(path, file)
             split = named[1] if named else "train"
-            found[kind].setdefault(split, []).append(glob.escape(str(file)))
-    for kind, splits in found.items():
+            formats[kind].setdefault(split, []).append(glob.escape(str(file)))
+    for kind, splits in formats.items():
         if splits:
             return kind, splits
     raise ValueError("it holds no data")
 
 
 def check_saved(path: Path) -> None:
-    """Check that what ``save_to_disk`` left names files in its own folder only.
+    """Check that a folder left by ``save_to_disk`` names only files in it.
 
     Raises:
-        ValueError: a name or a link leads out of it, or its state is damaged.
+        ValueError: a name or a link leads out of the folder, or its state is damaged.
     """
     names = _json(path / "dataset_dict.json").get("splits", [])
     for name in names:
@@ -70,7 +69,7 @@ def check_saved(path: Path) -> None:
 
 
 def without_decoding(data: Any) -> Any:
-    """A dataset that opens no picture or sound: a row may say that it is at any path or address."""
+    """Keep a dataset from opening pictures and sounds: a row may name any path or address."""
     from datasets.features.features import require_decoding
 
     if hasattr(data, "decode"):  # a stream, whose columns may not be known before the first row
@@ -80,7 +79,7 @@ def without_decoding(data: Any) -> Any:
 
 
 def without_media(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without pictures and sounds that were not opened."""
+    """Return a row without the pictures and sounds that were not opened."""
     return {
         name: value
         for name, value in row.items()
@@ -97,15 +96,15 @@ def _json(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_bytes())) if file.is_file() else {}
 
 
-# What Dataset.save_to_disk and DatasetDict.save_to_disk leave at the root.
+# The files that Dataset.save_to_disk and DatasetDict.save_to_disk leave at the root.
 _SAVED = (("dataset_info.json", "state.json"), ("dataset_dict.json",))
-# What a dataset's folder holds besides its data.
+# The files that a dataset's folder holds besides its data.
 _CARDS = frozenset({"README.md", "dataset_info.json", "dataset_infos.json"})
 _STATES = frozenset({"state.json", "dataset_dict.json"})
 
 
 def is_dataset_folder(path: Path) -> bool:
-    """Whether a folder is a dataset: saved by ``save_to_disk``, or of arrow files, or of splits."""
+    """Tell whether a folder is a dataset: left by ``save_to_disk``, or of Arrow files or splits."""
     return (
         path.is_dir()
         and not is_own(path)
@@ -121,7 +120,7 @@ def _has_data(path: Path) -> bool:
 
 
 def _has_documents(path: Path) -> bool:
-    """Whether there is more to read than the Parquet files of splits and a dataset's cards."""
+    """Tell whether there is more to read than the Parquet files of splits and a dataset's cards."""
     return any(
         file.suffix.lower() in SUPPORTED
         and file.name not in _CARDS
@@ -131,7 +130,7 @@ def _has_documents(path: Path) -> bool:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The files of a folder and of those in it, in order, without the hidden ones."""
+    """Yield the files of a folder and of those in it, in order, without the hidden ones."""
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         yield from (Path(folder, name) for name in sorted(files) if name[0] != ".")
@@ -143,7 +142,7 @@ def _is_saved(path: Path) -> bool:
 
 @dataclass(slots=True)
 class DatasetSource:
-    """The rows of one split. ``name`` None: the dataset's default configuration."""
+    """The rows of one split; ``name`` None is the dataset's default configuration."""
 
     path: str
     text_key: str = "text"
@@ -167,40 +166,39 @@ class DatasetSource:
         for number, row in enumerate(self._rows(), start=1):
             reading.done = number * size // rows
             try:
-                record = record_from(row, self.text_key, name=str(number))
+                document = record_from(row, self.text_key, name=str(number))
             except UnreadableError as error:
                 if number == 1 and self.text_key not in row:
                     raise CorpusError(
                         f"The dataset {self.path} has no column '{self.text_key}'; "
                         f"it has {', '.join(row)}.",
-                        hint="Name the column with the text by --text-key.",
+                        hint="Name the column with the text by `text_key`.",
                     ) from error
                 reading.skip(f"{self.path}#{number}", str(error))
                 continue
-            source = unique(record.name or str(number))
-            yield Document(self.root, source, record.title, record.text, record.metadata)
+            yield replace(document, root=self.root, source=unique(document.source))
 
     def size(self) -> int | None:
-        """The bytes of the rows; None where the dataset does not tell before they are read."""
+        """Return the bytes of the rows; None where the dataset does not tell beforehand."""
         extent = self._extent()
         return extent and extent[1]
 
     def signature(self) -> str | None:
-        """None: what the hub holds is known only by reading it."""
+        """Return None: only reading a dataset tells what the hub holds."""
         return None
 
     def _note_unread(self, reading: Reading) -> None:
-        """Name the splits of a folder that are not asked for, and what is no part of a dataset."""
+        """Note the other splits of a folder, and its files that are no part of a dataset."""
         files = list(_files(Path(self.path)))
-        named = {found[1] for file in files if (found := SPLIT.fullmatch(file.name))}
-        # An expression of the library may ask for several splits, or for a part of one.
-        asked = set(re.split(r"\W+", self.split))
-        for split in sorted({*self._splits, *named} - asked if "all" not in asked else ()):
+        named = {match[1] for file in files if (match := SPLIT.fullmatch(file.name))}
+        # An expression of the library may name several splits, or a part of one.
+        read = set(re.split(r"\W+", self.split))
+        for split in sorted({*self._splits, *named} - read if "all" not in read else ()):
             reading.skip(f"{self.path}#{split}", f"split '{split}', not asked for")
         for file in files:
             is_data = file.suffix == ".arrow" or SPLIT.fullmatch(file.name)
             if not is_data and file.name not in _CARDS | _STATES:
-                reading.skip(shown(file.as_posix()), "not part of the dataset")
+                reading.skip(display_name(file.as_posix()), "not part of the dataset")
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         rows = iter(self._opened())
@@ -214,7 +212,7 @@ class DatasetSource:
             yield without_media(row)
 
     def _extent(self) -> tuple[int, int] | None:
-        """How many rows there are, and how many bytes they have."""
+        """Return the number of rows, and of their bytes; None where they are not known."""
         data = self._opened()
         if hasattr(data, "num_rows"):
             return data.num_rows, data.data.nbytes
@@ -222,15 +220,15 @@ class DatasetSource:
         return (facts.num_examples, facts.num_bytes) if facts and facts.num_examples else None
 
     def _opened(self) -> Any:
-        """The dataset, opened once: that may take a download."""
+        """Return the dataset, opened once: that may take a download."""
         if self._data is not None:
             return self._data
         if importlib.util.find_spec("datasets") is None:
-            raise MissingExtraError("train", f"The dataset {self.path}")
+            raise missing("train", f"The dataset {self.path}")
         import datasets
 
         datasets.disable_progress_bars()
-        # Nothing is told to anyone for reading a local file.
+        # Reading a local file must send nothing to the hub.
         datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
         try:
             self._data = without_decoding(self._loaded(datasets))
@@ -239,7 +237,7 @@ class DatasetSource:
         return self._data
 
     def _loaded(self, datasets: Any) -> Any:
-        """The split, by the library; of a folder only what lies in it."""
+        """Load the split by the library; of a folder only what lies in it."""
         folder = Path(self.path)
         if _is_saved(folder):
             check_saved(folder)
@@ -265,10 +263,10 @@ class DatasetSource:
         return data
 
     def _failed(self, error: Exception) -> CorpusError:
-        # The kind of the library's error, at the end of what it says, means nothing to a person.
+        # The class of the library's error, at the end of its message, means nothing to a person.
         said = re.sub(r" \(\w+Error\)$", "", first_line(error))
         return CorpusError(
             f"The dataset {self.path} cannot be loaded: {said}",
-            hint="Check the id (or folder), --dataset-name and --dataset-split; "
+            hint="Check the id (or folder), `name` and `split`; "
             "a hub dataset needs the network unless it is cached.",
         )

@@ -6,13 +6,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.formats import files as formats
-from ragdoll.corpus.formats import office
-from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, shown
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.ignored import (
     IGNORE_FILES,
@@ -22,10 +21,11 @@ from ragdoll.corpus.sources.ignored import (
     is_ignored,
     rules_of,
 )
+from ragdoll.extras import is_installed
 from ragdoll.files import is_inside
 
-# In the folders that ragdoll writes, which must never be read as a corpus, one of these files
-# begins with the marker: models have the first, features the second. Databases end in .lance.
+# A folder that ragdoll wrote must never be read as a corpus. In it, one of these files begins with
+# the marker: the first in a model, the second in features. Databases end in .lance.
 OWN_FILES = ("ragdoll.json", "manifest.json")
 OWN_MARKER = b'{\n  "format": "ragdoll-'
 
@@ -38,10 +38,10 @@ Entry = tuple[os.DirEntry[str], list[Rules]]
 class FileSource:
     """A file, or every supported file of a folder in the order of their paths.
 
-    Hidden files and folders and what ``.gitignore`` or ``.ragdollignore`` name are left out
-    silently (``ignore_files`` False: the last are read), by the rules of git, those in the folders
-    above up to that of the repository included. Links to folders or out of the folder, and pipes
-    and devices, are left out and named.
+    Hidden files and folders are left out silently, and so are those that ``.gitignore`` and
+    ``.ragdollignore`` name by the rules of git, in this folder and those above up to that of the
+    repository. With ``ignore_files`` False, ignore files are not used. Links to folders or out of
+    the folder, pipes and devices are left out and named.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class FileSource:
     @property
     def root(self) -> str:
         """The absolute path of the folder or file."""
-        return shown(self.path.as_posix())
+        return display_name(self.path.as_posix())
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Read file by file; a file that cannot be read is left out and named."""
@@ -60,34 +60,28 @@ class FileSource:
             before, size = reading.done, size_of(file)
             unique = UniqueNames()
             try:
-                for record in formats.read(file, self.text_key):
-                    if isinstance(record, UnreadableError):
-                        unread = isinstance(record, UnreadError)
-                        reading.skip(relative, str(record), unread)
+                for document in formats.read(file, self.text_key):
+                    if isinstance(document, UnreadableError):
+                        unread = isinstance(document, UnreadError)
+                        reading.skip(relative, str(document), unread)
                         continue
-                    whole = record.name is None
-                    yield Document(
-                        root=self.root,
-                        source=relative if whole else unique(f"{relative}#{record.name}"),
-                        title=record.title,
-                        text=record.text,
-                        metadata=record.metadata,
-                        whole_file=whole and not record.converted,
-                    )
-                    # Within a file of records only the length of their texts tells how far it is.
-                    reading.done = min(reading.done + len(record.text), before + size)
+                    name = document.source
+                    source = unique(f"{relative}#{name}") if name else relative
+                    yield replace(document, root=self.root, source=source)
+                    # Within a file of records, their lengths estimate the progress.
+                    reading.done = min(reading.done + len(document.text), before + size)
             except UnreadableError as error:
                 reading.skip(relative, str(error), unread=isinstance(error, UnreadError))
             reading.done = before + size
 
     def size(self) -> int:
-        """The bytes of every file that would be read."""
+        """Count the bytes of every file that would be read."""
         return sum(size_of(file) for file in self._files(Reading()))
 
     def signature(self) -> str | None:
         """Hash path, size and times of every file that would be read, and what is left out.
 
-        Installing what reads a format changes it too.
+        The signature also changes when the extra for a format is installed.
         """
         digest = hashlib.sha256(f"{self.text_key}\0{self.ignore_files}".encode())
         reading = Reading()
@@ -98,23 +92,22 @@ class FileSource:
                 return None
             line = f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
             digest.update(os.fsencode(line))
-            suffix = file.suffix.lower()
-            if suffix in office.SUFFIXES:
-                digest.update(b"read" if office.is_installed(suffix) else b"left out")
+            if file.suffix.lower() in formats.CONVERTED:
+                digest.update(b"read" if is_installed(formats.EXTRA) else b"left out")
         for item in reading.skipped:
             digest.update(f"{item.path}\0{item.reason}\0{item.count}\n".encode())
         return digest.hexdigest()
 
     def _relative(self, file: Path) -> str:
         relative = file.name if file == self.path else file.relative_to(self.path).as_posix()
-        return shown(relative)
+        return display_name(relative)
 
     def _files(self, reading: Reading) -> Iterator[Path]:
-        """Walk to the files that are to be read; note what is left out."""
+        """Yield the files to read, in order; note what is left out."""
         if self.path.is_file():
             yield self.path
             return
-        # Not by recursion, which a tree can be too deep for.
+        # A loop, since a tree can be too deep for recursion.
         above = list(self._rules_above(reading)) if self.ignore_files else []
         waiting = self._entries(self.path, above, reading)
         while waiting:
@@ -131,7 +124,7 @@ class FileSource:
                 yield path
 
     def _entries(self, folder: Path, ignored: list[Rules], reading: Reading) -> list[Entry]:
-        """What is in a folder, in reversed order, each with the rules that apply to it."""
+        """List a folder in reversed order, each entry with the rules that apply to it."""
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
@@ -150,7 +143,7 @@ class FileSource:
         return [(entry, ignored) for entry in entries]
 
     def _rules_above(self, reading: Reading) -> Iterator[Rules]:
-        """The rules of the folders above, from that of the repository on; none without one."""
+        """Yield the rules of the folders above, from that of the repository on."""
         place = self.path.resolve()
         folders = [place, *place.parents]
         depth = next((n for n, at in enumerate(folders) if os.path.lexists(at / ".git")), 0)
@@ -160,10 +153,12 @@ class FileSource:
                     rules, reason = rules_of(file, folders[depth])
                     yield Rules(self.path, f"{place.relative_to(folder).as_posix()}/", rules)
                     if reason:
-                        reading.skip(shown(Path(os.path.relpath(file, place)).as_posix()), reason)
+                        reading.skip(
+                            display_name(Path(os.path.relpath(file, place)).as_posix()), reason
+                        )
 
     def _reason(self, entry: os.DirEntry[str], path: Path) -> str:
-        """Why an entry that is no folder is left out; empty where it is to be read."""
+        """Say why an entry that is no folder is left out; nothing where it is to be read."""
         if entry.is_symlink() and not is_inside(path, self.path):
             return OUTSIDE
         is_supported = path.suffix.lower() in formats.SUPPORTED
@@ -171,22 +166,22 @@ class FileSource:
             if not stat.S_ISREG(entry.stat().st_mode):
                 return NOT_REGULAR
         except OSError as error:
-            # A file to be read is named when it cannot be, and there is no signature until then.
+            # Reading a supported file fails with the same reason, and then it is named.
             return "" if is_supported else error.strerror or str(error)
-        return "" if is_supported else f"format {shown(path.suffix) or 'unknown'}"
+        return "" if is_supported else f"format {display_name(path.suffix) or 'unknown'}"
 
 
 def _is_silent(entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
-    """Whether an entry is left out without a word: hidden, ignored, or a database."""
+    """Tell whether an entry is left out without a word: hidden, ignored, or a database."""
     if entry.name.startswith(".") or (entry.name.endswith(".lance") and _is(entry.is_dir)):
         return True
-    # To git, a link to a folder is no folder.
+    # For git, a link to a folder is no folder.
     is_folder = _is(entry.is_dir) and not entry.is_symlink()
     return is_ignored(path, is_folder, ignored)
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    """Ask an entry for its kind, which one that cannot be looked at does not have."""
+    """Ask an entry for its kind; False where it cannot be looked at."""
     try:
         return kind()
     except OSError:
@@ -194,7 +189,7 @@ def _is(kind: Callable[[], bool]) -> bool:
 
 
 def size_of(file: Path) -> int:
-    """The bytes of a file; 0 where it cannot be looked at."""
+    """Return the bytes of a file; 0 where it cannot be looked at."""
     try:
         return file.stat().st_size
     except OSError:
@@ -202,7 +197,7 @@ def size_of(file: Path) -> int:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether ragdoll wrote a folder: features, or a model."""
+    """Tell whether ragdoll wrote a folder: features, or a model."""
     return any(_begins_with_marker(folder / name) for name in OWN_FILES)
 
 

@@ -1,8 +1,8 @@
-"""Ignore files: which entries of a tree they leave out, by the rules of git.
+"""Ignore files, which leave out entries of a tree by the rules of git.
 
-The library pathspec reads the same patterns, but matches them to whole paths, so that what is kept
-of a folder (``*``, ``!*/``, ``!*.md``) brings back all that is in it. git asks of each entry by
-itself; so does this.
+The library pathspec reads the same patterns, but matches them to paths from the top, so that a rule
+that keeps a folder (``*``, ``!*/``, ``!*.md``) brings back all that is in it. Like git, this module
+matches each entry by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from ragdoll.files import is_inside
 
 IGNORE_FILES = (".gitignore", ".ragdollignore")
-# Far more than anyone writes; the patterns after it are not used.
+# Far more bytes than anyone writes; the patterns behind them are not used.
 _MAX_IGNORE_BYTES = 2**20
 
 NOT_REGULAR = "not a regular file"
@@ -26,7 +26,7 @@ OUTSIDE = "link out of the folder"
 
 _PUNCTUATION = string.punctuation.encode()
 _LETTERS, _DIGITS = string.ascii_letters.encode(), string.digits.encode()
-# What the classes of a pattern stand for, as in [[:digit:]].
+# The characters of the classes in a pattern, as in [[:digit:]].
 _CLASSES = {
     b"alnum": _LETTERS + _DIGITS,
     b"alpha": _LETTERS,
@@ -45,7 +45,7 @@ _CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A line of an ignore file. It is about the entry itself, not about what is in a folder."""
+    """A line of an ignore file, which matches an entry, not the content of a folder."""
 
     drops: bool
     only_folders: bool
@@ -53,7 +53,7 @@ class Rule:
     pattern: re.Pattern[bytes]
 
     def matches(self, path: bytes, is_folder: bool) -> bool:
-        """Whether the rule is about an entry, named by its path from the ignore file's folder."""
+        """Tell whether an entry matches, by its path from the ignore file's folder."""
         if self.only_folders and not is_folder:
             return False
         name = path.rpartition(b"/")[2] if self.only_name else path
@@ -62,27 +62,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """An ignore file: its rules are about the paths below ``base``, with ``prefix`` before them."""
+    """The rules of an ignore file, for the paths below ``base``, with ``prefix`` before them."""
 
     base: Path
     prefix: str
     rules: Sequence[Rule]
 
     def verdict(self, path: Path, is_folder: bool) -> bool | None:
-        """Whether an entry is ignored; None where no rule is about it. The last one decides."""
+        """Tell whether the last matching rule ignores an entry; None where no rule matches."""
         name = os.fsencode(self.prefix + path.relative_to(self.base).as_posix())
         matching = (rule.drops for rule in reversed(self.rules) if rule.matches(name, is_folder))
         return next(matching, None)
 
 
 def is_ignored(path: Path, is_folder: bool, ignored: Sequence[Rules]) -> bool:
-    """Whether an entry is ignored; of several files the last that says something decides."""
+    """Tell whether an entry is ignored: the last file with a matching rule decides."""
     verdicts = (rules.verdict(path, is_folder) for rules in reversed(ignored))
     return next((verdict for verdict in verdicts if verdict is not None), False)
 
 
 def rules_of(file: Path, top: Path) -> tuple[list[Rule], str]:
-    """Read an ignore file; return its rules and what is wrong with it, empty if nothing is.
+    """Read an ignore file; return its rules, and what is wrong with it, or an empty string.
 
     A link that leads out of ``top`` is not followed. As in git, a line that is no pattern is passed
     over.
@@ -104,7 +104,7 @@ def rules_of(file: Path, top: Path) -> tuple[list[Rule], str]:
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             rule = _rule(line)
-        except ValueError:  # noqa: PERF203  (the lines after it count)
+        except ValueError:
             reason = reason or f"line {number}: not a pattern"
         else:
             rules += [rule] if rule else []
@@ -115,14 +115,14 @@ def _rule(line: bytes) -> Rule | None:
     """Read a line of an ignore file; None for an empty one or a comment.
 
     Raises:
-        ValueError: the line is no pattern, or one that nothing can match.
+        ValueError: the line is no pattern, or nothing can match it.
     """
     if line.startswith(b"#"):
         return None
     line = line.removesuffix(b"\r")
     text = line.rstrip(b" ")
     if text != line and (len(text) - len(text.rstrip(b"\\"))) % 2:
-        text += b" "  # After a backslash, a space at the end is one of the name.
+        text += b" "  # a space after a backslash belongs to the name
     if not text:
         return None
     pattern = text.removeprefix(b"!")
@@ -148,11 +148,11 @@ def _expression(pattern: bytes) -> bytes:
     Raises:
         LookupError, ValueError: it is no pattern.
     """
-    # To git, stars after a literal beginning are the first of the pattern, slash or not.
+    # To git, stars behind a literal beginning count as the first of the pattern, slash or not.
     first = next((at for at, char in enumerate(pattern) if char in b"*?[\\"), len(pattern))
     parts, at = [re.escape(pattern[:first])], first
-    # Where among the parts the latest star of the same name is, and the latest that stands for any
-    # folders; None for nowhere.
+    # The index among the parts of the latest star within the same name, and of the latest that
+    # stands for any folders; None for none.
     star = folders = None
     while at < len(pattern):
         char = pattern[at : at + 1]
@@ -185,11 +185,11 @@ def _expression(pattern: bytes) -> bytes:
 
 
 def _take_first(parts: list[bytes], wild: int, shortest: bytes, at: int) -> None:
-    """Let what follows a wildcard be found at the first place that fits, and at no other.
+    """Match the parts behind a wildcard at the first place that fits, and at no other.
 
-    Before another such wildcard the first place is as good as any, and to try no other keeps the
-    time from growing exponentially with their number. ``shortest`` is the wildcard as it takes no
-    more than it must.
+    Before another such wildcard the first place is as good as any, and trying no other keeps the
+    time from growing exponentially with the number of wildcards. ``shortest`` is the wildcard in
+    its reluctant form.
     """
     group = b"g%d" % at
     between = b"".join(parts[wild + 1 :])
@@ -197,10 +197,10 @@ def _take_first(parts: list[bytes], wild: int, shortest: bytes, at: int) -> None
 
 
 def _choice(pattern: bytes, at: int) -> tuple[bytes, int]:
-    """Translate what begins at ``at``, after a bracket; return where it ends, too.
+    """Translate the choice that begins at ``at``, behind a bracket; return its end, too.
 
     Raises:
-        LookupError, ValueError: it does not end, or nothing can be chosen.
+        LookupError, ValueError: the choice does not end, or nothing can be chosen.
     """
     is_negated = pattern[at : at + 1] in (b"!", b"^")
     at += is_negated
@@ -217,7 +217,7 @@ def _choice(pattern: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _chosen(pattern: bytes, at: int, before: int, chosen: set[int]) -> tuple[int, int]:
-    """Add one item of a choice; return what a range after it begins with (or 0), and its end."""
+    """Add one item of a choice; return the start of a range from it (or 0), and its end."""
     char = pattern[at]
     if char == ord("-") and before and pattern[at + 1] != ord("]"):
         at += 1 + (pattern[at + 1] == ord("\\"))

@@ -1,8 +1,7 @@
-"""What public modules of Python offer that private modules define, told from their source alone.
+"""The docstrings of an installed Python package or of the standard library, as documents.
 
-A library may keep ``KMeans`` in ``cluster/_kmeans.py``, while users import it from ``cluster``.
-
-The docstrings of an installed package or of the standard library, read without importing it.
+Nothing is imported: what a public module offers is told from the source alone. A library may keep
+``KMeans`` in ``cluster/_kmeans.py``, while users import it from ``cluster``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ import hashlib
 import importlib.util
 import inspect
 import os
+import re
 import sysconfig
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ragdoll.corpus.documents import LINE, Document, Reading
-from ragdoll.corpus.formats.decoding import shown, whole
-from ragdoll.corpus.formats.quiet import ignore_warnings
+from ragdoll.corpus.formats.decoding import display_name, storable
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.folder import size_of
 from ragdoll.errors import CorpusError
@@ -29,7 +29,7 @@ from ragdoll.errors import CorpusError
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.ClassDef | Function
 
-# Trees in memory: the private modules of a package are mostly asked for one after another.
+# Syntax trees in memory: a private module is mostly looked up several times in a row.
 _TREES = 32
 
 
@@ -42,9 +42,9 @@ class Export(NamedTuple):
 
 
 class Exports:
-    """Finds each export of the modules below ``base`` once, in the module that comes first.
+    """The exports of the modules below ``base``, each found once, in the first module.
 
-    ``parse`` gives the tree of a file, None where it cannot be parsed.
+    ``parse`` returns the tree of a file, None where it cannot be parsed.
     """
 
     def __init__(self, base: Path, parse: Callable[[Path], ast.Module | None]) -> None:
@@ -53,10 +53,10 @@ class Exports:
         self._found: set[tuple[Path, int]] = set()
 
     def of(self, file: Path, tree: ast.Module, module: str) -> Iterator[Export]:
-        """Yield what a public module offers, under the name of the module.
+        """Yield the exports of a public module, under the name of the module.
 
-        That is what it imports from a private module by ``*``, or by a name that its ``__all__``
-        lists, or that is public in an ``__init__.py``.
+        An export is imported from a private module by ``*``, or by a name that ``__all__`` lists,
+        or in an ``__init__.py`` by a public name.
         """
         listed = _listed(tree)
         for imported in self._imports(file, tree):
@@ -75,7 +75,7 @@ class Exports:
                         yield Export(f"{module}.{name}", place, definition)
 
     def _offered(self, file: Path, passed: set[Path]) -> list[str]:
-        """The names that ``import *`` takes from a module and that are defined in private ones."""
+        """List the names that ``import *`` takes from a module."""
         tree = self._tree(file)
         if tree is None or file in passed:
             return []
@@ -90,20 +90,20 @@ class Exports:
     def _defined(
         self, file: Path, name: str, passed: set[Path]
     ) -> Iterator[tuple[Path, Definition]]:
-        """Yield the definitions of a name in a module, or where the module has it from."""
+        """Yield the definitions of a name in a module, or in the one that it is imported from."""
         tree = self._tree(file)
         if tree is None or file in passed:
             return
         passed.add(file)
-        found = [one for one in definitions(tree.body) if one.name == name]
-        yield from ((file, one) for one in found)
-        for imported in self._imports(file, tree) if not found else []:
-            own = next((own for own, given in imported.names.items() if given == name), None)
+        here = [one for one in definitions(tree.body) if one.name == name]
+        yield from ((file, one) for one in here)
+        for imported in self._imports(file, tree) if not here else []:
+            own = next((own for own, new in imported.names.items() if new == name), None)
             if own is not None or not imported.names:
                 yield from self._defined(imported.file, own or name, passed)
 
     def _imports(self, file: Path, tree: ast.Module) -> Iterator[_Import]:
-        """The imports from private modules that are there."""
+        """Yield the imports from private modules whose files exist."""
         parts = file.relative_to(self._base).with_suffix("").parts
         package = parts[:-1]
         for node in _statements(tree.body):
@@ -122,14 +122,14 @@ class Exports:
 
 
 class _Import(NamedTuple):
-    """Names that are imported from a file, and what they are called then; none: all by ``*``."""
+    """Names imported from a file, and their new names; no names stand for an import by ``*``."""
 
     file: Path
     names: dict[str, str]
 
 
 def definitions(body: Sequence[ast.stmt]) -> Iterator[Definition]:
-    """The definitions of a body, those under a condition (an ``if``, a ``try``) included."""
+    """Yield the definitions of a body, those in an ``if`` or a ``try`` included."""
     return (node for node in _statements(body) if isinstance(node, Definition))
 
 
@@ -145,7 +145,7 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _listed(tree: ast.Module) -> set[str] | None:
-    """The names in ``__all__``, None where there is none or it is put together by code."""
+    """Return the names in ``__all__``; None where it is missing or put together by code."""
     listed = None
     for node in _statements(tree.body):
         if isinstance(node, ast.AugAssign) and _is_all(node.target):
@@ -164,11 +164,11 @@ def _is_all(target: ast.expr) -> bool:
 
 SCHEME = "python:"
 
-# Not the library itself: other people's packages, tests and vendored tools.
-_LEFT_OUT = frozenset(
+# Folders that are not the library itself: other people's packages, tests and vendored tools.
+_OTHER_FOLDERS = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
 )
-# What the parser calls the module that it warns of.
+# The name of every module that is parsed, by which the parser's warnings are known.
 _PARSED = "<a package that ragdoll reads>"
 
 
@@ -176,29 +176,30 @@ _PARSED = "<a package that ragdoll reads>"
 class PythonSource:
     """``python:stdlib`` or ``python:PACKAGE``: a document for each public docstring.
 
-    Public is what a public module defines, or offers from a private one. A document is titled with
-    the qualified name, which its text begins with; its metadata has the line of the definition.
+    A public module's own definitions are public, and those that it offers from a private one. A
+    document is titled with the qualified name, which its text begins with; its metadata has the
+    line of the definition.
     """
 
     name: str
 
     @property
     def root(self) -> str:
-        """The scheme and the package's name, wherever it is installed."""
+        """The scheme and the package's name, the same wherever it is installed."""
         return SCHEME + self.name
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Parse file by file; a file that is not Python of this version is left out and named."""
         base, place = self._place()
-        named: set[Path] = set()
+        skipped: set[Path] = set()
 
         def parsed(file: Path) -> ast.Module | None:
             try:
                 return _parse(file)
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                if file not in named:  # it may be asked for again
+                if file not in skipped:  # other modules may import from it
                     reading.skip(_relative(file, base), _reason(error))
-                    named.add(file)
+                    skipped.add(file)
                 return None
 
         exports = Exports(base, parsed)
@@ -210,16 +211,16 @@ class PythonSource:
                 _offered(base, file, tree, exports) if tree else ()
             ):
                 yield Document(
-                    root=self.root,
-                    source=unique(f"{_relative(defined, base)}#{name}"),
-                    title=name,
                     text=f"{name}\n\n{docstring}",
+                    title=name,
+                    source=unique(f"{_relative(defined, base)}#{name}"),
                     metadata={LINE: line},
+                    root=self.root,
                 )
             reading.done += size
 
     def size(self) -> int:
-        """The bytes of the public source files."""
+        """Count the bytes of the public source files."""
         return sum(map(size_of, _public(self._place()[1])))
 
     def signature(self) -> str | None:
@@ -242,7 +243,7 @@ class PythonSource:
 
 
 def _public(place: Path) -> list[Path]:
-    """The files of public modules, in order."""
+    """List the files of public modules, in order."""
     if place.is_file():
         return [place]
     return [
@@ -253,19 +254,22 @@ def _public(place: Path) -> list[Path]:
 
 
 def _files(place: Path) -> list[Path]:
-    """The files of modules, in order."""
+    """List the files of modules, in order."""
     if place.is_file():
         return [place]
-    found = []
+    modules = []
     for folder, folders, files in os.walk(place):
-        folders[:] = [name for name in folders if name not in _LEFT_OUT]
-        found += [Path(folder, name) for name in files if name.endswith(".py")]
-    return sorted(found)
+        folders[:] = [name for name in folders if name not in _OTHER_FOLDERS]
+        modules += [Path(folder, name) for name in files if name.endswith(".py")]
+    return sorted(modules)
 
 
 def _parse(file: Path) -> ast.Module:
-    """Parse bytes, which may declare their encoding; the parser's warnings are not ours to give."""
-    ignore_warnings(_PARSED)
+    """Parse bytes, which may declare their encoding, without warnings of other people's code."""
+    # Not warnings.catch_warnings: with two threads, it may put back filters that the other has set.
+    ignored = ("ignore", None, Warning, re.compile(_PARSED), 0)
+    if ignored not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PARSED)
     return ast.parse(file.read_bytes(), filename=_PARSED)
 
 
@@ -276,7 +280,7 @@ def _reason(error: Exception) -> str:
 
 
 def _locate(name: str) -> tuple[Path, Path]:
-    """Return the folder that holds the top-level package, and where the named part of it is."""
+    """Return the folder of the top-level package, and the file or folder of its named part."""
     top, *parts = name.split(".")
     # Only the top level is looked up: finding the spec of a submodule would import its parents.
     try:
@@ -284,7 +288,7 @@ def _locate(name: str) -> tuple[Path, Path]:
     except (ImportError, ValueError):
         spec = None
     if spec and spec.name != top:
-        spec = None  # __main__ is whatever program this is.
+        spec = None  # __main__ is the running program
     places = list(spec.submodule_search_locations or []) if spec else []
     if spec and not places and spec.origin and spec.origin.endswith(".py"):
         places = [spec.origin]
@@ -304,13 +308,13 @@ def _offered(
 ) -> Iterator[tuple[Path, str, int, str]]:
     """Yield the docstrings of a public module: file, qualified name, line and text."""
     module = _relative(file, base).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    yield from ((file, *found) for found in _docstrings(tree, module))
+    yield from ((file, *item) for item in _docstrings(tree, module))
     for name, place, definition in exports.of(file, tree, module):
-        yield from ((place, *found) for found in _docstrings(definition, name, definition.lineno))
+        yield from ((place, *item) for item in _docstrings(definition, name, definition.lineno))
 
 
 def _relative(file: Path, base: Path) -> str:
-    return shown(file.relative_to(base).as_posix())
+    return display_name(file.relative_to(base).as_posix())
 
 
 def _docstrings(
@@ -318,7 +322,7 @@ def _docstrings(
 ) -> Iterator[tuple[str, int, str]]:
     docstring = ast.get_docstring(node, clean=False)
     if docstring and docstring.strip():
-        yield name, line, whole(inspect.cleandoc(docstring))
+        yield name, line, storable(inspect.cleandoc(docstring))
     # What is defined within a function cannot be named from outside.
     for child in definitions(node.body) if not isinstance(node, Function) else []:
         if not child.name.startswith("_"):

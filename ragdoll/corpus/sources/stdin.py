@@ -8,24 +8,24 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import BinaryIO
 
 from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError
-from ragdoll.corpus.formats.records import Record, json_object, record_from
+from ragdoll.corpus.formats.records import json_object, record_from
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.errors import CorpusError
 
-# How a user names it.
+# The name by which a user gives standard input.
 STDIN = "-"
 
 _NAME = "stdin"
 _PIECE = 1 << 20
 
-# What each stream held, for as long as it lives: it can be read once only, a corpus many times.
+# A copy of each stream while it lives: a stream can be read once only, a corpus many times.
 _spools: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictionary()
 
 
@@ -33,15 +33,15 @@ _spools: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictiona
 class StdinSource:
     """The lines of standard input: JSON objects where the first that can be read begins one.
 
-    A text is named by the number of its line, an object by its own id if it has one. Nothing is
-    read before the first reading, which copies all to a temporary file.
+    A text is named by the number of its line, an object by its own id if it has one. The first
+    reading copies the input to a temporary file.
     """
 
     text_key: str = "text"
 
     @property
     def root(self) -> str:
-        """The same for every input: what is piped in later replaces what was before."""
+        """The same for every input: what is piped in later replaces what came before."""
         return f"{_NAME}:"
 
     def documents(self, reading: Reading) -> Iterator[Document]:
@@ -62,17 +62,17 @@ class StdinSource:
                     continue
                 if is_json is None:
                     is_json = _is_object(line)
-                record = self._record(line, number, is_json)
+                document = self._document(line, number, is_json)
             except UnreadableError as error:
                 reading.skip(_NAME, f"line {number}: {error}")
                 continue
             finally:
                 reading.done = spool.tell()
-            source = unique(f"{_NAME}#{record.name}")
-            yield Document(self.root, source, record.title, record.text, record.metadata)
+            source = unique(f"{_NAME}#{document.source}")
+            yield replace(document, root=self.root, source=source)
 
     def size(self) -> int:
-        """The bytes of the input, which is read to its end for them."""
+        """Count the bytes of the input, which is read to its end for that."""
         return _spooled().seek(0, 2)
 
     def signature(self) -> str | None:
@@ -83,22 +83,22 @@ class StdinSource:
             digest.update(piece)
         return digest.hexdigest()
 
-    def _record(self, line: bytes, number: int, is_json: bool) -> Record:
+    def _document(self, line: bytes, number: int, is_json: bool) -> Document:
         if not is_json:
             text = decoding.decode(line).strip()
             if not text:
                 raise UnreadableError("empty")
-            return Record(str(number), title="", text=text)
+            return Document(text, source=str(number))
         return record_from(json_object(line), self.text_key, name=str(number))
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether a line is an object, or meant to be one: a broken one does not make texts of all."""
+    """Tell whether a line is a JSON object, or meant to be one: it may be broken."""
     return decoding.decode(line).lstrip().startswith("{")
 
 
 def _spooled() -> BinaryIO:
-    """What standard input holds, in a file without a name."""
+    """Return a copy of standard input, in a file without a name."""
     stream = getattr(sys.stdin, "buffer", None)
     if stream is not None and stream in _spools:
         return _spools[stream]
@@ -124,7 +124,7 @@ def _spooled() -> BinaryIO:
 def _copy(stream: BinaryIO, spool: BinaryIO) -> None:
     """Copy a stream as it is, or UTF-16 with its mark as UTF-8.
 
-    What is broken in UTF-16 is broken in the copy, so that it costs the line it stands in.
+    A broken character in UTF-16 stays broken in the copy, so that it costs the line it stands in.
     """
     piece = stream.read(2)
     if not piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

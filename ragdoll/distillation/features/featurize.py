@@ -1,56 +1,39 @@
-"""From a corpus to a features folder, by a teacher, or to the one that is there already."""
+"""The teacher's pass over a corpus, from documents to a features folder."""
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.documents import Corpus, Skipped
+from ragdoll.corpus.documents import Corpus, Document, Skipped
+from ragdoll.corpus.reading import as_corpus
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import Manifest
 from ragdoll.distillation.features.teacher_pass import TeacherPass
-from ragdoll.distillation.teacher.files import find_teacher, require_training_extra
-from ragdoll.distillation.teacher.model import Target, Teacher
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.errors import FeaturesError
+from ragdoll.extras import require
 from ragdoll.files import only_one
+from ragdoll.settings import FeaturizeSettings, TeacherSettings
 from ragdoll.streams import Report, silent
 
 
 @dataclass(frozen=True, slots=True)
-class FeaturizeSettings:
-    """What determines a features folder, beside the corpus itself.
-
-    ``corpus`` describes the corpus as it was named; ``max_means`` bounds the passages; a batch has
-    at most as many tokens as ``batch_size`` of the longest passages.
-    """
-
-    teacher: str
-    output: Path
-    corpus: dict[str, Any]
-    target: Target = "mean"
-    max_means: int = 1_000_000
-    batch_size: int = 32
-    device: str = "auto"
-    dtype: str = "auto"
-
-    def wanted(self) -> dict[str, Any]:
-        """The settings that, when changed, make other features."""
-        return {
-            "teacher": self.teacher,
-            "target": self.target,
-            "max_means": self.max_means,
-            "dtype": self.dtype,
-            "corpus": self.corpus,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class FeaturizeResult:
-    """What a run did. ``rows`` counts all rows, ``rows_resumed`` those of earlier runs.
+    """The features in a folder after a pass of the teacher.
 
-    The rates are those of this run's own rows, without the time for loading the teacher.
+    ``rows`` counts all passages, ``rows_resumed`` those of earlier runs. The rates are those of
+    this run's own passages, without the time to load the teacher. ``dtype`` is the type that the
+    teacher computed in. ``roots`` are the places that the documents came from.
+
+    >>> result = featurize(read("docs"), "new features", teacher="teacher")
+    >>> result.documents, result.rows, result.rows_resumed
+    (12, 12, 0)
     """
 
     features: Path
@@ -67,83 +50,89 @@ class FeaturizeResult:
     seconds: float
     rows_per_second: float
     tokens_per_second: float
+    roots: list[str]
 
 
 def featurize(
-    corpus: Corpus,
-    settings: FeaturizeSettings,
+    documents: Corpus | Iterable[str | Mapping[str, Any] | Document],
+    output: str | Path | None = None,
+    *,
+    teacher: str | TeacherSettings | None = None,
+    settings: FeaturizeSettings | None = None,
     restart: bool = False,
     trust_remote_code: bool = False,
     report: Report = silent,
 ) -> FeaturizeResult:
-    """Embed the passages of a corpus with a teacher into a features folder.
+    """Embed the passages of documents with a teacher, and keep the vectors in a folder.
 
-    Passages have at most as many tokens as the teacher reads; an exact duplicate is embedded once.
-    What an earlier, interrupted run finished is kept when settings and corpus are the same.
+    A passage has at most as many tokens as the teacher reads, and never more than 256. An exact
+    duplicate is embedded once. The same call resumes an interrupted run, if the settings and the
+    documents are the same; ``restart`` makes all features anew.
+
+    ``output`` None is the folder of the settings. ``teacher`` is a hub id or a folder, or a
+    teacher's settings with device and type. ``trust_remote_code`` runs code that comes with it.
+
+    >>> result = featurize(read("docs"), "new features", teacher="teacher")
+    >>> result.rows, result.dimension
+    (12, 384)
 
     Raises:
-        MissingExtraError: the training extra is not installed.
-        CorpusChangedError: the folder was made from another corpus.
-        FeaturesError: it was made by other settings, is not ragdoll's, or cannot be written.
-        CorpusError: the corpus has no passages.
-        TeacherError: the teacher cannot be had.
-        ModelError: its folder holds no model, or the weights only as a pickle.
+        MissingExtraError: the extra for training is not installed.
+        CorpusChangedError: the folder was made from other documents.
+        FeaturesError: the folder was made by other settings, is not ragdoll's, or cannot be
+            written.
+        CorpusError: there are no passages.
+        TeacherError: the teacher is not found or cannot be loaded.
+        ModelError: the teacher's folder holds no model, or the weights only as a pickle.
     """
+    settings = settings or FeaturizeSettings()
+    if output is not None:
+        settings = replace(settings, output=str(output))
+    teacher = named(teacher)
+    corpus = as_corpus(documents)
     started = time.perf_counter()
-    require_training_extra("Featurizing")
+    require("train", "Featurizing")
     report("looking for the teacher", 0, None)
-    files = find_teacher(settings.teacher)
-    folder = FeaturesFolder(settings.output)
+    files = find_teacher(teacher.model)
+    place = Path(settings.output)
+    folder = FeaturesFolder(place)
     folder.refuse_foreign()
-    # Before the teacher is loaded: reading standard input takes what its writer takes.
+    # Before the teacher is loaded: reading standard input takes as long as its writer does.
     signature = corpus.signature()
-    wanted = {**settings.wanted(), "teacher_fingerprint": files.fingerprint}
-    hint = "Wait until it is done, or give another --output."
-    doing = f"making the features in {settings.output}"
-    again = "The same command makes again what is missing."
-    with (
-        only_one(settings.output, "featurize", doing, FeaturesError, hint) as held,
-        held.refusing_removal(FeaturesError, again),
-    ):
+    content = {
+        **content_settings(teacher, settings, corpus.description),
+        "teacher_fingerprint": files.fingerprint,
+    }
+    hint = "Wait until it is done, or give another `output`."
+    with only_one(place, "featurize", f"making the features in {place}", FeaturesError, hint):
         manifest = None if restart else folder.manifest()
         if manifest is None:
-            manifest = Manifest(settings=wanted, dimension=0)
+            manifest = Manifest(settings=content, dimension=0)
         else:
-            folder.refuse_other(manifest, wanted)
+            folder.refuse_other(manifest, content)
         folder.drop_damaged(manifest)
         resumed = (manifest.rows, manifest.tokens)
         loaded = time.perf_counter()
         if not (manifest.complete and signature and signature == manifest.facts.get("signature")):
             report("loading the teacher", 0, None)
-            teacher = Teacher(files, settings.device, settings.dtype, trust_remote_code)
+            model = Teacher(files, teacher.device, teacher.dtype, trust_remote_code)
             loaded = time.perf_counter()
             manifest.complete = False
             manifest.facts = {"signature": signature}
-            TeacherPass(corpus, teacher, settings.target, folder, manifest, report).run(
+            TeacherPass(corpus, model, settings.target, folder, manifest, report).run(
                 settings.max_means, settings.batch_size
             )
-            folder.refuse_gaps(manifest)
             folder.keep_only(part["file"] for part in manifest.parts)
             if any(reading.unread for reading in corpus.readings.values()):
-                # What could not be read this time is looked for the next.
+                # The next run reads the corpus again, with the files that could not be read now.
                 manifest.facts["signature"] = None
             manifest.complete = True
             folder.write_manifest(manifest)
-    return _result(settings, manifest, resumed, started, loaded)
-
-
-def _result(
-    settings: FeaturizeSettings,
-    manifest: Manifest,
-    resumed: tuple[int, int],
-    started: float,
-    loaded: float,
-) -> FeaturizeResult:
     rows, tokens = manifest.rows - resumed[0], manifest.tokens - resumed[1]
     ended = time.perf_counter()
     return FeaturizeResult(
-        features=settings.output,
-        teacher=settings.teacher,
+        features=place,
+        teacher=teacher.model,
         target=settings.target,
         dimension=manifest.dimension,
         rows=manifest.rows,
@@ -152,8 +141,34 @@ def _result(
         skipped=[Skipped(*item) for item in manifest.facts.get("skipped", [])],
         documents=int(manifest.facts.get("documents", 0)),
         duplicates=int(manifest.facts.get("duplicates", 0)),
-        dtype=str(manifest.settings.get("computed_in", settings.dtype)),
+        dtype=str(manifest.settings.get("computed_in", teacher.dtype)),
         seconds=ended - started,
         rows_per_second=rows / (ended - loaded),
         tokens_per_second=tokens / (ended - loaded),
+        roots=corpus.roots,
     )
+
+
+def named(teacher: str | TeacherSettings | None) -> TeacherSettings:
+    """Return a teacher's settings, with an absolute path in the place of a folder's name."""
+    if teacher is None or isinstance(teacher, str):
+        teacher = TeacherSettings(model=teacher) if teacher else TeacherSettings()
+    folder = Path(os.path.expanduser(teacher.model))  # noqa: PTH111 (takes any name)
+    is_folder = os.path.isdir(folder)  # noqa: PTH112
+    return replace(teacher, model=str(folder.resolve())) if is_folder else teacher
+
+
+def content_settings(
+    teacher: TeacherSettings, settings: FeaturizeSettings, corpus: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the settings that determine the content of features, as the manifest has them.
+
+    ``corpus`` is the description of the documents.
+    """
+    return {
+        "teacher": teacher.model,
+        "target": settings.target,
+        "max_means": settings.max_means,
+        "dtype": teacher.dtype,
+        "corpus": corpus,
+    }

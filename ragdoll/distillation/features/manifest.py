@@ -1,7 +1,7 @@
-"""The manifest of a features folder: what determines its content, and which parts it has.
+"""The manifest of a features folder: the settings that determine its content, and its parts.
 
-For each part it has the rows and the rolling hash of the corpus up to the part's end, so that a
-resumed run can tell whether it reads the same corpus.
+For each part it has the number of rows and the rolling hash of the corpus up to the part's end, by
+which a resumed run tells whether it reads the same corpus.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from typing import Any
 
 from ragdoll.embedding.folder import parse_json
 from ragdoll.errors import FeaturesError
+from ragdoll.settings import as_text
 
 FORMAT = "ragdoll-features"
 VERSION = 1
 MANIFEST = "manifest.json"
 PART = r"part-\d{5,}\.parquet"
 
-RESTART = "Make the features anew: ragdoll featurize --restart"
+RESTART = "Make the features anew: `featurize(...)` with `restart=True`."
 
 # The rolling hash before the first passage.
 NO_HASH = hashlib.sha256(FORMAT.encode()).hexdigest()
 
-# Characters of a setting that a difference shows.
-_MAX_SAID = 200
+# Characters of a setting in a message.
+_MOST_CHARACTERS = 200
 
 
 @dataclass(slots=True)
 class Manifest:
-    """What a features folder holds.
+    """The content of a features folder.
 
-    ``settings`` determine the content; ``facts`` are known when the corpus has been read to its
-    end (documents, what was left out, the corpus's signature). ``complete`` says that it has.
+    ``settings`` determine the content. ``complete`` tells that the corpus was read to its end;
+    ``facts`` are known since then (documents, skipped files, the corpus's signature).
     """
 
     settings: dict[str, Any]
@@ -67,7 +68,7 @@ class Manifest:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def as_json(self) -> bytes:
-        """The content of the file."""
+        """Return the content of the file."""
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -82,7 +83,7 @@ class Manifest:
 
 
 def read_manifest(file: Path) -> Manifest | None:
-    """Read a manifest; None where there is none.
+    """Read a manifest; None if the file is missing.
 
     Raises:
         FeaturesError: it is damaged, of another version, or not ragdoll's.
@@ -114,13 +115,13 @@ def read_manifest(file: Path) -> Manifest | None:
 
 
 def is_ours(file: Path) -> bool:
-    """Whether a manifest begins as ragdoll's do, however it goes on."""
+    """Tell whether a manifest begins as ragdoll's do, even if it is damaged after that."""
     with file.open("rb") as manifest:
         return FORMAT.encode() in manifest.read(64)
 
 
 def rolling_hash(previous: str, texts: Iterable[str]) -> str:
-    """Hash texts, in order, onto the hash of what went before, wherever that was cut off."""
+    """Hash texts in order onto the hash of the texts before; the batches do not matter."""
     digest = bytes.fromhex(previous)
     for text in texts:
         digest = hashlib.sha256(digest + text.encode("utf-8", "surrogatepass")).digest()
@@ -128,23 +129,21 @@ def rolling_hash(previous: str, texts: Iterable[str]) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """List the settings of ``now`` that ``before`` has otherwise, with both values."""
-    found: list[str] = []
+    """List the settings of ``now`` that differ in ``before``, with both values."""
+    different: list[str] = []
     for key, value in now.items():
         old = before.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
-            found.extend(differences(old, value, f"{prefix}{key}."))
+            different.extend(differences(old, value, f"{prefix}{key}."))
         elif old != value:
-            found.append(f"{prefix}{key} was {_said(old)}, now {_said(value)}")
-    return found
+            different.append(f"{prefix}{key} was {_short(old)}, now {_short(value)}")
+    return different
 
 
-def _said(value: Any) -> str:
-    """A setting as a person writes it, the end of a long one left out."""
-    several = value if isinstance(value, list) else [value]
-    words = [str(each).lower() if isinstance(each, bool | None) else str(each) for each in several]
-    text = ", ".join(words)
-    return text if len(text) <= _MAX_SAID else f"{text[: _MAX_SAID - 1]}…"
+def _short(value: Any) -> str:
+    """Write a setting as a person does, without the end of a long one."""
+    text = as_text(value) or "none"
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
 
 
 def _part(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +175,7 @@ def _facts(content: Any) -> dict[str, Any]:
         _count(facts.get(key, 0))
     for path, reason, *rest in facts.get("skipped", []):
         if not isinstance(path, str) or not isinstance(reason, str) or len(rest) > 2:
-            raise TypeError("what was left out is no list of paths and reasons")
+            raise TypeError("the skipped files are no list of paths and reasons")
     return facts
 
 

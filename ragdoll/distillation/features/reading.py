@@ -9,22 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.distillation.features.folder import (
-    ROWS_AT_ONCE,
-    FeaturesFolder,
-    inside,
-    texts_and_vectors,
-    texts_of,
-)
+from ragdoll.distillation.features.columns import ROWS_AT_ONCE, texts_and_vectors, texts_of
+from ragdoll.distillation.features.folder import FeaturesFolder, inside
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, first_line, number_of
@@ -33,15 +27,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Batch = tuple[list[str], Vectors]
+Result = TypeVar("Result")
 
-# What a file of one array begins with; numpy reads pickles and archives, too.
+# The first bytes of a file of one array; numpy would read pickles and archives too.
 _ARRAY = b"\x93NUMPY"
 
 _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
 class _Source(Protocol):
-    """What holds texts and vectors, which may be of any type of float and in any number at once."""
+    """A source of texts and vectors, in batches of any size and with any type of float."""
 
     def batches(self) -> Iterator[tuple[list[str], npt.NDArray[Any]]]: ...
 
@@ -50,11 +45,11 @@ class _Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Passages and their target vectors on disk, as often as they are asked for.
+    """Passages and their target vectors on disk, which can be read any number of times.
 
-    ``rows`` counts also those with a NaN, which no batch has. ``teacher`` (its name),
-    ``teacher_fingerprint`` and ``identity`` are None, and ``settings`` empty, where the folder does
-    not say, as tokenlearn's do not. ``signature`` changes when the content does.
+    ``rows`` counts all rows, with those that the batches lack: rows with a NaN. ``teacher`` (its
+    name), ``teacher_fingerprint`` and ``identity`` are None, and ``settings`` is empty, if
+    tokenlearn made the folder. ``signature`` changes when the content does.
     """
 
     path: Path
@@ -68,53 +63,53 @@ class Features:
     source: _Source
 
     def batches(self) -> Iterator[Batch]:
-        """Yield ``(texts, vectors)``, however they lie on disk; vectors are (texts, dimension).
+        """Yield ``(texts, vectors)`` without the rows with a NaN; vectors are (texts, dimension).
 
         Raises:
-            FeaturesError: a file is missing or damaged, or they were made anew meanwhile.
+            FeaturesError: a file is missing or damaged, or the features were made anew meanwhile.
         """
         for part, all_vectors in self.source.batches():
             for start in range(0, len(part), ROWS_AT_ONCE):
                 stop = start + ROWS_AT_ONCE
-                yield self._whole_rows(part[start:stop], all_vectors[start:stop])
+                yield self._finite_rows(part[start:stop], all_vectors[start:stop])
         self._refuse_changed()
 
-    def _whole_rows(self, texts: list[str], given: npt.NDArray[Any]) -> Batch:
-        if given.shape[1] != self.dimension:
+    def _finite_rows(self, texts: list[str], rows: npt.NDArray[Any]) -> Batch:
+        if rows.shape[1] != self.dimension:
             raise FeaturesError(
-                f"The features have vectors of {self.dimension} and of {given.shape[1]} "
+                f"The features have vectors of {self.dimension} and of {rows.shape[1]} "
                 "dimensions: they were made by two teachers."
             )
         with np.errstate(over="ignore"):
-            vectors = given.astype(np.float32, copy=False)
-        whole = np.asarray(np.isfinite(vectors).all(axis=1))
-        if whole.all():
+            vectors = rows.astype(np.float32, copy=False)
+        finite = np.asarray(np.isfinite(vectors).all(axis=1))
+        if finite.all():
             return texts, vectors
-        return [text for text, good in zip(texts, whole, strict=True) if good], vectors[whole]
+        return [text for text, kept in zip(texts, finite, strict=True) if kept], vectors[finite]
 
     def texts(self) -> Iterator[str]:
-        """Yield every text, also of rows with a NaN: the vectors are not read.
+        """Yield every text, also of rows with a NaN; the vectors are not read.
 
         Raises:
-            FeaturesError: as ``batches``.
+            FeaturesError: see ``batches``.
         """
         yield from self.source.texts()
         self._refuse_changed()
 
     def _refuse_changed(self) -> None:
-        """Check that the folder was not made anew meanwhile: half of the one, half of the other."""
+        """Check that the folder was not made anew meanwhile, which would mix two corpora."""
         if open_features(self.path).signature != self.signature:
             raise FeaturesError(
                 f"The features in {self.path} were made anew while they were read.",
-                hint="Run the same command again.",
+                hint="Try again.",
             )
 
 
 def open_features(path: Path) -> Features:
-    """Find out which features a folder holds, without reading their vectors.
+    """Open the features in a folder without reading their vectors.
 
     Raises:
-        FeaturesError: nothing usable is there, or the corpus was not read to its end.
+        FeaturesError: the folder has no usable features, or the corpus was not read to its end.
     """
     folder = FeaturesFolder(path)
     manifest = folder.manifest()
@@ -123,7 +118,7 @@ def open_features(path: Path) -> Features:
     if not manifest.complete:
         raise FeaturesError(
             f"The features in {path} are incomplete: {number_of('passage', manifest.rows)} so far.",
-            hint="Run the same ragdoll featurize command again; it goes on where it stopped.",
+            hint="Call `featurize(...)` again with the same settings; it goes on where it stopped.",
         )
     if not manifest.rows:
         raise _nothing(path)
@@ -142,7 +137,7 @@ def open_features(path: Path) -> Features:
 
 
 def _nothing(path: Path) -> FeaturesError:
-    return FeaturesError(f"No features in {path}.", hint="Make them: ragdoll featurize CORPUS")
+    return FeaturesError(f"No features in {path}.", hint="Make them with `featurize(...)`.")
 
 
 def _open_tokenlearn(path: Path) -> Features:
@@ -170,14 +165,15 @@ def _open_tokenlearn(path: Path) -> Features:
 
 
 def _numbered(path: Path, pattern: str) -> list[Path]:
-    found = [(_NUMBERED.fullmatch(file.name), file) for file in path.glob(pattern)]
-    numbered = sorted((int(match[1]), file) for match, file in found if match)
+    """Return the files of a pattern in the order of the numbers in their names."""
+    matches = [(_NUMBERED.fullmatch(file.name), file) for file in path.glob(pattern)]
+    numbered = sorted((int(match[1]), file) for match, file in matches if match)
     return [inside(path, file) for _, file in numbered]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """``feature_N.json`` and ``feature_N.npy``."""
+    """Pairs of ``feature_N.json`` and ``feature_N.npy``."""
 
     files: list[Path]
 
@@ -189,7 +185,8 @@ class _Pairs:
             texts, vectors = self._texts(file), self._vectors(file)
             if len(texts) != len(vectors):
                 raise FeaturesError(
-                    f"{file} holds {len(texts)} texts, its .npy {len(vectors)} vectors."
+                    f"{file} holds {number_of('text', len(texts))}, "
+                    f"its .npy {number_of('vector', len(vectors))}."
                 )
             yield texts, vectors
 
@@ -212,7 +209,7 @@ class _Pairs:
             with file.open("rb") as content:
                 is_array = content.read(len(_ARRAY)) == _ARRAY
             vectors = np.load(file, mmap_mode="r", allow_pickle=False) if is_array else None
-        except Exception as error:  # its parser of headers raises kinds of its own
+        except Exception as error:  # numpy's parser of headers raises many kinds
             raise FeaturesError(f"{file} cannot be read: {first_line(error)}") from error
         if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
             raise FeaturesError(f"{file} is not a table of vectors.")
@@ -221,7 +218,7 @@ class _Pairs:
 
 @dataclass(frozen=True, slots=True)
 class _Shards:
-    """Folders of Arrow files, in the order that each folder's ``state.json`` lists."""
+    """Folders of Arrow files, in the order of each folder's ``state.json``."""
 
     folders: list[Path]
 
@@ -229,21 +226,25 @@ class _Shards:
         return sum(batch.num_rows for _, batch in self._record_batches())
 
     def batches(self) -> Iterator[Batch]:
-        import pyarrow as pa
-
-        for file, batch in self._record_batches():
-            with _missing_column_told(file):
-                texts, vectors = texts_and_vectors(pa.Table.from_batches([batch]))
-            if texts:
-                yield texts, vectors
+        yield from (batch for batch in self._results(texts_and_vectors) if batch[0])
 
     def texts(self) -> Iterator[str]:
+        for texts in self._results(texts_of):
+            yield from texts
+
+    def _results(self, function: Callable[[pa.Table], Result]) -> Iterator[Result]:
+        """Yield the result of a function for each batch of rows, as a table."""
         import pyarrow as pa
 
         for file, batch in self._record_batches():
-            with _missing_column_told(file):
-                texts = texts_of(pa.Table.from_batches([batch]))
-            yield from texts
+            try:
+                result = function(pa.Table.from_batches([batch]))
+            except (KeyError, AttributeError, ValueError) as error:
+                raise FeaturesError(
+                    f"{file} cannot be read: {error}",
+                    hint="The columns text and embedding are needed.",
+                ) from error
+            yield result
 
     def _record_batches(self) -> Iterator[tuple[Path, pa.RecordBatch]]:
         import pyarrow as pa
@@ -251,7 +252,7 @@ class _Shards:
         for folder in self.folders:
             state = inside(folder, folder / "state.json")
             try:
-                # Only names: what is listed cannot lie outside the folder.
+                # Only the names: a listed path may lead out of the folder.
                 names = [
                     Path(entry["filename"]).name
                     for entry in parse_json(state.read_bytes())["_data_files"]
@@ -266,14 +267,3 @@ class _Shards:
                             yield file, batch
                 except (OSError, ValueError, pa.ArrowException) as error:
                     raise FeaturesError(f"{file} cannot be read: {error}") from error
-
-
-@contextmanager
-def _missing_column_told(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, AttributeError, ValueError) as error:
-        raise FeaturesError(
-            f"{file} cannot be read: {error}",
-            hint="The columns text and embedding are needed.",
-        ) from error

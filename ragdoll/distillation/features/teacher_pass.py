@@ -1,6 +1,6 @@
-"""A corpus as windows of passages, read and tokenized while the teacher is busy with the last.
+"""One pass of a teacher over a corpus, window by window of passages.
 
-One pass of a teacher over a corpus: one thread computes, one reads ahead, one writes.
+One thread reads and tokenizes the next window, one embeds, and one writes the last.
 """
 
 from __future__ import annotations
@@ -11,45 +11,38 @@ from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import chain, islice, repeat
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ragdoll.corpus.documents import Corpus, why_empty
 from ragdoll.corpus.names import Seen
-from ragdoll.corpus.passages import CountTokens, cut
+from ragdoll.corpus.passages import cut
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
 from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError, number_of
-from ragdoll.streams import Report, ahead
+from ragdoll.streams import Report, read_ahead
 
-# Passages sorted, encoded and written together: enough for full batches of one length, few enough
-# that an interruption costs little.
+# Passages that are sorted, embedded and written together: enough for full batches of one length,
+# and few enough that an interruption costs little.
 WINDOW = 1024
 
+# Static models average tokens, which blurs longer passages. Long-context teachers are therefore
+# given passages no longer than this either.
+_MAX_PASSAGE_TOKENS = 256
 
-class PassageTokenizer(Protocol):
-    """What windows need of a teacher: how long words are to it, and texts as it reads them."""
-
-    @property
-    def count_tokens(self) -> CountTokens:
-        """Counts the tokens of words."""
-        ...
-
-    def tokenize(self, texts: Sequence[str]) -> Tokenized:
-        """Tokenize passages."""
-        ...
+_KEPT = "What is done is kept; the next run goes on from there, unless it restarts."
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Passages in the order of the corpus.
 
-    ``hash`` is the rolling hash of the corpus up to their end. ``tokens`` is None where they need
-    no embedding. ``share`` is how much of the corpus has been read, from 0 to 1; None where that
-    is not known.
+    ``hash`` is the rolling hash of the corpus up to the window's end. ``tokens`` is None if an
+    earlier run embedded the passages. ``share`` is the share of the corpus that has been read, from
+    0 to 1; None where that is not known.
     """
 
     texts: list[str]
@@ -59,22 +52,22 @@ class Window:
 
 
 class Windows:
-    """The passages of a corpus, each text once, in windows; counts what it reads.
+    """The passages of a corpus in windows, each text once; ``duplicates`` counts the others.
 
-    Passages have at most ``size`` of the tokenizer's tokens. The first windows have the sizes of
-    ``finished`` and are not tokenized.
+    Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. The
+    first windows have the sizes of ``finished`` and are not tokenized.
     """
 
     def __init__(
         self,
         corpus: Corpus,
-        tokenizer: PassageTokenizer,
+        teacher: Teacher,
         size: int,
         limit: int,
         finished: Sequence[int] = (),
     ) -> None:
         self._corpus = corpus
-        self._tokenizer = tokenizer
+        self._teacher = teacher
         self._size = size
         self._limit = limit
         self._finished = finished
@@ -93,14 +86,14 @@ class Windows:
             yield Window(
                 texts=texts,
                 hash=content,
-                tokens=self._tokenizer.tokenize(texts) if new else None,
+                tokens=self._teacher.tokenize(texts) if new else None,
                 share=self._corpus.share_read(),
             )
 
     def _passages(self) -> Iterator[str]:
         seen = Seen()
         for document in self._corpus:
-            for passage in cut(document, self._size, self._tokenizer.count_tokens):
+            for passage in cut(document, self._size, self._teacher.count_tokens):
                 text = passage.text
                 if seen.add(text):
                     yield text
@@ -108,15 +101,8 @@ class Windows:
                     self.duplicates += 1
 
 
-# Static models average tokens: what is said in more than this is blurred. Long-context teachers
-# are therefore given passages no longer than this either.
-_MAX_PASSAGE_TOKENS = 256
-
-_GO_ON = "What is done is kept; without --restart the next run goes on from there."
-
-
 class TeacherPass:
-    """Embeds the passages of a corpus, window by window, from where the manifest ends."""
+    """The pass that embeds the passages of a corpus, from the end of the manifest's parts on."""
 
     def __init__(
         self,
@@ -127,10 +113,10 @@ class TeacherPass:
         manifest: Manifest,
         report: Report,
     ) -> None:
-        """Prepare to go on behind the parts of the manifest.
+        """Prepare to go on after the parts of the manifest.
 
         Raises:
-            FeaturesError: the teacher would read passages otherwise than it did for these parts.
+            FeaturesError: the teacher made these parts with another prompt or passage length.
         """
         self._corpus = corpus
         self._teacher = teacher
@@ -145,10 +131,10 @@ class TeacherPass:
         manifest.settings.update(reading)
 
     def run(self, max_means: int, batch_size: int) -> None:
-        """Embed up to ``max_means`` passages, as many tokens at once as ``batch_size`` long ones.
+        """Embed up to ``max_means`` passages, in batches of the tokens of ``batch_size`` long ones.
 
         Raises:
-            CorpusChangedError: the corpus is not the one that the parts were made from.
+            CorpusChangedError: the parts were made from another corpus.
             CorpusError: the corpus has no passages.
             FeaturesError: a part cannot be written.
             TeacherError: the teacher gives no usable vectors.
@@ -157,8 +143,11 @@ class TeacherPass:
         sizes = [part["rows"] for part in finished]
         windows = Windows(self._corpus, self._teacher, self._size, max_means, sizes)
         budget = self._budget(batch_size)
-        # Interruptions arrive in this thread alone: the others finish what they write.
-        with ThreadPoolExecutor(1, "ragdoll-write") as writer, closing(ahead(windows)) as coming:
+        # An interruption arrives in this thread alone, so a part is written to its end.
+        with (
+            ThreadPoolExecutor(1, "ragdoll-write") as writer,
+            closing(read_ahead(windows)) as coming,
+        ):
             writing: Future[None] | None = None
             for window, vectors in self._embedded(coming, finished, budget, max_means):
                 if writing:
@@ -179,17 +168,20 @@ class TeacherPass:
         }
 
     def _budget(self, batch_size: int) -> int:
-        """The tokens of a batch; as in earlier runs where a vector depends on its batch."""
+        """Return the tokens of a batch.
+
+        Below float32 a vector depends on its batch, so a resumed run keeps the first run's size.
+        """
         longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
-        asked = batch_size * longest
+        budget = batch_size * longest
         settings = self._manifest.settings
-        known: int = settings.setdefault("batch_tokens", asked)
-        return asked if settings.get("computed_in", "float32") == "float32" else known
+        earlier: int = settings.setdefault("batch_tokens", budget)
+        return budget if settings.get("computed_in", "float32") == "float32" else earlier
 
     def _embedded(
         self, windows: Iterator[Window], finished: list[dict[str, Any]], budget: int, limit: int
     ) -> Iterator[tuple[Window, Vectors]]:
-        """Check the windows that are finished by their hashes; embed and yield the others."""
+        """Compare the hashes of the finished windows; embed and yield the others."""
         rows = 0
         settled = False
         waiting = iter(finished)
@@ -229,32 +221,27 @@ class TeacherPass:
                 }
             )
             folder.write_manifest(manifest)
-        except FileNotFoundError as error:
-            raise FeaturesError(
-                f"{folder.path / 'data'} has been removed while the features were made.",
-                hint="The same command makes again what is missing.",
-            ) from error
         except OSError as error:
             raise FeaturesError(
                 f"{folder.path} cannot be written: {error.strerror or error}.",
-                hint=f"{_GO_ON} Mind the space on the disk.",
+                hint=f"{_KEPT} Mind the space on the disk.",
             ) from error
 
     def _settle_dtype(self, sample: Tokenized) -> None:
-        """Compute in the type that earlier parts were computed in, else as the teacher settles."""
+        """Settle the type to compute in: that of earlier parts, else the teacher's choice."""
         teacher, settings = self._teacher, self._manifest.settings
         if self._manifest.parts and settings.get("computed_in"):
             teacher.dtype = str(settings["computed_in"])
         settings["computed_in"] = teacher.settle_dtype(sample, self._target)
 
     def _check(self, vectors: Vectors) -> None:
-        """Refuse what a type with too small a range made; in float32 a NaN is the passage's own."""
+        """Refuse a NaN that the type causes by its small range; float32 leaves it to training."""
         bad = int((~np.isfinite(vectors).all(axis=1)).sum())
         if bad and self._teacher.dtype != "float32":
             raise TeacherError(
                 f"In {self._teacher.dtype} the teacher gives no number for "
                 f"{number_of('passage', bad)}.",
-                hint="Compute in float32: --dtype float32 --restart.",
+                hint='Compute in float32: `dtype="float32"` and `restart=True`.',
             )
 
     def _report_rows(self, before: int, total: int | None, done: int) -> None:
@@ -263,5 +250,5 @@ class TeacherPass:
     def _changed(self, how: str) -> CorpusChangedError:
         return CorpusChangedError(
             f"The corpus is not the one that {self._folder.path} was made from: it {how}.",
-            hint="Make the features anew with --restart, or give another --output.",
+            hint="Make the features anew with `restart=True`, or give another `output`.",
         )

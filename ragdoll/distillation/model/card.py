@@ -14,11 +14,11 @@ def card(
     base_model: str | None,
     place: str | None = None,
 ) -> str:
-    """Write the model card: what it is, what it was made of, how to load it.
+    """Return the model card, in Markdown.
 
     ``shape`` is tokens × dimensions, ``record`` the provenance. ``base_model`` is the teacher for
-    the hub's index of models, None where the hub has no such model; ``place`` is what to load the
-    model by, None where the reader has to put the path of the folder.
+    the hub's index of models; None leaves it out. ``place`` is the name or path to load the model
+    by; None is a placeholder for the path.
     """
     rows, dimension = shape
     place = place or "path/of/this/folder"
@@ -93,6 +93,6 @@ def _corpus(record: Mapping[str, Any]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name as Markdown shows it and does not read it, on one line; � for what cannot be seen."""
-    seen = (sign if sign.isprintable() else "\ufffd" for sign in " ".join(name.split()))
-    return "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in seen)
+    """Escape a name so that Markdown shows it as it is, on one line; � is an invisible sign."""
+    visible = (sign if sign.isprintable() else "\ufffd" for sign in " ".join(name.split()))
+    return "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in visible)

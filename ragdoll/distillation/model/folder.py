@@ -1,17 +1,12 @@
-"""The model folder: the recommended model at its root, variants and distillate below it.
-
-Where a model is made: a hidden folder beside its own, which outlives an interruption.
-
-Another hidden neighbour holds the lock of the model, for whoever makes it or exchanges it.
-"""
+"""The model folder: the recommended model at its root, variants and distillate below it."""
 
 from __future__ import annotations
 
 import json
-import re
+import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.model.card import card
-from ragdoll.distillation.training import projection
 from ragdoll.embedding.folder import PROVENANCE_FILE
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.errors import RagdollError, TrainingError, UsageError, first_line
-from ragdoll.files import only_one
+from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
 FORMAT = "ragdoll-model"
 VERSION = 1
 
-# The models in a model folder, by their place in it, and what each consists of.
+# The models in a model folder by their place in it, and the files of each.
 PARTS = ("", "variants/weighted", "variants/unweighted", "distillate")
 FILES = (
     "README.md",
@@ -48,14 +41,14 @@ def refuse_foreign(output: Path) -> None:
     """Check that an output folder may be replaced: it is absent, empty or a model of ragdoll's.
 
     Raises:
-        UsageError: it is a file, or holds something else.
+        UsageError: the output is a file, or holds something else.
     """
     if output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file; a model is a folder.", hint="Give another --output.")
+        raise UsageError(f"{output} is a file; a model is a folder.", hint="Give another `output`.")
     if output.is_dir() and any(output.iterdir()) and not (output / PROVENANCE_FILE).is_file():
         raise UsageError(
-            f"{output} holds something that is not a model of ragdoll's; it is left as it is.",
-            hint="Give a new or an empty folder by --output.",
+            f"{output} holds something that is not a model of ragdoll's, and is not replaced.",
+            hint="Give a new or an empty folder as `output`.",
         )
 
 
@@ -69,7 +62,7 @@ def quantized(vectors: Vectors, dtype: str) -> npt.NDArray[Any]:
 def model_like(
     vectors: Vectors, tokenizer: Tokenizer, like: StaticModel, dtype: str
 ) -> StaticModel:
-    """Make a model of token vectors that normalizes, otherwise configured ``like`` another."""
+    """Make a model of token vectors that normalizes, in all else configured ``like`` another."""
     from model2vec import StaticModel
 
     own = {"normalize", "max_length", "embedding_dtype"}
@@ -90,7 +83,7 @@ def save(
     distillate: StaticModel,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write the whole folder aside, then put it in the place of the old one."""
+    """Write a model folder beside the output, then put it in the place of the old one."""
     aside = beside(output, "partial")
     _remove(aside)
     record = {"format": FORMAT, "version": VERSION, **provenance}
@@ -100,19 +93,27 @@ def save(
             _save_one(aside / "variants" / name, model, {**record, "variant": name})
         _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
     except BaseException:
-        # A full disk is not to stay full of half a model.
+        # Half a model must not fill the disk.
         _remove(aside)
         raise
     replace(output, aside)
 
 
+def behind_links(path: str | Path) -> Path:
+    """Return what a link leads to, however many, and any other path as it is.
+
+    A folder is replaced by renaming it, which would take the link away.
+    """
+    return Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
+
+
 def beside(output: Path, role: str) -> Path:
-    """A hidden neighbour of a model folder, by a name that is no one else's."""
+    """Return the path of a hidden neighbour of a model folder, by a name of ragdoll's own."""
     return output.with_name(f".{output.name}.ragdoll-{role}")
 
 
 def replace(output: Path, by: Path) -> None:
-    """Rename a whole folder into the place of another; a kill in between leaves one of the two."""
+    """Rename a folder into the place of another; a kill in between leaves one of the two."""
     old = beside(output, "old")
     _remove(old)
     try:
@@ -126,7 +127,7 @@ def replace(output: Path, by: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder; a kill in between leaves all or nothing under its name."""
+    """Remove a folder; a kill in between leaves all of it under its name, or nothing."""
     old = beside(folder, "old")
     _remove(old)
     with suppress(FileNotFoundError):
@@ -135,7 +136,7 @@ def discard(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder if it is there; of a link, the link and not what it leads to."""
+    """Remove a folder if it is there; a link is removed, and its target stays."""
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
@@ -149,79 +150,5 @@ def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> No
 
 
 def as_json(record: Mapping[str, Any]) -> str:
-    """The content of a JSON file, for people to read too."""
+    """Return the content of a JSON file, indented for people."""
     return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-
-
-# How the libraries written in Rust end what the system told them; they raise what they like.
-_BY_THE_SYSTEM = re.compile(r"([^:]+) \(os error \d+\)$")
-
-
-@contextmanager
-def only_maker(output: Path) -> Iterator[None]:
-    """Let one process at a time make or exchange the model that is or will be at ``output``.
-
-    Raises:
-        TrainingError: another process is at work on it, or its lock cannot be written.
-    """
-    hint = "Wait until it is done, or give another folder; queries go on meanwhile."
-    with only_one(beside(output, "lock"), "model", f"at work on {output}", TrainingError, hint):
-        yield
-
-
-@contextmanager
-def workplace(output: Path) -> Iterator[Path]:
-    """Make the folder in which the model that will be at ``output`` is made by its only maker.
-
-    An error leaves nothing there that was not there before; but where something cannot be written,
-    as on a full disk, it leaves what the next training can go on from.
-
-    Raises:
-        TrainingError: something cannot be written, or the folder is a link or is removed.
-    """
-    folder = beside(output, "training")
-    if folder.is_symlink():
-        raise TrainingError(f"{folder} is a link, and is not written through.")
-    is_new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-    except RagdollError as error:
-        if not folder.is_dir():
-            raise _removed(folder) from error
-        if is_new:
-            discard(folder)
-        raise
-    except Exception as error:
-        why = _said_by_the_system(error)
-        if why is None:
-            raise
-        if not folder.is_dir():
-            raise _removed(folder) from error
-        place = getattr(error, "filename", None) or output.parent
-        if isinstance(error, FileNotFoundError) or "(os error 2)" in str(error):
-            raise _removed(place) from error
-        hint = "Mind the space on the disk."
-        if projection.is_whole(folder):
-            hint = f"What is done is kept; the same command goes on from there. {hint}"
-        else:
-            discard(folder)
-        raise TrainingError(f"{place} cannot be written: {why}.", hint=hint) from error
-    finally:
-        with suppress(OSError):
-            folder.rmdir()  # where nothing came of it
-
-
-def _removed(place: Path | str) -> TrainingError:
-    return TrainingError(
-        f"{place} has been removed while the model was made.",
-        hint="The same command makes it again.",
-    )
-
-
-def _said_by_the_system(error: Exception) -> str | None:
-    """What went wrong with a file; None where that is not what went wrong."""
-    if isinstance(error, OSError):
-        return error.strerror or first_line(error)
-    found = _BY_THE_SYSTEM.search(first_line(error))
-    return found[1].strip() if found else None

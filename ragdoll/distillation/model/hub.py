@@ -1,4 +1,4 @@
-"""Uploading a trained model to the hub, in one commit and without the paths of this machine."""
+"""The upload of a trained model to the hub, in one commit and without the paths of this machine."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ragdoll.errors import HubError, UsageError, first_line
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Where a model is on the hub, and whether only its owner sees it there."""
+    """A model on the hub; ``private`` tells that only its owner sees it."""
 
     url: str
     private: bool
 
 
 def check(repo: str) -> None:
-    """Check, without the network, what an upload to ``repo`` needs: before the long work starts.
+    """Check without the network what an upload to ``repo`` needs, before the long work starts.
 
     Raises:
-        UsageError: it is no repository id, the hub's client is told to stay offline, or no token is
-            there.
+        UsageError: ``repo`` is no repository id, the environment forbids the network, or there is
+            no token.
     """
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import HFValidationError
@@ -44,27 +44,27 @@ def check(repo: str) -> None:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise UsageError(
-            f"'{repo}' is no id of a repository on the hub.",
+            f"'{repo}' is not an id of a repository on the hub.",
             hint="Give OWNER/NAME: letters, digits, and between them single '-', '_' and '.'.",
         ) from error
     if constants.HF_HUB_OFFLINE:
         raise UsageError(
             f"Nothing can be uploaded to {repo}: HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set.",
-            hint="Unset it, or train without --push-to-hub.",
+            hint="Unset it, or do not upload the model.",
         )
     if not get_token():
         raise UsageError(
             f"Nothing can be uploaded to {repo}: there is no token for the hub.",
-            hint="Log in by `hf auth login`, or set HF_TOKEN to a token that may write.",
+            hint="Log in with hf auth login, or set HF_TOKEN to a token that may write.",
         )
 
 
 def push(folder: Path, repo: str, public: bool = False) -> Pushed:
-    """Upload a model folder of ragdoll's; the repository is made, private, where there is none.
+    """Upload a model folder of ragdoll's; a new repository is private unless ``public``.
 
-    What ragdoll wrote is uploaded, no other file, and all or nothing of it. An absolute path in it
-    becomes its last component; the folder itself is not touched. ``public`` is for a new
-    repository; one that is there stays what it is, with a warning where that is not what was asked.
+    Only ragdoll's own files are uploaded, and all of them or none. Absolute paths in them become
+    their last component; the folder itself does not change. An existing repository keeps its
+    visibility, with a warning if ``public`` says otherwise.
 
     Raises:
         HubError: the upload failed.
@@ -76,9 +76,9 @@ def push(folder: Path, repo: str, public: bool = False) -> Pushed:
         url = api.create_repo(repo, private=not public, exist_ok=True)
         private = bool(api.model_info(url.repo_id).private)
         if private == public:
-            _log.warning(
-                "The repository %s was there already and stays %s; its settings on the hub can "
-                "change that.",
+            logger.warning(
+                "The repository %s exists already and stays %s; its settings on the hub can change "
+                "that.",
                 url.repo_id,
                 "private" if private else "public",
             )
@@ -87,18 +87,18 @@ def push(folder: Path, repo: str, public: bool = False) -> Pushed:
             _additions(folder, url.repo_id),
             commit_message=f"Upload a model trained with ragdoll {__version__}",
         )
-    except Exception as error:  # the hub's, http's and the transport's have no common base
+    except Exception as error:  # hub, http and transport have no common base
         raise HubError(
-            f"The model could not be uploaded to {constants.ENDPOINT}/{repo}: {_said(error)}",
+            f"The model could not be uploaded to {constants.ENDPOINT}/{repo}: {_reason(error)}",
             hint=f"It is saved in {folder}; the same command trains it again and uploads it.",
         ) from error
     return Pushed(str(url), private)
 
 
 def without_paths(value: Any) -> Any:
-    """A copy of a JSON value in which absolute paths, at any depth, are their last component.
+    """Return a copy of a JSON value with the last component in the place of each absolute path.
 
-    Paths of a home (``~``) count; so do those of Windows, wherever this runs.
+    Paths of a home (``~``) are absolute, and those of Windows are on every system.
     """
     if isinstance(value, dict):
         return {key: without_paths(item) for key, item in value.items()}
@@ -114,7 +114,7 @@ def _is_absolute(text: str) -> bool:
 
 
 def _additions(folder: Path, repo: str) -> Iterator[CommitOperationAdd]:
-    """All files of a model folder as they go to the hub: the large ones from the disk."""
+    """Yield all files of a model folder for the hub, the large ones by their path on the disk."""
     from huggingface_hub import CommitOperationAdd
 
     for part in PARTS:
@@ -127,10 +127,10 @@ def _additions(folder: Path, repo: str) -> Iterator[CommitOperationAdd]:
 
 
 def _rewritten(folder: Path, repo: str | None) -> dict[str, bytes]:
-    """The files that may tell of this machine, without its paths.
+    """Return the files that may name paths of this machine, without those paths.
 
-    The card names ``repo`` as what to load where it is not None. A teacher that is a folder is no
-    model that the hub knows, and the hub refuses a card that names such a teacher as its base.
+    The card loads the model by ``repo``, if that is not None. The hub refuses a card whose base
+    model is a folder, so the card names a teacher only if it is a model of the hub.
     """
     model = open_folder(folder)
     if model.provenance is None or model.embedding is None:
@@ -146,10 +146,10 @@ def _rewritten(folder: Path, repo: str | None) -> dict[str, bytes]:
     }
 
 
-def _said(error: Exception) -> str:
-    """In one line what the library says, and the reason: what the server said to it."""
+def _reason(error: Exception) -> str:
+    """Return the library's message and the server's, in one line."""
     line = first_line(error)
-    # Other errors than those of http have it in their last line, if they have more than one.
-    told = getattr(error, "server_message", str(error)) or ""
-    reason = told.strip().rpartition("\n")[2].lstrip("- ")
+    # Errors other than those of http have the server's message in their last line, if in any.
+    message = getattr(error, "server_message", str(error)) or ""
+    reason = message.strip().rpartition("\n")[2].lstrip("- ")
     return line if reason in line else f"{line.rstrip('.')}: {reason}"

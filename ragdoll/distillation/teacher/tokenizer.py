@@ -11,20 +11,21 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from ragdoll.distillation.teacher.files import TeacherFiles, quiet_transformers
+from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.embedding.folder import open_folder
 from ragdoll.errors import TrainingError, first_line
 
-# Places that BERT's vocabulary keeps for tokens to come: never trained, never in a text.
+# BERT's vocabulary reserves these for later tokens: never trained, never in a text.
 _UNUSED = re.compile(r"\[unused\d+\]")
 
-# A word to stand before others, for at the start of a text some tokenizers read them otherwise.
+# Put before a word, which some tokenizers read otherwise at the start of a text.
 _BEFORE = "a"
 
+# Texts encoded at a time: encodings hold much more than ids.
 _TEXTS = 4096
 
-# How an added token can be matched: in the text as it is normalized or as it is written, and with
-# or without the space before and behind it.
+# The ways to match an added token: in the normalized text or in the text as written, and with or
+# without the space before and behind it.
 _WAYS: tuple[dict[str, bool], ...] = tuple(
     {"normalized": normalized, "lstrip": before, "rstrip": behind}
     for normalized, (before, behind) in product(
@@ -34,7 +35,7 @@ _WAYS: tuple[dict[str, bool], ...] = tuple(
 
 
 class StaticTokenizer:
-    """A tokenizer for a static model, and what its teacher reads for each of its tokens.
+    """A tokenizer for a static model, and the teacher's input for each of its tokens.
 
     The ids are consecutive from 0: first the teacher's own tokens in their order, then ``terms``.
     """
@@ -47,8 +48,8 @@ class StaticTokenizer:
     ) -> None:
         """Wrap a tokenizer without terms.
 
-        ``teacher_ids`` are the teacher's ids of the tokens, ``around`` those of the special tokens
-        that it puts before and behind a text.
+        ``teacher_ids`` maps tokens to the teacher's ids. ``around`` has the ids of the special
+        tokens that the teacher puts before and behind a text.
         """
         self.tokenizer = own
         self.terms: tuple[str, ...] = ()
@@ -59,43 +60,42 @@ class StaticTokenizer:
         self._way: dict[str, bool] | None = None
 
     def as_matched(self, text: str) -> str:
-        """The form of a text in which terms are looked for: normalized, where that is possible."""
+        """Return a text in the form in which terms are matched: normalized, if that is possible."""
         normalizer = self._own.normalizer
         if normalizer is None or not self._matching()["normalized"]:
             return text
         return str(normalizer.normalize_str(text))
 
     def pieces(self, terms: Sequence[str]) -> list[list[int]]:
-        """The ids of the teacher's own tokens that each term consists of, within a text."""
+        """Return the ids of the teacher's own tokens that each term consists of within a text."""
         texts = [f"{_BEFORE} {term}" for term in terms]
         return [ids[len(self._before) :] for ids in _encoded(self._own, texts)]
 
     def with_terms(self, terms: Iterable[str]) -> StaticTokenizer:
-        """Return a tokenizer that takes each of the terms, where it stands alone, as one token.
+        """Return a tokenizer that reads each term, where it stands alone, as one token.
 
-        Left out are terms that are one token already, or whose spelling is that of a token (a
-        piece inside of words, say), and any that the tokenizer does not find again.
-        Where terms overlap in a text, the first and then the longest counts, even where that turns
-        out to be the beginning of a longer word and none is found.
+        A term is dropped if it is one token already, if it is spelt like a token (such as a piece
+        inside of words), or if the extended tokenizer does not find it in a text. Where terms
+        overlap in a text, the first one counts, and of those that begin together the longest; if
+        that turns out to be the beginning of a longer word, none counts.
         """
         cleaned = dict.fromkeys(self.as_matched(term).strip() for term in terms)
         known = self._teacher_ids.keys() | self._own.get_vocab().keys()
-        wanted = [term for term in cleaned if term and term not in known]
-        pieces = self.pieces(wanted)
-        wanted = [term for term, ids in zip(wanted, pieces, strict=True) if len(ids) > 1]
-        while wanted:
-            extended = self._extended(wanted)
-            found = _found(extended.tokenizer, wanted)
-            if len(found) == len(wanted):
+        new = [term for term in cleaned if term and term not in known]
+        new = [term for term, ids in zip(new, self.pieces(new), strict=True) if len(ids) > 1]
+        while new:
+            extended = self._extended(new)
+            matched = _matched(extended.tokenizer, new)
+            if len(matched) == len(new):
                 return extended
-            wanted = found
+            new = matched
         return self
 
     def teacher_sequences(self) -> list[list[int]]:
-        """What the teacher reads for each token, in the order of the ids.
+        """Return the teacher's ids to read for each token, in the order of the tokens.
 
-        That is the token between the teacher's special tokens; for a term, all its pieces. Empty
-        for a token that the teacher does not know.
+        They are the token, or all pieces of a term, between the teacher's special tokens; none for
+        a token that the teacher does not know.
         """
         before, behind = self._around
         vocabulary = self._own.get_vocab()
@@ -104,8 +104,8 @@ class StaticTokenizer:
         alone = [[] if own is None else [*before, own, *behind] for own in known]
         terms = []
         for pieces in self.pieces(self.terms):
-            inside = [own for own in (known[piece] for piece in pieces) if own is not None]
-            terms.append([*before, *inside, *behind] if inside else [])
+            within = [own for own in (known[piece] for piece in pieces) if own is not None]
+            terms.append([*before, *within, *behind] if within else [])
         return alone + terms
 
     def _extended(self, terms: Sequence[str]) -> StaticTokenizer:
@@ -117,11 +117,10 @@ class StaticTokenizer:
         return extended
 
     def _matching(self) -> dict[str, bool]:
-        """Find the way of matching that leaves the words around a term the tokens they have.
+        """Find the way to match terms that keeps the tokens of the words around them.
 
-        Which one that is depends on what a tokenizer makes of a space: a mark on the next word, a
-        token, nothing. That is tried out, since there are too many parts of tokenizers to tell it
-        from.
+        It depends on how a tokenizer treats a space: as a mark on the next word, as a token, or as
+        nothing. Each way is tried, since tokenizers have too many kinds of parts to tell from them.
         """
         if self._way is None:
             trial = copy.deepcopy(self._own)
@@ -129,11 +128,11 @@ class StaticTokenizer:
             for name, way in zip(names, _WAYS, strict=True):
                 trial.add_tokens([AddedToken(name, single_word=True, **way)])
             behind = self.pieces(["b"])[0]
-            found = _encoded(trial, [f"{_BEFORE} {name} b" for name in names])
+            encoded = _encoded(trial, [f"{_BEFORE} {name} b" for name in names])
             self._way = next(
                 (
                     way
-                    for name, way, ids in zip(names, _WAYS, found, strict=True)
+                    for name, way, ids in zip(names, _WAYS, encoded, strict=True)
                     if ids == [*self._before, trial.token_to_id(name), *behind]
                 ),
                 _WAYS[0],
@@ -142,9 +141,9 @@ class StaticTokenizer:
 
 
 def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> StaticTokenizer:
-    """Make a static model's tokenizer of a teacher's, as ``model2vec.distill`` does.
+    """Make a static model's tokenizer from a teacher's, as ``model2vec.distill`` does.
 
-    Special tokens, and tokens that were never trained, are left out.
+    It lacks the special tokens and the tokens that were never trained.
 
     Raises:
         TrainingError: the tokenizer cannot be read, or is of a kind that cannot be changed.
@@ -153,7 +152,7 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
     from skeletoken import TokenizerModel
     from transformers import AutoTokenizer
 
-    quiet_transformers()
+    silence_transformers()
     folder = open_folder(teacher.path)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
@@ -164,7 +163,7 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
         )
         model = TokenizerModel.from_transformers_tokenizer(tokenizer)
         if model.adds_prefix_space is not None:
-            # A word is the same token at the start of a text and within it.
+            # So that a word is the same token at the start of a text and within it.
             model.adds_prefix_space = True
         own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
         around = _special_tokens(tokenizer)
@@ -172,14 +171,14 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
         raise TrainingError(
             f"The tokenizer of {teacher.name} cannot be used: {first_line(error)}"
         ) from error
-    # Some tokenizers have been given tokens that their model was never given vectors for.
+    # Some tokenizers have tokens beyond those that their model has vectors for.
     size = folder.config.get("vocab_size") or math.inf
     known = {token: number for token, number in tokenizer.get_vocab().items() if number < size}
     return StaticTokenizer(own, known, around)
 
 
-def _found(tokenizer: Tokenizer, terms: Sequence[str]) -> list[str]:
-    """Those of a tokenizer's terms that become one token between other words and punctuation."""
+def _matched(tokenizer: Tokenizer, terms: Sequence[str]) -> list[str]:
+    """Return the terms that a tokenizer reads as one token between other words and punctuation."""
     tokenizer = _unlimited(tokenizer)
     texts = [f"{_BEFORE} {term}, {_BEFORE}" for term in terms]
     return [
@@ -190,15 +189,15 @@ def _found(tokenizer: Tokenizer, terms: Sequence[str]) -> list[str]:
 
 
 def _unlimited(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that neither pads nor truncates."""
-    found = copy.deepcopy(tokenizer)
-    found.no_padding()
-    found.no_truncation()
-    return found
+    """Return a copy that neither pads nor truncates."""
+    unlimited = copy.deepcopy(tokenizer)
+    unlimited.no_padding()
+    unlimited.no_truncation()
+    return unlimited
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
-    """Yield the ids of each text; encodings hold much more, so few are made at a time."""
+    """Yield the ids of each text."""
     for start in range(0, len(texts), _TEXTS):
         batch = list(texts[start : start + _TEXTS])
         for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
@@ -206,7 +205,7 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids of what a teacher's tokenizer puts before and behind a text."""
+    """Return the ids of the tokens that a teacher's tokenizer puts before and behind a text."""
     encoded = tokenizer("a", return_special_tokens_mask=True)
     ids, mask = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
     if 0 not in mask:

@@ -1,6 +1,7 @@
-"""How well a student keeps its teacher's geometry on passages that it was not trained on.
+"""The quality of token vectors, measured on passages that they were not trained on.
 
-What a table of token vectors is worth on passages that it was not trained on.
+It is the share of the teacher's nearest neighbours that they find too, and the error of the best
+linear map to the teacher's vectors.
 """
 
 from __future__ import annotations
@@ -14,30 +15,54 @@ from ragdoll.embedding.vectors import Vectors, similarity, unit
 
 _NEIGHBOURS = 10
 
+# The penalty of the linear map.
 _RIDGE = 1e-3
+# The passages that the linear map is fitted on; all of them are in memory.
+_MAX_FITTED = 20_000
+
+
+class HeldOut:
+    """The held-out passages of a projection, for measuring token vectors of any dimension."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+
+    def agreement(self, vectors: Vectors) -> float:
+        """Return the share of the teacher's nearest neighbours that token vectors find too."""
+        teacher = self._projection.teacher_vectors
+        return neighbour_agreement(
+            _encode(self._projection.held_out.bags, vectors, len(teacher)), teacher
+        )
+
+    def loss(self, vectors: Vectors) -> float:
+        """Return the held-out error of the best linear map from passage vectors to targets."""
+        training, held_out = self._projection.training, self._projection.held_out
+        return linear_loss(
+            (_encode(training.bags, vectors, _MAX_FITTED), _encode(held_out.bags, vectors)),
+            (training.targets[:_MAX_FITTED], held_out.targets),
+        )
 
 
 def neighbour_agreement(student: Vectors, teacher: Vectors) -> float:
     """Return the mean share of the teacher's ten nearest neighbours that the student finds too.
 
-    Both hold a row for each of the same passages; each passage is compared with all the others by
-    cosine. 1 is the teacher's own ranking of the nearest, chance is ``10 / (rows - 1)``.
+    Both arrays have a row for each of the same passages. Each passage is compared with all others
+    by cosine. The result is 1 if student and teacher agree; chance gives ``10 / (rows - 1)``.
     """
     rows = len(student)
     neighbours = min(_NEIGHBOURS, rows - 1)
     if neighbours < 1:
         return 0.0
-    found = _nearest(student, neighbours)
-    wanted = _nearest(teacher, neighbours)
-    shared = [len(np.intersect1d(a, b)) for a, b in zip(found, wanted, strict=True)]
+    pairs = zip(_nearest(student, neighbours), _nearest(teacher, neighbours), strict=True)
+    shared = [len(np.intersect1d(one, other)) for one, other in pairs]
     return float(np.mean(shared) / neighbours)
 
 
 def linear_loss(student: tuple[Vectors, Vectors], targets: tuple[Vectors, Vectors]) -> float:
     """Return the held-out mean squared error of the best linear map from student to targets.
 
-    Each pair is (training rows, held-out rows). The map, with a bias, is fitted on the training
-    rows by ridge regression, so that methods with and without a head of their own compare.
+    Each pair is (training rows, held-out rows). The map has a bias, and is fitted on the training
+    rows by ridge regression. So a method that trains a linear head compares with one that does not.
     """
     (x, x_held), (y, y_held) = student, targets
     scale = float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) or 1.0
@@ -59,34 +84,8 @@ def _nearest(vectors: Vectors, neighbours: int) -> npt.NDArray[np.intp]:
     return np.argpartition(-cosines, neighbours - 1, axis=1)[:, :neighbours]
 
 
-# Passages that the linear loss fits its map on, which are all in memory.
-_MAX_FITTED = 20_000
-
-
-class HeldOut:
-    """Measures token vectors of any dimension, a row for each token."""
-
-    def __init__(self, projection: Projection) -> None:
-        self._projection = projection
-
-    def agreement(self, vectors: Vectors) -> float:
-        """The share of the teacher's nearest held-out neighbours that token vectors find too."""
-        teacher = self._projection.teacher_vectors
-        return neighbour_agreement(
-            _encode(self._projection.held_out.bags, vectors, len(teacher)), teacher
-        )
-
-    def loss(self, vectors: Vectors) -> float:
-        """The held-out error of the best linear map from the passages' vectors to the targets."""
-        training, held_out = self._projection.training, self._projection.held_out
-        return linear_loss(
-            (_encode(training.bags, vectors, _MAX_FITTED), _encode(held_out.bags, vectors)),
-            (training.targets[:_MAX_FITTED], held_out.targets),
-        )
-
-
 def _encode(bags: Bags, vectors: Vectors, most: int | None = None) -> Vectors:
-    """The unit vectors of the first passages, as a static model of these token vectors has them."""
+    """Return the vectors that a static model of these token vectors gives the first passages."""
     rows = len(bags) if most is None else min(most, len(bags))
-    # A method may have added a padding token, which no passage holds.
+    # A method may have added a padding token at the end, which no passage holds.
     return unit(bags.rows(0, rows) @ vectors[: bags.width].astype(np.float32))

@@ -1,8 +1,7 @@
-"""Weights for token vectors by how often a token occurs in the corpus.
+"""The untrained distillate: the teacher's vector of each token, reduced by a PCA and weighted.
 
-A teacher's vector for each token of a static model, by one pass over the vocabulary.
-
-The untrained distillate: a teacher's token vectors, reduced and weighted.
+It is the model that ``model2vec.distill`` makes, in less time: the teacher reads its vocabulary
+once, in batches without padding.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.distillation.teacher.files import TeacherFiles, quiet_transformers
+from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.distillation.teacher.model import Teacher, Tokenized, native_dtype
 from ragdoll.distillation.teacher.tokenizer import open_tokenizer
 from ragdoll.embedding.folder import open_folder
@@ -32,45 +31,30 @@ if TYPE_CHECKING:
     from model2vec import StaticModel
     from tokenizers import Tokenizer
 
-# The one of the paper's experiments.
-_A = 1e-3
-
-
-def smooth_inverse_frequency(
-    frequency: npt.NDArray[np.float64], a: float = _A
-) -> npt.NDArray[np.float64]:
-    """Return ``a / (a + frequency)``, the weight of a token by its share of all tokens.
-
-    Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embeddings", 2017.
-    """
-    return np.asarray(a / (a + frequency))
-
-
-def weighted(vectors: Vectors, occurrences: npt.NDArray[np.float64]) -> Vectors:
-    """Scale each token's vector by its smooth inverse frequency.
-
-    ``occurrences`` counts each token in the corpus; tokens beyond its end occur nowhere.
-    """
-    frequency = np.zeros(len(vectors))
-    frequency[: len(occurrences)] = occurrences / max(1.0, float(occurrences.sum()))
-    return vectors * smooth_inverse_frequency(frequency).astype(np.float32)[:, None]
-
+logger = logging.getLogger(__name__)
 
 STAGE = "distilling the teacher"
 
-# The teacher's tokens in a batch. A processor works on one with each of its cores, and is fastest
-# where the activations of a batch stay in a core's own cache.
+# Counted up when the same inputs give another distillate.
+_VERSION = 2
+
+# Coefficients of the smooth inverse frequency: that of model2vec for a distillate, and that of the
+# paper's experiments for trained vectors.
+SIF_COEFFICIENT = 1e-4
+_SIF_OF_TRAINED = 1e-3
+
+# The teacher's tokens in a batch. Each core of a processor works on a batch of its own, and is
+# fastest while the activations of the batch stay in its cache.
 _BATCH_TOKENS = 16_384
 _CPU_BATCH_TOKENS = 384
 
-# Smooth inverse frequency, Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence
-# embeddings", 2017: a / (a + p). The coefficient is model2vec's.
-SIF_COEFFICIENT = 1e-4
+# Rows that are reduced at a time, to bound the memory.
+_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
-    """What the teacher says of each token, before any reduction.
+    """The teacher's vectors of all tokens, before any reduction.
 
     ``vectors`` is float32 of shape (tokens, teacher's dimension), a row for each id of
     ``tokenizer``: the mean of the teacher's output over the token and the special tokens around it.
@@ -85,11 +69,43 @@ class TokenVectors:
     def weights(self) -> npt.NDArray[np.float64]:
         """A weight for each token, shape (tokens,): the rarer, the nearer to 1.
 
-        How often a token occurs is estimated by its id alone, as vocabularies are in the order of
-        frequency: by Zipf's law, as ``model2vec.distill`` does.
+        The frequency of a token is estimated from its id alone by Zipf's law, as in
+        ``model2vec.distill``: vocabularies are in the order of frequency.
         """
         frequency = 1 / np.arange(2, len(self.vectors) + 2)
         return smooth_inverse_frequency(frequency / frequency.sum(), SIF_COEFFICIENT)
+
+
+def distil(
+    teacher: TeacherFiles,
+    vocabulary: Sequence[str],
+    dimension: int,
+    device: str,
+    trust_remote_code: bool,
+    dtype: str = "float32",
+    report: Report = silent,
+) -> StaticModel:
+    """Make the model that ``model2vec.distill`` makes: PCA to ``dimension``, SIF weights, float32.
+
+    ``vocabulary`` has terms to add to the teacher's own tokens; ``dtype`` is the type that the
+    teacher computes in. A teacher that gives no token vectors is left to the library model2vec,
+    but only without a ``vocabulary``: the library would match its words inside longer ones.
+
+    Raises:
+        TeacherError: the teacher cannot be loaded, or the device has no memory for it.
+        TrainingError: the teacher cannot be distilled.
+    """
+    try:
+        tokens = token_vectors(teacher, vocabulary, device, trust_remote_code, dtype, report)
+    except TrainingError as error:
+        if vocabulary:
+            raise TrainingError(
+                error.message,
+                hint="It may be possible without terms of the corpus: `vocab_size=0`.",
+            ) from error
+        logger.warning("%s Trying model2vec, which takes longer.", error.message)
+        return _by_model2vec(teacher, dimension, device, trust_remote_code)
+    return distillate_of(tokens, dimension, teacher.name)
 
 
 def token_vectors(
@@ -102,8 +118,8 @@ def token_vectors(
 ) -> TokenVectors:
     """Let the teacher read each token of its vocabulary, and each term, between special tokens.
 
-    Terms that the tokenizer cannot take as one token are left out. ``dtype`` is what the teacher
-    computes in. The same processor gives the same bytes, whatever the number of its cores.
+    Terms that the tokenizer cannot read as one token are dropped. ``dtype`` is the type that the
+    teacher computes in. The same processor gives the same bytes, whatever the number of its cores.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or the device has no memory for it.
@@ -121,144 +137,11 @@ def token_vectors(
     return TokenVectors(tokenizer.tokenizer, tokenizer.terms, vectors)
 
 
-def dtype_for(settled: str | None, device: str) -> str:
-    """The type to compute in, where the teacher settled on one when it made the features.
-
-    bfloat16 where it proved faster then and the device has it too; otherwise float32.
-    """
-    return "bfloat16" if settled == native_dtype(device) == "bfloat16" else "float32"
-
-
-def _embed(teacher: Teacher, sequences: Sequence[Sequence[int]], report: Report) -> Vectors:
-    """Average the teacher's output over whole sequences; the mean of all for an empty one."""
-    known = sum(1 for sequence in sequences if sequence)
-    if not known:
-        raise ValueError("its tokenizer has no token that it knows")
-    vectors: Vectors | None = None
-    done = 0
-    with closing(_passes(teacher, sequences)) as passes:
-        for rows, found in passes:
-            if vectors is None:
-                vectors = np.zeros((len(sequences), found.shape[1]), dtype=np.float32)
-            vectors[rows] = np.nan_to_num(found)
-            done += len(rows)
-            report(STAGE, done, known)
-    if vectors is None:
-        raise ValueError("the teacher gave no vectors")
-    if known < len(sequences):
-        empty = [row for row, sequence in enumerate(sequences) if not sequence]
-        vectors[empty] = vectors.sum(axis=0, dtype=np.float64) / known
-    return vectors
-
-
-def _passes(
-    teacher: Teacher, sequences: Sequence[Sequence[int]]
-) -> Generator[tuple[list[int], Vectors]]:
-    """Yield rows and their vectors, batch by batch.
-
-    On a processor each core works on a batch of its own. Batches are small and cores are seldom
-    all free: where several share each product of matrices, all wait for the slowest at every one.
-    """
-    import torch
-
-    def embed(rows: list[int]) -> tuple[list[int], Vectors]:
-        ids = [list(sequences[row]) for row in rows]
-        columns = {
-            "input_ids": ids,
-            "attention_mask": [[1] * len(row) for row in ids],
-            # None is left out of the mean: special tokens are all the context that a token has.
-            "special_tokens_mask": [[0] * len(row) for row in ids],
-        }
-        return rows, teacher.embed(Tokenized(columns, 0), "mean", _BATCH_TOKENS)
-
-    if teacher.device != "cpu":
-        yield from map(embed, _batches(sequences, _BATCH_TOKENS))
-        return
-    cores = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(cores, "ragdoll-token", torch.set_num_threads, (1,)) as pool:
-            batches = _batches(sequences, _CPU_BATCH_TOKENS)
-            # The longest alone: what some models keep for each length is made then, for all.
-            yield from pool.map(embed, islice(batches, 1))
-            found: Any = pool.map(embed, batches)
-            # Closing cancels what has not begun, so that an interruption need not wait for it.
-            with closing(found):
-                yield from found
-    finally:
-        torch.set_num_threads(cores)
-
-
-def _batches(sequences: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
-    """Yield the rows of sequences of one length, so that nothing is padded, the longest first."""
-    by_length: dict[int, list[int]] = {}
-    for row, sequence in enumerate(sequences):
-        by_length.setdefault(len(sequence), []).append(row)
-    for length in sorted(by_length.keys() - {0}, reverse=True):
-        rows, size = by_length[length], max(1, tokens // length)
-        yield from (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-logger = logging.getLogger(__name__)
-
-# Counted up when the same inputs give another distillate.
-_VERSION = 2
-
-# Rows that are reduced at a time, to bound the memory.
-_ROWS = 8192
-
-
-def recipe(
-    teacher: TeacherFiles, vocabulary: Sequence[str], dimension: int, dtype: str = "float32"
-) -> dict[str, Any]:
-    """Everything that a distillate depends on."""
-    words = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()
-    return {
-        "version": _VERSION,
-        "teacher_fingerprint": teacher.fingerprint,
-        "dimension": dimension,
-        "extra_words": len(vocabulary),
-        "vocabulary": words,
-        "computed_in": dtype,
-    }
-
-
-def distil(
-    teacher: TeacherFiles,
-    vocabulary: Sequence[str],
-    dimension: int,
-    device: str,
-    trust_remote_code: bool,
-    dtype: str = "float32",
-    report: Report = silent,
-) -> StaticModel:
-    """Make the model that ``model2vec.distill`` makes: PCA to ``dimension``, SIF weights, float32.
-
-    ``vocabulary`` are terms to add to the teacher's own; ``dtype`` is what the teacher computes in.
-    This is ``token_vectors`` and ``distillate_of``, which are there for who wants the teacher's
-    token vectors too. A teacher that does not give these that way is left to the library, but only
-    without a ``vocabulary``: the library would find its words inside of longer ones.
-
-    Raises:
-        TeacherError: the teacher cannot be loaded, or the device has no memory for it.
-        TrainingError: the teacher cannot be distilled.
-    """
-    try:
-        tokens = token_vectors(teacher, vocabulary, device, trust_remote_code, dtype, report)
-    except TrainingError as error:
-        if vocabulary:
-            raise TrainingError(
-                error.message, hint="It may be possible without terms of the corpus: --vocab-size 0"
-            ) from error
-        logger.warning("%s Trying model2vec, which takes longer.", error.message)
-        return _by_model2vec(teacher, dimension, device, trust_remote_code)
-    return distillate_of(tokens, dimension, teacher.name)
-
-
 def distillate_of(tokens: TokenVectors, dimension: int, teacher: str) -> StaticModel:
     """Reduce token vectors by a PCA, weight them, and make a static model of them.
 
     As in ``model2vec.distill``, the dimension is at most the teacher's, and stays the teacher's
-    where there are no more tokens than ``dimension``. ``teacher`` is the name it is known by.
+    where there are no more tokens than ``dimension``. ``teacher`` is its name.
     """
     from model2vec import StaticModel
 
@@ -283,17 +166,130 @@ def distillate_of(tokens: TokenVectors, dimension: int, teacher: str) -> StaticM
     )
 
 
-def reuse(model_folder: Path, wanted: dict[str, Any]) -> StaticModel | None:
-    """Load the distillate of an earlier training where it was made by the same recipe."""
+def recipe(
+    teacher: TeacherFiles, vocabulary: Sequence[str], dimension: int, dtype: str = "float32"
+) -> dict[str, Any]:
+    """Return everything that a distillate depends on."""
+    words = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()
+    return {
+        "version": _VERSION,
+        "teacher_fingerprint": teacher.fingerprint,
+        "dimension": dimension,
+        "extra_words": len(vocabulary),
+        "vocabulary": words,
+        "computed_in": dtype,
+    }
+
+
+def reuse(model_folder: Path, made_by: dict[str, Any]) -> StaticModel | None:
+    """Load the distillate of an earlier training; None where none was made by this recipe."""
     from model2vec import StaticModel
 
     try:
         provenance = open_folder(model_folder).provenance
-        if not provenance or provenance.get("distillate") != wanted:
+        if not provenance or provenance.get("distillate") != made_by:
             return None
         return StaticModel.from_pretrained(model_folder / "distillate")
     except (ModelError, OSError, ValueError):
         return None
+
+
+def dtype_for(settled: str | None, device: str) -> str:
+    """Return the type to distil in: bfloat16 if the features were made in it, else float32.
+
+    ``settled`` is the type that the teacher made the features in. A device without instructions
+    for bfloat16 gets float32.
+    """
+    return "bfloat16" if settled == native_dtype(device) == "bfloat16" else "float32"
+
+
+def weighted(vectors: Vectors, occurrences: npt.NDArray[np.float64]) -> Vectors:
+    """Scale each token's vector by its smooth inverse frequency.
+
+    ``occurrences`` counts each token in the corpus; tokens beyond its end occur nowhere.
+    """
+    frequency = np.zeros(len(vectors))
+    frequency[: len(occurrences)] = occurrences / max(1.0, float(occurrences.sum()))
+    return vectors * smooth_inverse_frequency(frequency).astype(np.float32)[:, None]
+
+
+def smooth_inverse_frequency(
+    frequency: npt.NDArray[np.float64], a: float = _SIF_OF_TRAINED
+) -> npt.NDArray[np.float64]:
+    """Return ``a / (a + frequency)``, the weight of a token by its share of all tokens.
+
+    Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embeddings", 2017.
+    """
+    return np.asarray(a / (a + frequency))
+
+
+def _embed(teacher: Teacher, sequences: Sequence[Sequence[int]], report: Report) -> Vectors:
+    """Average the teacher's output over each sequence; an empty one gets the mean of all others."""
+    known = sum(1 for sequence in sequences if sequence)
+    if not known:
+        raise ValueError("its tokenizer has no token that it knows")
+    vectors: Vectors | None = None
+    done = 0
+    with closing(_passes(teacher, sequences)) as passes:
+        for rows, embedded in passes:
+            if vectors is None:
+                vectors = np.zeros((len(sequences), embedded.shape[1]), dtype=np.float32)
+            vectors[rows] = np.nan_to_num(embedded)
+            done += len(rows)
+            report(STAGE, done, known)
+    if vectors is None:
+        raise ValueError("the teacher gave no vectors")
+    if known < len(sequences):
+        empty = [row for row, sequence in enumerate(sequences) if not sequence]
+        vectors[empty] = vectors.sum(axis=0, dtype=np.float64) / known
+    return vectors
+
+
+def _passes(
+    teacher: Teacher, sequences: Sequence[Sequence[int]]
+) -> Generator[tuple[list[int], Vectors]]:
+    """Yield rows and their vectors, batch by batch.
+
+    On a processor each core works on a batch of its own. Batches are small and cores are seldom
+    all free: if several shared each product of matrices, all would wait for the slowest each time.
+    """
+    import torch
+
+    def embed(rows: list[int]) -> tuple[list[int], Vectors]:
+        ids = [list(sequences[row]) for row in rows]
+        columns = {
+            "input_ids": ids,
+            "attention_mask": [[1] * len(row) for row in ids],
+            # The mean includes special tokens: they are all the context that a token has.
+            "special_tokens_mask": [[0] * len(row) for row in ids],
+        }
+        return rows, teacher.embed(Tokenized(columns, 0), "mean", _BATCH_TOKENS)
+
+    if teacher.device != "cpu":
+        yield from map(embed, _batches(sequences, _BATCH_TOKENS))
+        return
+    cores = torch.get_num_threads()
+    with (
+        _one_thread(),
+        ThreadPoolExecutor(cores, "ragdoll-token", torch.set_num_threads, (1,)) as pool,
+    ):
+        batches = _batches(sequences, _CPU_BATCH_TOKENS)
+        # The longest batch alone: some models make tables for its length, which serve all.
+        yield from pool.map(embed, islice(batches, 1))
+        others: Any = pool.map(embed, batches)
+        # Closing cancels what has not begun, so that an interruption need not wait for it.
+        with closing(others):
+            yield from others
+
+
+def _batches(sequences: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
+    """Yield the rows of sequences of one length, so that nothing is padded, the longest first."""
+    by_length: dict[int, list[int]] = {}
+    for row, sequence in enumerate(sequences):
+        by_length.setdefault(len(sequence), []).append(row)
+    for length in sorted(by_length.keys() - {0}, reverse=True):
+        rows, size = by_length[length], max(1, tokens // length)
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _by_model2vec(
@@ -301,19 +297,19 @@ def _by_model2vec(
 ) -> StaticModel:
     from model2vec.distill import distill
 
-    quiet_transformers()
+    silence_transformers()
     try:
         model = distill(
             str(teacher.path),
             pca_dims=dimension,
-            device="cpu" if device == "mps" else device,  # which the library refuses
+            device="cpu" if device == "mps" else device,  # the library refuses MPS
             trust_remote_code=trust_remote_code,
             quantize_to="float32",
         )
     except Exception as error:  # a teacher can be wrong in as many ways as there are models
         raise TrainingError(f"{teacher.name} cannot be distilled: {first_line(error)}") from error
     model.base_model_name = teacher.name
-    # As written by the library this is the path of a folder on this machine.
+    # The library writes the path of a folder on this machine.
     model.config["tokenizer_name"] = teacher.name
     model.config["pooling"] = "mean"
     return model
@@ -347,16 +343,16 @@ def _reduced(vectors: Vectors, dimension: int) -> Vectors:
             torch.mm(table[part] - mean, components, out=reduced[part])
         flipped = reduced.amax(dim=0) < -reduced.amin(dim=0)
         reduced *= 1 - 2 * flipped.float()
-    found: Vectors = reduced.numpy()
-    return found
+    projected: Vectors = reduced.numpy()
+    return projected
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Let torch compute in one thread.
 
-    The sums do not depend on the number of cores then. And where these are busy, threads that wait
-    for each other make seconds of an eigenvalue problem of milliseconds.
+    Then sums do not depend on the number of cores. And where the cores are busy, threads that wait
+    for each other turn an eigenvalue problem of milliseconds into one of seconds.
     """
     import torch
 

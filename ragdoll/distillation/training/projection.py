@@ -1,6 +1,6 @@
 """Features as training reads them: PCA targets and bags of tokens, projected once onto disk.
 
-What is written is disposable: it can be made again from the features, and is when it does not fit.
+The files are disposable: they are made again from the features if they do not fit or are damaged.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ragdoll.streams import Report
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
+    from tokenizers import Tokenizer
 
 # Agreement compares every pair of held-out passages.
 MAX_COMPARED = 2_000
@@ -42,11 +43,11 @@ _ARRAYS = ("teacher_vectors", "spread", "occurrences", "documents")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a projection depends on, beside the features and the tokenizer.
+class ProjectionSettings:
+    """The settings of a projection.
 
-    ``unit``: the teacher's vectors are brought to length one first. ``max_held_out`` bounds the
-    tenth of the passages that is held out, which ``seed`` chooses.
+    ``unit`` scales the teacher's vectors to length one first. A tenth of the passages is held out,
+    at most ``max_held_out``; ``seed`` draws them.
     """
 
     dimension: int
@@ -64,12 +65,11 @@ class Passages(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What is trained on and what is held out.
+    """The passages to train on, and those held out.
 
-    ``teacher_vectors`` are the teacher's own, of the first held-out passages. ``spread`` is the
-    standard deviation of each column of the targets, whose mean is zero. ``occurrences`` and
-    ``documents`` count each token, and the passages that hold it. ``skipped`` counts rows with a
-    NaN.
+    ``teacher_vectors`` are the teacher's own vectors of the first held-out passages. ``spread`` is
+    the standard deviation of each column of the targets, whose mean is zero. ``occurrences`` counts
+    each token, ``documents`` the passages that hold it. ``skipped`` counts rows with a NaN.
     """
 
     training: Passages
@@ -83,10 +83,46 @@ class Projection:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The work of a training method.
+
+    ``held_out`` is a mask of the rows of the features. ``folder`` may hold work of an earlier run
+    with the same ``key``, to resume from.
+    """
+
+    distillate: StaticModel
+    features: Features
+    projection: Projection
+    held_out: npt.NDArray[np.bool_]
+    folder: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Token vectors, a row for each id of a tokenizer, after ``epochs`` passes over the passages.
+
+    ``measured`` are vectors that never saw the held-out passages; ``vectors``, which are saved, may
+    have seen them. ``interrupted`` tells that a signal ended the training early.
+    """
+
+    measured: Vectors
+    vectors: Vectors
+    tokenizer: Tokenizer
+    epochs: int
+    interrupted: bool = False
+
+
 def project(
-    features: Features, model: StaticModel, wanted: Wanted, folder: Path, key: str, report: Report
+    features: Features,
+    model: StaticModel,
+    settings: ProjectionSettings,
+    folder: Path,
+    key: str,
+    report: Report,
 ) -> Projection:
-    """Project features into a folder, or find there what an earlier run of the same ``key`` left.
+    """Project features into a folder, or open the projection of an earlier run of the same ``key``.
 
     Raises:
         FeaturesError: the features cannot be read.
@@ -95,100 +131,119 @@ def project(
     width = len(model.embedding)
     facts = _facts(folder, key)
     if facts is not None:
-        # What is no longer whole is made again; reading arrays raises errors of many kinds.
+        # A damaged projection is made again; reading arrays raises errors of many kinds.
         with suppress(Exception):
-            return _open(folder, facts, width, wanted.dimension)
-    facts = _write(_Projector(features, model, wanted, folder, report), key)
-    return _open(folder, facts, width, wanted.dimension)
+            return _open(folder, facts, width, settings.dimension)
+    facts = _Projector(features, model, settings, folder, report).write(key)
+    return _open(folder, facts, width, settings.dimension)
 
 
-def refuse_dimension(asked: int, dimension: int) -> None:
-    """Check that a model is to have no more dimensions than its teacher's vectors.
+def refuse_dimension(dimension: int, most: int) -> None:
+    """Check that a model gets no more dimensions than its teacher's vectors have.
 
     Raises:
-        TrainingError: it is.
+        TrainingError: it would get more.
     """
-    if asked > dimension:
+    if dimension > most:
         raise TrainingError(
-            f"--pca-dims {asked} is more than the {dimension} dimensions of the teacher."
+            f"{dimension} dimensions are more than the {most} of the teacher.",
+            hint=f"Give `pca_dims={most}` or less.",
         )
 
 
-def check(features: Features, wanted: Wanted) -> None:
-    """Check what can be known beforehand.
-
-    Raises:
-        TrainingError: there are too few passages, or the teacher has too few dimensions.
-    """
-    refuse_dimension(wanted.dimension, features.dimension)
-    held_out_rows(features.rows, wanted)
-
-
-def held_out_rows(rows: int, wanted: Wanted) -> npt.NDArray[np.bool_]:
+def held_out_rows(rows: int, settings: ProjectionSettings) -> npt.NDArray[np.bool_]:
     """Choose the held-out passages: a mask of ``rows``.
 
     Raises:
-        TrainingError: too few would be left for the PCA.
+        TrainingError: too few passages would be left for the PCA.
     """
-    count = min(wanted.max_held_out, rows // 10)
-    if rows - count < wanted.dimension or count < 1:
-        needed = max(10, wanted.dimension + (wanted.dimension - 1) // 9)
-        instead = f", or lower --pca-dims to {rows - count} or less" if count else ""
+    count = min(settings.max_held_out, rows // 10)
+    if rows - count < settings.dimension or count < 1:
+        needed = max(10, settings.dimension + (settings.dimension - 1) // 9)
+        alternative = f", or lower `pca_dims` to {rows - count} or less" if count else ""
         raise TrainingError(
-            f"For {number_of('dimension', wanted.dimension)}, {number_of('passage', needed)} are "
+            f"For {number_of('dimension', settings.dimension)}, {number_of('passage', needed)} are "
             f"needed; there {'is' if rows == 1 else 'are'} {rows:,}.",
-            hint=f"Give it more text{instead}.",
+            hint=f"Featurize more text{alternative}.",
         )
     mask = np.zeros(rows, dtype=np.bool_)
-    mask[np.random.default_rng(wanted.seed).choice(rows, count, replace=False)] = True
+    mask[np.random.default_rng(settings.seed).choice(rows, count, replace=False)] = True
     return mask
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether a folder holds a projection that was written to its end."""
+    return (folder / _FACTS).is_file()
 
 
 class _Projector:
     """The two passes over the features: tokens and moments, then targets."""
 
     def __init__(
-        self, features: Features, model: StaticModel, wanted: Wanted, folder: Path, report: Report
+        self,
+        features: Features,
+        model: StaticModel,
+        settings: ProjectionSettings,
+        folder: Path,
+        report: Report,
     ) -> None:
-        self.wanted = wanted
-        self.folder = folder
+        self._settings = settings
+        self._folder = folder
         self._features = features
         self._model = model
         self._report = report
         self._width = len(model.embedding)
-        self._held_out = held_out_rows(features.rows, wanted)
-        self.rows = 0
-        self.skipped = 0
+        self._held_out = held_out_rows(features.rows, settings)
+        self._rows = 0
 
-    def count(self) -> tuple[_Moments, dict[str, npt.NDArray[np.float64]]]:
+    def write(self, key: str) -> dict[str, Any]:
+        """Write the projection; return its facts, which are written last."""
+        (self._folder / _FACTS).unlink(missing_ok=True)
+        moments, counts = self._write_bags()
+        # Rows with a NaN are known only now.
+        held_out_rows(self._rows, self._settings)
+        mean, basis, spread, explained = moments.components(self._settings.dimension)
+        teacher_vectors = self._write_targets(mean, basis)
+        _save(self._folder / "spread.npy", spread)
+        _save(self._folder / "teacher_vectors.npy", teacher_vectors)
+        for name, array in counts.items():
+            _save(self._folder / f"{name}.npy", array)
+        facts = {
+            "key": key,
+            "rows": self._rows,
+            "skipped": self._features.rows - self._rows,
+            "explained_variance": explained,
+        }
+        with atomic_write(self._folder / _FACTS) as aside:
+            aside.write_text(json.dumps(facts), encoding="utf-8")
+        return facts
+
+    def _write_bags(self) -> tuple[_Moments, dict[str, npt.NDArray[np.float64]]]:
         """Write the bags; return the moments of the vectors and how often each token occurs."""
         moments = _Moments(self._features.dimension)
         counts = {"occurrences": np.zeros(self._width), "documents": np.zeros(self._width)}
         with ExitStack() as stack:
             training, held_out = (
-                stack.enter_context(writing(self.folder, name)) for name in (_TRAINING, _HELD_OUT)
+                stack.enter_context(writing(self._folder, name)) for name in (_TRAINING, _HELD_OUT)
             )
             for texts, vectors, held in self._batches("reading features"):
                 moments.add(vectors)
                 ids = tokenize(self._model, texts)
                 matrix = bags(ids, self._width)
                 lengths = np.fromiter(map(len, ids), dtype=np.float64, count=len(ids))
-                found = matrix.data * np.repeat(lengths, np.diff(matrix.indptr))
-                counts["occurrences"] += np.bincount(matrix.indices, found, self._width)
+                tokens = matrix.data * np.repeat(lengths, np.diff(matrix.indptr))
+                counts["occurrences"] += np.bincount(matrix.indices, tokens, self._width)
                 counts["documents"] += np.bincount(matrix.indices, minlength=self._width)
                 training(matrix[~held])
                 held_out(matrix[held])
-        self.skipped = self._features.rows - self.rows
-        # Rows with a NaN are known only now.
-        held_out_rows(self.rows, self.wanted)
         return moments, counts
 
-    def write_targets(self, mean: Vectors, basis: Vectors) -> Vectors:
+    def _write_targets(self, mean: Vectors, basis: Vectors) -> Vectors:
         """Write the targets; return the teacher's vectors of the first held-out passages."""
         kept: list[Vectors] = []
         with ExitStack() as stack:
             training, held_out = (
-                stack.enter_context((self.folder / f"{name}.targets").open("wb"))
+                stack.enter_context((self._folder / f"{name}.targets").open("wb"))
                 for name in (_TRAINING, _HELD_OUT)
             )
             for _, vectors, held in self._batches("projecting the targets"):
@@ -205,13 +260,13 @@ class _Projector:
         for texts, vectors in self._features.batches():
             held = self._held_out[done : done + len(texts)]
             done += len(texts)
-            yield texts, unit(vectors) if self.wanted.unit else vectors, held
+            yield texts, unit(vectors) if self._settings.unit else vectors, held
             self._report(stage, done, self._features.rows)
-        self.rows = done
+        self._rows = done
 
 
 class _Moments:
-    """Mean and covariance of rows that come in batches."""
+    """The mean and the covariance of rows that come in batches."""
 
     def __init__(self, dimension: int) -> None:
         self._count = 0
@@ -225,9 +280,9 @@ class _Moments:
         self._products += rows.T @ rows
 
     def components(self, dimension: int) -> tuple[Vectors, Vectors, Vectors, float]:
-        """Return mean, basis (a column a component), spread, and the share of variance kept.
+        """Return mean, basis (a column for each component), spread, and the share of variance kept.
 
-        The sign of a component is chosen so that its largest entry is positive.
+        The largest entry of each component is positive.
         """
         mean = self._sum / self._count
         covariance = self._products / self._count - np.outer(mean, mean)
@@ -245,45 +300,15 @@ class _Moments:
         )
 
 
-def _write(projector: _Projector, key: str) -> dict[str, Any]:
-    """Write a projection; return the facts, which are written last."""
-    folder = projector.folder
-    (folder / _FACTS).unlink(missing_ok=True)
-    moments, counts = projector.count()
-    mean, basis, spread, explained = moments.components(projector.wanted.dimension)
-    teacher_vectors = projector.write_targets(mean, basis)
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "spread": spread,
-        "teacher_vectors": teacher_vectors,
-        **counts,
-    }
-    for name, array in arrays.items():
-        _save(folder / f"{name}.npy", array)
-    facts = {
-        "key": key,
-        "rows": projector.rows,
-        "skipped": projector.skipped,
-        "explained_variance": explained,
-    }
-    with atomic_write(folder / _FACTS) as aside:
-        aside.write_text(json.dumps(facts), encoding="utf-8")
-    return facts
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether a folder holds a projection that was written to its end."""
-    return (folder / _FACTS).is_file()
-
-
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as ``np.save`` does, which does not say why it cannot."""
+    """Write an array; ``np.save`` itself would not say why a file cannot be written."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     file.write_bytes(content.getbuffer())
 
 
 def _facts(folder: Path, key: str) -> dict[str, Any] | None:
-    """What was written last of a projection; None where there is none of this key."""
+    """Read the facts of a projection; None where there is none of this key."""
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -292,10 +317,10 @@ def _facts(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Projection:
-    """Map what was written.
+    """Map a projection.
 
     Raises:
-        Exception: it is not whole.
+        Exception: a file is missing, damaged, or of another projection.
     """
 
     def passages(name: str) -> Passages:
@@ -310,7 +335,7 @@ def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Pr
     for name, shape in shapes.items():
         if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
             raise ValueError(f"{name} is of another shape")
-    found = Projection(
+    projection = Projection(
         training=passages(_TRAINING),
         held_out=passages(_HELD_OUT),
         explained_variance=float(facts["explained_variance"]),
@@ -318,9 +343,9 @@ def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Pr
         skipped=int(facts["skipped"]),
         **arrays,
     )
-    compared = min(len(found.held_out.targets), MAX_COMPARED)
-    if found.teacher_vectors.ndim != 2 or len(found.teacher_vectors) != compared:
+    compared = min(len(projection.held_out.targets), MAX_COMPARED)
+    if projection.teacher_vectors.ndim != 2 or len(projection.teacher_vectors) != compared:
         raise ValueError("teacher_vectors are of other passages")
-    if len(found.training.targets) + len(found.held_out.targets) != found.rows:
+    if len(projection.training.targets) + len(projection.held_out.targets) != projection.rows:
         raise ValueError("targets of other passages")
-    return found
+    return projection

@@ -6,19 +6,19 @@ tokens, T the targets, and token vectors E = E0 + w D,
 
     minimise |A w D - (T - A E0)|² + λ s |D|²
 
-- E0 is where a token stays of which the corpus says nothing: half of its vector in the distillate,
-  mapped onto the targets by a ridge regression of the passages' means.
+- E0 is the vector of a token that the corpus lacks: half of its vector in the distillate, mapped
+  onto the targets by a ridge regression of the passages' means.
 - w is the inverse document frequency, ln(n / df) + 1/2: a rare token may move far, a common one
-  hardly, which is how BM25 and SIF weigh them. s, the mean squared length of the rows of A w, makes
-  λ independent of the number and the length of the passages.
-- A question holds other shares of common words than a passage does. What is learned from passages
-  alone cannot know it; so each token vector is divided by 1 + df / n in the end, which halves the
-  words that every passage holds and leaves all but the most common as they are.
-- Each column of T is divided by its standard deviation to the power 0.2, since the few directions
-  that hold most of a teacher's variance hold less of what tells passages apart.
+  hardly. BM25 and SIF weigh tokens in the same way. s, the mean squared length of the rows of A w,
+  makes λ independent of the number and the length of the passages.
+- Common words have another share in questions than in passages, which passages alone cannot teach.
+  So each token vector is divided by 1 + df / n in the end. That halves the words that every passage
+  holds, and leaves all but the most common as they are.
+- Each column of T is divided by its standard deviation to the power 0.2: the few directions with
+  most of a teacher's variance tell passages apart less well than that variance suggests.
 
-It is solved for all columns at once by conjugate gradients (Hestenes and Stiefel, 1952): two sparse
-products a pass over the passages. Fewer passes regularise further.
+All columns are solved at once by conjugate gradients (Hestenes and Stiefel, 1952), which take two
+sparse products in a pass over the passages. Fewer passes regularise further.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Sums = tuple[npt.NDArray[Any], ...]
+_Work = Callable[["csr_matrix", Vectors], Sums]
+_Block = tuple[Passages, int, int]
 
 # Chosen on Cranfield, CISI and NPL together: each is near the best on all three.
 PENALTY = 0.3
@@ -48,9 +50,9 @@ FROM_DISTILLATE = 0.5
 FLATTENING = 0.2
 
 _MAP_PENALTY = 1e-3
-# Bytes for the sums of all threads: each adds up token vectors of its own.
+# Bytes for the sums of all threads; each thread has its own, as large as the token vectors.
 _MEMORY_OF_SUMS = 1 << 30
-# A block's product with the token vectors should cost far more than adding up its result.
+# Tokens in a block for each row of its sum: the product should cost far more than adding it up.
 _TOKENS_OF_BLOCK = 16
 
 
@@ -58,7 +60,7 @@ _TOKENS_OF_BLOCK = 16
 class State:
     """Conjugate gradients after some passes; each array is of shape (tokens that occur, dimension).
 
-    ``solution`` is D, ``residual`` what the normal equations leave, ``direction`` where next.
+    ``solution`` is D, ``residual`` the rest of the normal equations, ``direction`` the next step's.
     """
 
     solution: Vectors
@@ -67,10 +69,10 @@ class State:
 
 
 class Ridge:
-    """The regression onto some passages.
+    """The regression onto the targets of some passages.
 
-    ``distillate`` holds a vector for each token, of any dimension. Preparing it takes two passes
-    over the passages.
+    ``distillate`` has a row for each token, of any dimension. The preparation takes two passes over
+    the passages.
     """
 
     def __init__(
@@ -98,11 +100,11 @@ class Ridge:
         )
 
     def begin(self) -> State:
-        """The state before the first pass."""
+        """Return the state before the first pass."""
         return State(np.zeros_like(self._residual), self._residual, self._residual)
 
     def step(self, state: State) -> State:
-        """One pass: go along the direction to the least error there, and turn."""
+        """Make one pass: move along the direction to its least error, and turn."""
         rarity = self._rarity
         moved = rarity * state.direction
         product = self._blocks.sum(lambda matrix, _: (matrix.T @ (matrix @ moved),))[0]
@@ -118,17 +120,17 @@ class Ridge:
         )
 
     def vectors(self, solution: Vectors) -> Vectors:
-        """The token vectors E of a solution, of shape (vocabulary, dimension)."""
+        """Return the token vectors E of a solution, of shape (vocabulary, dimension)."""
         vectors: Vectors = self._start.copy()
         vectors[self._used] += self._rarity * solution
         return vectors
 
     def damped(self, vectors: Vectors) -> Vectors:
-        """Token vectors for searching: those of the most common tokens are shortened."""
+        """Shorten the vectors of the most common tokens, for searching."""
         return vectors / self._commonness
 
     def loss(self, vectors: Vectors, passages: Passages) -> float:
-        """The share of the passages' squared targets that token vectors leave unexplained."""
+        """Return the share of the passages' squared targets that token vectors do not explain."""
         bags, targets = passages
         scaled = targets * self._scale
         missed = scaled - bags.rows(0, len(bags)) @ vectors
@@ -136,7 +138,7 @@ class Ridge:
             return float(np.square(missed).sum() / _above_zero(np.square(scaled).sum()))
 
     def _for_map(self, distillate: Vectors) -> _Work:
-        """Sums for the map from the distillate onto the targets, and for the scale s."""
+        """Return the sums for the map from the distillate onto the targets, and for the scale s."""
 
         def work(matrix: csr_matrix, targets: Vectors) -> Sums:
             means = (matrix @ distillate).astype(np.float64)
@@ -148,17 +150,13 @@ class Ridge:
         return work
 
     def _for_residual(self) -> _Work:
-        """The normal equations' right-hand side, but for w: Aᵀ (T - A E0)."""
+        """Return the sum for the normal equations' right-hand side, without w: Aᵀ (T - A E0)."""
         start = self._start[self._used]
         return lambda matrix, targets: (matrix.T @ (targets * self._scale - matrix @ start),)
 
 
-_Work = Callable[["csr_matrix", Vectors], Sums]
-_Block = tuple[Passages, int, int]
-
-
 class _Blocks:
-    """Passages cut into blocks, over which sums are taken on all cores, in a fixed order."""
+    """Passages cut into blocks; sums over them are taken on all cores, in a fixed order."""
 
     def __init__(
         self,
@@ -184,7 +182,7 @@ class _Blocks:
         ]
 
     def sum(self, work: _Work) -> Sums:
-        """Add up what ``work`` returns for the bags and targets of each block."""
+        """Add up the results of ``work`` for the bags and targets of each block."""
         share = math.ceil(len(self._blocks) / self._threads)
         shares = [
             self._blocks[first : first + share] for first in range(0, len(self._blocks), share)

@@ -1,92 +1,59 @@
-"""The method ``ridge``: as many passes as the held-out passages call for, with checkpoints."""
+"""The method ``ridge``: the held-out passages choose the number of passes, which are resumable."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ragdoll.distillation.training.projection import Projection
+from ragdoll.distillation.training.agreement import HeldOut
+from ragdoll.distillation.training.projection import Task, Trained
 from ragdoll.distillation.training.ridge import Ridge, State
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.files import atomic_write
+from ragdoll.settings import TrainSettings
 from ragdoll.streams import Report
-
-Measure = Callable[[Vectors], float]
 
 MAX_PASSES = 40
 MAX_HELD_OUT = 2_000
-# A lower held-out loss restarts the patience where it is lower by this share.
+# A held-out loss restarts the patience if it is lower by this share.
 _IMPROVEMENT = 1e-3
-# Of passes whose held-out losses are within this share, the last knows the rare tokens best.
+# Losses that differ by less than this share are as good; the last pass knows the rare tokens best.
 _AS_GOOD = 1e-2
-# The held-out passages are learned from, too, where they are more than one in so many.
+# A second fit learns from the held-out passages too, if they are at least one in this many.
 _WORTH_ANOTHER_FIT = 50
 _SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Token vectors: ``measured`` never saw the held-out passages; ``vectors`` may have.
+def fit(task: Task, settings: TrainSettings, report: Report) -> Trained:
+    """Choose the number of passes by the held-out loss, then fit all passages with that number.
 
-    ``passes`` over the passages made either. ``interrupted``: from the keyboard.
-    """
-
-    measured: Vectors
-    vectors: Vectors
-    passes: int
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is trained on, how long, and where checkpoints go.
-
-    ``distillate`` holds a vector for each token. ``passes`` None: 40 at most. Checkpoints of the
-    same ``key`` in ``folder`` are resumed. ``agreement`` of token vectors is for the person who
-    waits.
-    """
-
-    distillate: Vectors
-    projection: Projection
-    passes: int | None
-    patience: int
-    folder: Path
-    key: str
-    agreement: Measure
-    report: Report
-
-
-def fit(job: Job) -> Fitted:
-    """Find the number of passes on the held-out passages, then learn from all by as many.
-
-    The passes end when ``patience`` of them have not lowered the held-out loss. An interruption
-    ends them with the best so far.
+    The passes end when ``settings.patience`` of them have not lowered the held-out loss, or after
+    ``settings.epochs`` (auto: 40). An interruption ends them with the best vectors so far.
 
     Raises:
-        KeyboardInterrupt: interrupted before the first pass was over.
-        TrainingError: the loss is no number.
+        KeyboardInterrupt: the first pass was interrupted.
+        TrainingError: the loss is not a number.
     """
-    fitted = _choose(job)
-    held_out = len(job.projection.held_out.bags)
-    if fitted.interrupted or held_out * _WORTH_ANOTHER_FIT < job.projection.rows:
-        return fitted
+    chosen = _choose(task, settings, report)
+    held_out = len(task.projection.held_out.bags)
+    if chosen.interrupted or held_out * _WORTH_ANOTHER_FIT < task.projection.rows:
+        return chosen
     try:
-        return replace(fitted, vectors=_fit_all(job, fitted.passes))
+        return replace(chosen, vectors=_fit_all(task, chosen.epochs, report))
     except KeyboardInterrupt:
-        return replace(fitted, interrupted=True)
+        return replace(chosen, interrupted=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """Conjugate gradients with what is known of their passes.
+    """The state of the conjugate gradients, and the record of their passes.
 
-    ``losses`` are the held-out ones, a pass each; ``best`` is the solution of ``best_passes``.
+    ``losses`` has the held-out loss of each pass; ``best`` is the solution after ``best_passes``.
     """
 
     state: State
@@ -101,29 +68,36 @@ class _Progress:
         return _Progress(state, self.best, self.best_passes, losses)
 
     def is_over(self, patience: int) -> bool:
-        """Whether the last ``patience`` passes were of no use."""
+        """Tell whether the last ``patience`` passes brought no improvement."""
         before, last = self.losses[:-patience], self.losses[-patience:]
         return bool(before) and min(last) > min(before) * (1 - _IMPROVEMENT)
 
 
-def _choose(job: Job) -> Fitted:
-    job.report("preparing the regression", 0, None)
-    projection = job.projection
-    ridge = Ridge(job.distillate, projection, [projection.training])
-    checkpoint = _Checkpoint(job.folder / "choosing.safetensors", job.key)
-    limit = job.passes or MAX_PASSES
+def _choose(task: Task, settings: TrainSettings, report: Report) -> Trained:
+    report("preparing the regression", 0, None)
+    projection = task.projection
+    ridge = Ridge(_vectors(task), projection, [projection.training])
+    checkpoint = _Checkpoint(task.folder / "choosing.safetensors", task.key)
+    limit = MAX_PASSES if settings.epochs == "auto" else settings.epochs
+    agreement = HeldOut(projection).agreement
     begin = ridge.begin()
     progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
-    shown = ""
+    detail = ""
     interrupted = False
     try:
-        while len(progress.losses) < limit and not progress.is_over(job.patience):
-            job.report("training", len(progress.losses), limit, shown)
+        while len(progress.losses) < limit and not progress.is_over(settings.patience):
+            report("training", len(progress.losses), limit, detail)
             state = ridge.step(progress.state)
             vectors = ridge.vectors(state.solution)
-            loss = _finite(ridge.loss(vectors, projection.held_out))
+            loss = ridge.loss(vectors, projection.held_out)
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"The training diverged: its loss is {loss}.",
+                    hint="The features or the teacher's token vectors hold values that are too "
+                    "large.",
+                )
             progress = progress.after(state, loss)
-            shown = f"loss {loss:.3f}, agreement {job.agreement(ridge.damped(vectors)):.1%}"
+            detail = f"loss {loss:.3f}, agreement {agreement(ridge.damped(vectors)):.1%}"
             checkpoint.save_when_due(progress)
     except KeyboardInterrupt:
         if not progress.losses:
@@ -131,36 +105,32 @@ def _choose(job: Job) -> Fitted:
         interrupted = True
     checkpoint.save(progress)
     vectors = ridge.damped(ridge.vectors(progress.best))
-    return Fitted(vectors, vectors, progress.best_passes, interrupted)
+    tokenizer = task.distillate.tokenizer
+    return Trained(vectors, vectors, tokenizer, progress.best_passes, interrupted)
 
 
-def _fit_all(job: Job, passes: int) -> Vectors:
+def _fit_all(task: Task, passes: int, report: Report) -> Vectors:
     """Fit training and held-out passages together."""
-    projection = job.projection
-    ridge = Ridge(job.distillate, projection, [projection.training, projection.held_out])
-    checkpoint = _Checkpoint(job.folder / "all.safetensors", job.key)
+    projection = task.projection
+    ridge = Ridge(_vectors(task), projection, [projection.training, projection.held_out])
+    checkpoint = _Checkpoint(task.folder / "all.safetensors", task.key)
     begin = ridge.begin()
     progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
     while len(progress.losses) < passes:
-        job.report("training on the held-out passages, too", len(progress.losses), passes)
+        report("training on the held-out passages, too", len(progress.losses), passes)
         state = ridge.step(progress.state)
-        # No loss is measured: there is no passage left that it could be measured on.
+        # There is no held-out passage left to measure a loss on.
         progress = progress.after(state, 0.0)
         checkpoint.save_when_due(progress)
     return ridge.damped(ridge.vectors(progress.best))
 
 
-def _finite(loss: float) -> float:
-    if not np.isfinite(loss):
-        raise TrainingError(
-            "The training diverged: its loss is no number.",
-            hint="The features or the teacher's token vectors hold values that are too large.",
-        )
-    return loss
+def _vectors(task: Task) -> Vectors:
+    return np.asarray(task.distillate.embedding, dtype=np.float32)
 
 
 class _Checkpoint:
-    """Progress on disk: of the last pass that was saved, or of the one before."""
+    """The progress on disk, which a kill leaves as it was saved last."""
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
@@ -191,7 +161,7 @@ class _Checkpoint:
         self._last = time.monotonic()
 
     def load(self, begin: State) -> _Progress | None:
-        """Read it; None where there is none, or none of the training that begins like this."""
+        """Read the progress; None where there is none that goes on from this beginning."""
         from safetensors import SafetensorError, safe_open
 
         try:

@@ -1,7 +1,7 @@
 """Passages as bags of tokens on disk: sparse rows that are read through the page cache.
 
 A row holds the share of each token in its passage, so that row times token vectors is the mean that
-a static model computes. What is mapped from a file takes no memory of the process's own.
+a static model computes. The files are mapped, which takes no memory of the process's own.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from model2vec import StaticModel
     from scipy.sparse import csr_matrix
 
+# The files of bags, and the type of their numbers.
+_PARTS: dict[str, type[Any]] = {"columns": np.int32, "shares": np.float32, "offsets": np.int64}
+
 
 def tokenize(model: StaticModel, texts: Sequence[str]) -> list[list[int]]:
-    """The token ids of texts, cut off as the model's own ``encode`` cuts them off."""
-    longest = model.max_length
-    # None cuts off nothing.
+    """Return the token ids of texts, cut off where the model's own ``encode`` cuts them off."""
+    longest = model.max_length  # None cuts off nothing
     characters = longest and longest * model.median_token_length
     return [ids[:longest] for ids in model.tokenize([text[:characters] for text in texts])]
 
@@ -62,7 +64,7 @@ class Bags:
         return len(self.offsets) - 1
 
     def rows(self, start: int, stop: int) -> csr_matrix:
-        """The rows from ``start`` up to ``stop``, without copying them."""
+        """Return the rows from ``start`` up to ``stop``, of shape (rows, width), not copied."""
         from scipy.sparse import csr_matrix
 
         first, last = int(self.offsets[start]), int(self.offsets[stop])
@@ -76,7 +78,7 @@ class Bags:
 
 @contextmanager
 def writing(folder: Path, name: str) -> Iterator[Callable[[csr_matrix], None]]:
-    """Give what appends matrices, as ``bags`` makes them, to files that ``open_bags`` maps."""
+    """Yield a function that appends matrices of ``bags`` to files, for ``open_bags`` to map."""
     end = 0
     with ExitStack() as stack:
         files = {
@@ -94,15 +96,13 @@ def writing(folder: Path, name: str) -> Iterator[Callable[[csr_matrix], None]]:
         yield append
 
 
-_PARTS: dict[str, type[Any]] = {"columns": np.int32, "shares": np.float32, "offsets": np.int64}
-
-
 def open_bags(folder: Path, name: str, width: int) -> Bags:
-    """Map what ``writing`` wrote.
+    """Map the files that ``writing`` wrote.
 
     Raises:
-        OSError, ValueError: it is not whole. What computes with it does not look where a row ends.
+        OSError, ValueError: a file is missing or damaged.
     """
+    # Products with a matrix do not check its indices: wrong ones would read foreign memory.
     parts = {part: mapped(folder / f"{name}.{part}", dtype) for part, dtype in _PARTS.items()}
     columns, offsets = parts["columns"], parts["offsets"]
     if (
@@ -117,7 +117,7 @@ def open_bags(folder: Path, name: str, width: int) -> Bags:
 
 
 def mapped(file: Path, dtype: type[Any]) -> npt.NDArray[Any]:
-    """Map a file of numbers; an empty file cannot be mapped, and is an empty array."""
+    """Map a file of numbers; an empty file, which cannot be mapped, becomes an empty array."""
     if file.stat().st_size == 0:
         return np.zeros(0, dtype=dtype)
     return np.memmap(file, dtype=dtype, mode="r")

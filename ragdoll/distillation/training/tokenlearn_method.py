@@ -1,8 +1,8 @@
 """The method ``tokenlearn``: mean token vectors to PCA targets through a linear head, by MSE.
 
-Trains with the library tokenlearn (MinishLab, https://github.com/MinishLab/tokenlearn), whose
-``train_supervised`` owns optimiser, loss and early stopping. What is added here is what it leaves
-open: a bound on the epochs, progress, and padding for tokenizers other than BERT's.
+The library tokenlearn (MinishLab, https://github.com/MinishLab/tokenlearn) trains: optimiser, loss
+and early stopping are those of its ``train_supervised``. Added here are a bound on the epochs,
+progress, and padding for tokenizers other than BERT's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,14 @@ from tokenlearn.pretrain import TextDataset, train_supervised
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
+from ragdoll.distillation.teacher.model import choose_device
+from ragdoll.distillation.training.projection import Task, Trained
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
+from ragdoll.settings import TrainSettings
 from ragdoll.streams import Report
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 256
 LEARNING_RATE = 1e-3
@@ -35,53 +40,74 @@ _NO_NUMBER = re.compile(r"loss: (nan|inf)")
 _PAD = "[PAD]"
 
 
-class Result(NamedTuple):
-    """The model, the number of epochs begun, and whether the keyboard ended them."""
+def fit(task: Task, settings: TrainSettings, report: Report) -> Trained:
+    """Train token vectors and weights, and return those of the lowest validation loss.
 
-    model: StaticModel
-    epochs: int
-    interrupted: bool
-
-
-def fit(
-    model: StaticModel,
-    train: tuple[Sequence[str], Vectors],
-    validation: tuple[Sequence[str], Vectors],
-    *,
-    batch_size: int,
-    lr: float,
-    patience: int,
-    epochs: int | None,
-    device: str,
-    report: Report,
-) -> Result:
-    """Train token vectors and weights, and take those of the lowest validation loss.
-
-    ``train`` and ``validation`` are texts and targets of shape (rows, dimension). ``epochs`` None:
-    until the validation loss has not improved ``patience`` times.
+    The library holds texts and targets in memory. Training ends when the validation loss has not
+    improved ``settings.patience`` times, or after ``settings.epochs``.
 
     Raises:
-        TrainingError: the loss is no number.
+        TrainingError: the loss is not a number.
     """
-    model = _with_pad_token(model)
-    training = _Dataset(model, train, epochs=epochs, report=report)
-    with _messages_of_the_library() as messages, _state_kept_by_value():
+    training: list[str] = []
+    held_out: list[str] = []
+    # The batches lack the rows with a NaN, as the targets do.
+    texts = (text for batch, _ in task.features.batches() for text in batch)
+    for text, is_held in zip(texts, task.held_out, strict=False):
+        (held_out if is_held else training).append(text)
+    projection = task.projection
+    model = _with_pad_token(task.distillate)
+    data = _Dataset(
+        model,
+        training,
+        np.array(projection.training.targets),
+        epochs=None if settings.epochs == "auto" else settings.epochs,
+        report=report,
+    )
+    with (
+        _reproducible(settings.seed),
+        _messages_of_the_library() as messages,
+        _state_kept_by_value(),
+    ):
         trained = train_supervised(
-            train_dataset=training,
-            validation_dataset=_Dataset(model, validation),
+            train_dataset=data,
+            validation_dataset=_Dataset(model, held_out, np.array(projection.held_out.targets)),
             model=model,
-            patience=patience,
-            device=device,
-            batch_size=batch_size,
-            lr=lr,
+            patience=settings.patience,
+            device=_device(settings.device),
+            batch_size=BATCH_SIZE if settings.batch_size == "auto" else settings.batch_size,
+            lr=LEARNING_RATE if settings.lr == "auto" else settings.lr,
         )
-    interrupted = any("interrupted" in message for message in messages) and not training.ended
-    return Result(trained, training.epochs_begun, interrupted)
+    interrupted = any("interrupted" in message for message in messages) and not data.ended
+    vectors = np.asarray(trained.embedding, dtype=np.float32)
+    return Trained(vectors, vectors, trained.tokenizer, data.epochs_begun, interrupted)
+
+
+def _device(device: str) -> str:
+    """Resolve the device; tokenlearn does not train on MPS with the torch that ragdoll needs."""
+    chosen = choose_device(device)
+    if chosen == "mps":
+        logger.warning("Training runs on the CPU: tokenlearn does not train on MPS.")
+        return "cpu"
+    return chosen
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """Seed torch and let it add up in a fixed order, at no measurable cost."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.manual_seed(seed)
+    # A device without such an algorithm gets a warning, and runs differ in their last bits.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
 def _state_kept_by_value() -> Iterator[None]:
-    """Let the library keep a copy of its best state, which training would go on changing."""
+    """Let the library keep a copy of its best state, which training would otherwise change."""
 
     class Remembering(pretrain.StaticModelFineTuner):  # type: ignore[misc]
         def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -98,20 +124,21 @@ def _state_kept_by_value() -> Iterator[None]:
 
 @contextmanager
 def _messages_of_the_library() -> Iterator[list[str]]:
-    """Collect what the library says, which is then said nowhere else.
+    """Collect the log messages of the library, and keep them from other handlers.
 
     Raises:
-        TrainingError: what it says is that the loss is no number; it would go on with that.
+        TrainingError: a message says that the loss is not a number, with which the library would
+            go on.
     """
     messages: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             messages.append(record.getMessage())
-            if _NO_NUMBER.search(messages[-1]):
+            if nothing := _NO_NUMBER.search(messages[-1]):
                 raise TrainingError(
-                    "The training diverged: its loss is no longer a number.",
-                    hint="Lower the learning rate: --lr 1e-4",
+                    f"The training diverged: its {nothing[0]}.",
+                    hint="Lower the learning rate: `lr=1e-4`.",
                 )
 
     library = logging.getLogger("tokenlearn.pretrain")
@@ -129,16 +156,16 @@ def _messages_of_the_library() -> Iterator[list[str]]:
 
 
 class _Dataset(TextDataset):  # type: ignore[misc]
-    """The library's dataset; pads with the tokenizer's own token and counts the epochs."""
+    """The library's dataset, padded with the tokenizer's own token; it counts the epochs."""
 
     def __init__(
         self,
         model: StaticModel,
-        data: tuple[Sequence[str], Vectors],
+        texts: Sequence[str],
+        targets: Vectors,
         epochs: int | None = None,
         report: Report | None = None,
     ) -> None:
-        texts, targets = data
         super().__init__(list(texts), torch.from_numpy(targets), model.tokenizer)
         self._pad_id = model.tokenizer.token_to_id(_PAD)
         self._epochs = epochs
@@ -147,7 +174,7 @@ class _Dataset(TextDataset):  # type: ignore[misc]
         self.ended = False
 
     def to_dataloader(self, shuffle: bool, batch_size: int = 32) -> _Epochs:
-        """Make what the library iterates once an epoch."""
+        """Return the batches, which the library iterates once in each epoch."""
         loader: DataLoader[Any] = DataLoader(
             self, collate_fn=self._collate, shuffle=shuffle, batch_size=batch_size
         )
@@ -157,8 +184,8 @@ class _Dataset(TextDataset):  # type: ignore[misc]
         """Yield the batches of the next epoch.
 
         Raises:
-            KeyboardInterrupt: the last epoch is over. The library takes that for the end of the
-                training and goes on to its result.
+            KeyboardInterrupt: the last epoch is over. The library then ends the training and goes
+                on to its result.
         """
         if self._epochs is not None and self.epochs_begun >= self._epochs:
             self.ended = True
@@ -193,7 +220,7 @@ class _Epochs:
 
 
 def _with_pad_token(model: StaticModel) -> StaticModel:
-    """Give the model what the library takes for granted: a [PAD] token and no zero vectors."""
+    """Give the model a [PAD] token and no zero vectors, as the library expects."""
     # A copy: the distillate itself is saved as it is.
     tokenizer = Tokenizer.from_str(model.tokenizer.to_str())
     vectors = np.array(model.embedding, dtype=np.float32)

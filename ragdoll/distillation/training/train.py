@@ -1,12 +1,12 @@
-"""From features to a static model on disk."""
+"""Training: from features to a static model on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,16 +14,26 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ragdoll import __version__
 from ragdoll.distillation.features.reading import Features, open_features
 from ragdoll.distillation.model import folder as model_folder
-from ragdoll.distillation.model.folder import only_maker, workplace
-from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher, require_training_extra
+from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import choose_device
-from ragdoll.distillation.training import methods
+from ragdoll.distillation.training import ridge_method
 from ragdoll.distillation.training.agreement import HeldOut
 from ragdoll.distillation.training.distillate import distil, dtype_for, recipe, reuse, weighted
-from ragdoll.distillation.training.projection import Projection, check, project
+from ragdoll.distillation.training.projection import (
+    Projection,
+    ProjectionSettings,
+    Task,
+    Trained,
+    held_out_rows,
+    project,
+    refuse_dimension,
+)
 from ragdoll.distillation.training.vocabulary import corpus_vocabulary
+from ragdoll.distillation.training.workplace import only_maker, workplace
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, UsageError
+from ragdoll.extras import require
+from ragdoll.settings import FeaturizeSettings, TrainSettings
 from ragdoll.streams import Report, silent
 
 if TYPE_CHECKING:
@@ -31,45 +41,24 @@ if TYPE_CHECKING:
 
 Variant = Literal["weighted", "unweighted"]
 
-
-@dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """What determines a model, beside its features.
-
-    ``batch_size``, ``lr`` and ``epochs`` None are the method's own, and ``ridge`` has neither of
-    the first two; ``vocab_size`` counts terms of the corpus that are added to the teacher's
-    vocabulary.
-    """
-
-    features: Path
-    output: Path
-    method: methods.Method = "ridge"
-    pca_dims: int = 256
-    vocab_size: int = 0
-    batch_size: int | None = None
-    lr: float | None = None
-    patience: int = 5
-    epochs: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    save_dtype: Literal["float32", "float16", "int8"] = "float32"
-
-    def wanted(self) -> dict[str, Any]:
-        """The settings that, when changed, make another model of the same features."""
-        left_out = {"features", "output", "device"}
-        return {key: getattr(self, key) for key in self.__slots__ if key not in left_out}
+# The library tokenlearn holds out a tenth of the passages, at most this many.
+_TOKENLEARN_HELD_OUT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """A trained model.
+    """A trained model, saved.
 
     ``agreement`` maps ``distillate``, ``weighted`` and ``unweighted`` to the share of the teacher's
-    ten nearest held-out neighbours that each finds; ``recommended`` is the variant at the root of
-    the model folder. ``explained_variance`` is the share that the PCA of the targets keeps,
-    ``validation_loss`` the mean squared error of the best linear map from the model's vectors of
-    held-out passages to their targets. ``interrupted``: from the keyboard, and the same training
-    goes on from there when it is run again.
+    ten nearest held-out neighbours that each finds. ``recommended`` is the variant at the root of
+    the model folder. ``explained_variance`` is the share that the PCA of the targets keeps.
+    ``validation_loss`` is the mean squared error of the best linear map from the model's vectors of
+    held-out passages to their targets. ``skipped`` counts passages with a NaN in their targets.
+    ``interrupted`` tells that a signal ended the training; the same call resumes it.
+
+    >>> result = train("features", "new model", TrainSettings(pca_dims=16))
+    >>> result.dimension, sorted(result.agreement)
+    (16, ['distillate', 'unweighted', 'weighted'])
     """
 
     model: Path
@@ -88,103 +77,232 @@ class TrainResult:
 
     @property
     def distillate(self) -> Path:
-        """The folder of what the training began with."""
+        """The folder of the untrained distillate."""
         return self.model / "distillate"
 
     @property
     def variants(self) -> dict[str, Path]:
-        """The folders of both variants, by their names."""
+        """The folders of both variants, by name."""
         return {name: self.model / "variants" / name for name in get_args(Variant)}
 
 
 def train(
-    settings: TrainSettings,
+    features: str | Path | None = None,
+    output: str | Path | None = None,
+    settings: TrainSettings | None = None,
+    *,
     teacher: str | None = None,
     trust_remote_code: bool = False,
     report: Report = silent,
-    replaces: Path | None = None,
-    otherwise: str | None = None,
-    keep_interrupted: bool = True,
-    is_only_maker: bool = False,
 ) -> TrainResult:
-    """Train a static model on features and save it with its variants and its distillate.
+    """Train a static model on features, and save it with its variants and its distillate.
 
-    ``teacher`` is needed only where the features do not name theirs, or where it is to be fetched
-    or its code to be run; ``otherwise`` is then taken if it is None. ``replaces`` is an earlier
-    model whose distillate serves again if it was made the same way (None: the one at the output).
-    Work in progress is kept in a hidden folder beside the output, and is resumed after an
-    interruption or a kill. An interruption gives the best model so far, unless ``keep_interrupted``
-    is False. ``is_only_maker``: the caller has seen to it that no other process makes this model.
+    ``features`` and ``output`` None are the folders of the settings. ``teacher`` is needed if the
+    features do not name theirs, if it must be fetched from the hub, or if ``trust_remote_code`` is
+    to run its code.
+
+    Unfinished work is kept in a hidden folder beside the output, and the same call resumes it after
+    an interruption or a kill. An interruption saves the best model so far.
+
+    >>> result = train("features", "model", TrainSettings(pca_dims=32, patience=2))
+    >>> result.dimension
+    32
 
     Raises:
-        MissingExtraError: the training extra is not installed.
+        MissingExtraError: the extra for training is not installed.
         FeaturesError: the features cannot be used, or are of another teacher.
-        TeacherError: the teacher or the device cannot be had.
+        TeacherError: the teacher or the device cannot be used.
         ModelError: the teacher's folder holds no model, or the weights only as a pickle.
-        TrainingError: there are too few passages, the loss is no number, another process makes
+        TrainingError: there are too few passages, the loss is not a number, another process makes
             the same model, or it cannot be written.
         UsageError: no teacher is known, its code is to run and only the features name it, the
-            output folder holds something else, or an option was given that the method does not
-            have.
-        KeyboardInterrupt: interrupted, and there was no model to keep.
+            output folder holds something else, or the method lacks one of the settings.
+        KeyboardInterrupt: the training was interrupted before there was a model to save.
     """
-    started = time.perf_counter()
-    require_training_extra("Training")
-    wanted = methods.wanted(settings)
-    model_folder.refuse_foreign(settings.output)
-    features = open_features(settings.features)
-    check(features, wanted)
-    files = _teacher_of(features, teacher, otherwise, trust_remote_code)
-    device = choose_device(settings.device)
-    with (
-        nullcontext() if is_only_maker else only_maker(settings.output),
-        workplace(settings.output) as place,
-    ):
-        distillate, made_by = _distillate(
-            settings, features, files, device, trust_remote_code, replaces, report
-        )
-        key = _key(features, made_by, settings)
-        projection = project(features, distillate, wanted, place, key, report)
-        task = methods.Task(distillate, features, projection, wanted, place, key)
-        trained = methods.run(task, settings, report)
-        if trained.interrupted and not keep_interrupted:
-            raise KeyboardInterrupt
-        report("comparing the variants", 0, None)
-        measured = _compare(distillate, trained, projection, settings.save_dtype)
-        report("saving", 0, None)
-        provenance = _provenance(settings, files, made_by, task, trained, measured)
-        result = _save(settings, task, trained, measured, provenance, started)
-        if not trained.interrupted:
-            model_folder.discard(place)
-    return result
+    settings = settings or TrainSettings()
+    if features is not None:
+        settings = replace(settings, features=str(features))
+    settings = replace(settings, output=str(model_folder.behind_links(output or settings.output)))
+    with only_maker(Path(settings.output)):
+        return Training(settings, teacher, trust_remote_code, report).run()
 
 
-def _distillate(
-    settings: TrainSettings,
-    features: Features,
-    files: TeacherFiles,
-    device: str,
-    trust_remote_code: bool,
-    replaces: Path | None,
-    report: Report,
-) -> tuple[StaticModel, dict[str, Any]]:
-    """Make the distillate, or take that of an earlier model; return with it what it depends on."""
-    if settings.vocab_size:
-        report("counting the terms of the corpus", 0, None)
-    vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size, files, trust_remote_code)
-    dtype = dtype_for(features.settings.get("computed_in"), device)
-    made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
-    distillate = reuse(replaces or settings.output, made_by)
-    if distillate is None:
-        distillate = distil(
-            files, vocabulary, settings.pca_dims, device, trust_remote_code, dtype, report
+class Training:
+    """One training by the only process that makes this model; see ``train``."""
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        teacher: str | None,
+        trust_remote_code: bool,
+        report: Report,
+        replaces: Path | None = None,
+    ) -> None:
+        """Open the features and find the teacher.
+
+        The distillate of the model ``replaces`` is used again if it was made in the same way; None
+        is the model at the output.
+        """
+        self._started = time.perf_counter()
+        require("train", "Training")
+        self._settings = settings
+        self._output = Path(settings.output)
+        self._trust_remote_code = trust_remote_code
+        self._report = report
+        self._replaces = replaces or self._output
+        self._projection_settings = _projection_settings(settings)
+        model_folder.refuse_foreign(self._output)
+        self._features = open_features(Path(settings.features or FeaturizeSettings().output))
+        # Checked now, so that a training does not fail after long work.
+        refuse_dimension(settings.pca_dims, self._features.dimension)
+        held_out_rows(self._features.rows, self._projection_settings)
+        self._teacher = _teacher_of(self._features, teacher, trust_remote_code)
+        self._device = choose_device(settings.device)
+
+    def run(self, keep_interrupted: bool = True) -> TrainResult:
+        """Train and save.
+
+        An interruption saves the best model so far if ``keep_interrupted``, and else is raised.
+        """
+        settings, report = self._settings, self._report
+        with workplace(self._output) as place:
+            distillate, made_by = self._distillate()
+            key = _key(self._features, made_by, settings)
+            held_out = held_out_rows(self._features.rows, self._projection_settings)
+            projection = project(
+                self._features, distillate, self._projection_settings, place, key, report
+            )
+            task = Task(distillate, self._features, projection, held_out, place, key)
+            trained = _method(settings.method)(task, settings, report)
+            if trained.interrupted and not keep_interrupted:
+                raise KeyboardInterrupt
+            report("comparing the variants", 0, None)
+            measured = _compare(distillate, trained, projection, settings.save_dtype)
+            report("saving", 0, None)
+            result = self._save(task, trained, measured, made_by)
+            if not trained.interrupted:
+                model_folder.discard(place)
+        return result
+
+    def _distillate(self) -> tuple[StaticModel, dict[str, Any]]:
+        """Make the distillate, or load that of an earlier model; return it with its recipe."""
+        settings, files, features = self._settings, self._teacher, self._features
+        trust, report = self._trust_remote_code, self._report
+        if settings.vocab_size:
+            report("counting the terms of the corpus", 0, None)
+        vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size, files, trust)
+        dtype = dtype_for(features.settings.get("computed_in"), self._device)
+        made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
+        distillate = reuse(self._replaces, made_by) or distil(
+            files, vocabulary, settings.pca_dims, self._device, trust, dtype, report
         )
-    return distillate, made_by
+        return distillate, made_by
+
+    def _save(
+        self, task: Task, trained: Trained, measured: _Measured, made_by: dict[str, Any]
+    ) -> TrainResult:
+        """Write the model folder."""
+        settings, projection = self._settings, task.projection
+        variants = {
+            name: model_folder.model_like(
+                vectors, trained.tokenizer, task.distillate, settings.save_dtype
+            )
+            for name, vectors in _variants(trained.vectors, projection).items()
+        }
+        provenance = self._provenance(projection, trained, measured, made_by)
+        recommended = measured.recommended
+        model_folder.save(self._output, variants, recommended, task.distillate, provenance)
+        vocabulary_size, dimension = variants[recommended].embedding.shape
+        return TrainResult(
+            model=self._output,
+            recommended=recommended,
+            dimension=int(dimension),
+            vocabulary=int(vocabulary_size),
+            method=settings.method,
+            explained_variance=projection.explained_variance,
+            validation_loss=measured.loss,
+            agreement=measured.agreement,
+            epochs=trained.epochs,
+            rows=projection.rows,
+            skipped=projection.skipped,
+            seconds=time.perf_counter() - self._started,
+            interrupted=trained.interrupted,
+        )
+
+    def _provenance(
+        self,
+        projection: Projection,
+        trained: Trained,
+        measured: _Measured,
+        made_by: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return the content of ``ragdoll.json``, which the model's card shows too."""
+        files, features = self._teacher, self._features
+        agreement = {name: round(value, 6) for name, value in measured.agreement.items()}
+        return {
+            "teacher": {"name": files.name, "fingerprint": files.fingerprint},
+            "metric": files.metric,
+            "method": self._settings.method,
+            "settings": model_settings(self._settings),
+            "features": {**features.settings, "identity": features.identity},
+            "rows": projection.rows,
+            "distillate": made_by,
+            "explained_variance": round(projection.explained_variance, 6),
+            "validation_loss": float(f"{measured.loss:.6g}"),
+            "heldout_agreement": agreement,
+            "recommended": measured.recommended,
+            "epochs": trained.epochs,
+            **({"interrupted": True} if trained.interrupted else {}),
+            "versions": _versions(),
+        }
+
+
+def _method(name: str) -> Callable[[Task, TrainSettings, Report], Trained]:
+    if name == "ridge":
+        return ridge_method.fit
+    # Importing torch and tokenlearn takes seconds.
+    from ragdoll.distillation.training import tokenlearn_method
+
+    return tokenlearn_method.fit
+
+
+def model_settings(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings that determine the model, as ``ragdoll.json`` has them.
+
+    None stands for ``auto``, the method's own value.
+    """
+    no_matter = {"features", "output", "device"}
+    names = [item.name for item in fields(TrainSettings) if item.name not in no_matter]
+    values = {name: getattr(settings, name) for name in names}
+    return {name: None if value == "auto" else value for name, value in values.items()}
+
+
+def _projection_settings(settings: TrainSettings) -> ProjectionSettings:
+    """Return the settings by which the method reads the features.
+
+    Raises:
+        UsageError: the method lacks one of the settings.
+    """
+    ridge = settings.method == "ridge"
+    if ridge:
+        for name in ("lr", "batch_size"):
+            value = getattr(settings, name)
+            if value != "auto":
+                raise UsageError(
+                    f"The method ridge solves for its vectors, and has no `{name}` ({value}).",
+                    hint=f'Leave `{name}` out, or train with `method="tokenlearn"`.',
+                )
+    return ProjectionSettings(
+        dimension=settings.pca_dims,
+        unit=ridge,
+        max_held_out=ridge_method.MAX_HELD_OUT if ridge else _TOKENLEARN_HELD_OUT,
+        seed=settings.seed,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """The held-out agreement of distillate and variants, and the better variant with its loss."""
+    """The held-out agreement of distillate and variants, and the better variant and its loss."""
 
     agreement: dict[str, float]
     recommended: Variant
@@ -192,7 +310,7 @@ class _Measured:
 
 
 def _compare(
-    distillate: StaticModel, trained: methods.Trained, projection: Projection, dtype: str
+    distillate: StaticModel, trained: Trained, projection: Projection, dtype: str
 ) -> _Measured:
     held_out = HeldOut(projection)
     tables = {
@@ -209,105 +327,39 @@ def _compare(
     return _Measured(agreement, recommended, held_out.loss(tables[recommended]))
 
 
-def _save(
-    settings: TrainSettings,
-    task: methods.Task,
-    trained: methods.Trained,
-    measured: _Measured,
-    provenance: dict[str, Any],
-    started: float,
-) -> TrainResult:
-    """Write the model folder; say what is in it."""
-    projection = task.projection
-    variants = {
-        name: model_folder.model_like(
-            vectors, trained.tokenizer, task.distillate, settings.save_dtype
-        )
-        for name, vectors in _variants(trained.vectors, projection).items()
-    }
-    model_folder.save(settings.output, variants, measured.recommended, task.distillate, provenance)
-    vocabulary_size, dimension = variants[measured.recommended].embedding.shape
-    return TrainResult(
-        model=settings.output,
-        recommended=measured.recommended,
-        dimension=int(dimension),
-        vocabulary=int(vocabulary_size),
-        method=settings.method,
-        explained_variance=projection.explained_variance,
-        validation_loss=measured.loss,
-        agreement=measured.agreement,
-        epochs=trained.epochs,
-        rows=projection.rows,
-        skipped=projection.skipped,
-        seconds=time.perf_counter() - started,
-        interrupted=trained.interrupted,
-    )
-
-
 def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:
-    """The guide's two: with and without weights by how often a token occurs in the corpus."""
+    """Return the token vectors with and without weights by their frequency in the corpus."""
     return {"weighted": weighted(vectors, projection.occurrences), "unweighted": vectors}
 
 
-def _provenance(
-    settings: TrainSettings,
-    files: TeacherFiles,
-    made_by: dict[str, Any],
-    task: methods.Task,
-    trained: methods.Trained,
-    measured: _Measured,
-) -> dict[str, Any]:
-    """What the model says of itself in ``ragdoll.json`` and in its card."""
-    features, projection = task.features, task.projection
-    return {
-        "teacher": {"name": files.name, "fingerprint": files.fingerprint},
-        "metric": files.metric,
-        "method": settings.method,
-        "settings": settings.wanted(),
-        "features": {**features.settings, "identity": features.identity},
-        "rows": projection.rows,
-        "distillate": made_by,
-        "explained_variance": round(projection.explained_variance, 6),
-        "validation_loss": float(f"{measured.loss:.6g}"),
-        "heldout_agreement": {name: round(value, 6) for name, value in measured.agreement.items()},
-        "recommended": measured.recommended,
-        "epochs": trained.epochs,
-        **({"interrupted": True} if trained.interrupted else {}),
-        "versions": _versions(),
-    }
-
-
 def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -> str:
-    """What an unfinished training must agree with to be resumed."""
-    content = json.dumps([features.signature, made_by, settings.wanted(), _versions()])
+    """Hash the inputs; a training resumes an unfinished one that has the same hash."""
+    content = json.dumps([features.signature, made_by, model_settings(settings), _versions()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _teacher_of(
-    features: Features, given: str | None, otherwise: str | None, trust_remote_code: bool
-) -> TeacherFiles:
+def _teacher_of(features: Features, teacher: str | None, trust_remote_code: bool) -> TeacherFiles:
     """Find the teacher; one that only the features name is not fetched, and its code is not run."""
-    name = features.teacher or given or otherwise
+    name = features.teacher or teacher
     if name is None:
         raise UsageError(
-            "The features do not say which teacher made them.", hint="Name it by --teacher."
+            "The features do not say which teacher made them.", hint="Name it by `teacher`."
         )
-    if given is not None and given != name:
+    if teacher not in (None, name):
         raise FeaturesError(
-            f"The features were made by the teacher {name}, not by {given}.",
-            hint="Leave --teacher out, or featurize with the other teacher.",
+            f"The features were made by the teacher {name}, not by {teacher}.",
+            hint="Leave `teacher` out, or featurize with the other teacher.",
         )
-    by_user = name in {given, otherwise}
-    if trust_remote_code and not by_user:
+    if trust_remote_code and teacher is None:
         raise UsageError(
             f"The features name the teacher {name}, whose code you may not know.",
-            hint="To run it, name that teacher too: --trust-remote-code --teacher NAME",
+            hint="To run it, name that teacher by `teacher`, too.",
         )
-    files = find_teacher(name, fetch=by_user)
+    files = find_teacher(name, fetch=teacher is not None)
     if features.teacher_fingerprint not in (None, files.fingerprint):
         raise FeaturesError(
             f"The weights of {name} are not those that made the features.",
-            hint="Featurize again with --restart.",
+            hint="Featurize again with `restart=True`.",
         )
     return files
 

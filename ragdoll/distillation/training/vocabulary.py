@@ -1,9 +1,8 @@
-"""Terms of texts, words and pairs of words that belong together, counted as the texts stream by.
+"""Terms of a corpus that become tokens of a static model: words, and pairs of words.
 
-Terms of the corpus that a static model gets vectors of their own for: words and pairs of words.
-
-A term is worth a token where the teacher's tokenizer splits it: its vector is then the teacher's
-for the whole term, and no longer an average of pieces.
+A term is worth a token of its own if the teacher's tokenizer splits it: its vector is then the
+teacher's for the term, and no longer an average of pieces. Terms are counted as the texts stream
+by, in bounded memory.
 """
 
 from __future__ import annotations
@@ -22,14 +21,15 @@ import numpy as np
 from ragdoll.distillation.teacher.files import TeacherFiles
 from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
 
+logger = logging.getLogger(__name__)
+
 # Entries of a table of counts, about 150 bytes each.
 _MAX_ENTRIES = 1_000_000
 
-# What is rarer is as often an error as a term, and occurs too seldom to learn from.
+# A rarer word is as often an error as a term, and occurs too seldom to learn from.
 _MIN_COUNT = 3
 
-# Of ``TermCounts.association``. By eye, on docstrings and abstracts, what is above this is mostly a
-# term.
+# In docstrings and abstracts, judged by eye, most pairs of a higher association are terms.
 _MIN_ASSOCIATION = 0.4
 
 # Longer runs of letters are encoded data.
@@ -37,8 +37,8 @@ _MAX_LETTERS = 40
 
 _JOINTS = frozenset({" ", "-"})
 
-# A term neither begins nor ends with one of these. They are English; in other languages only the
-# association tells terms from chance.
+# A term neither begins nor ends with one of these words. They are English; in other languages only
+# the association tells terms from chance.
 _ENGLISH = """
     a about above after again against all also although always among an and another any are as at be
     because been before being below between both but by can cannot could did do does doing done
@@ -53,49 +53,57 @@ _ENGLISH = """
 """
 _STOP_WORDS = frozenset(_ENGLISH.split())
 
-# What stands behind one is the rest of a word, as in "doesn't" and "Bayes' rule".
+# The letters behind one are the rest of a word, as in "doesn't" and "Bayes' rule".
 _APOSTROPHES = frozenset({"'", "\u2019"})
 
 
-class BoundedCounts:
-    """Counts of strings, in a table of at most ``limit`` entries.
+def corpus_vocabulary(
+    texts: Iterable[str],
+    size: int,
+    teacher: TeacherFiles,
+    trust_remote_code: bool = False,
+) -> list[str]:
+    """Return up to ``size`` terms of the texts, the best first; see ``terms_of``.
 
-    When it is full the rarest half is forgotten, as in the lossy counting of Manku and Motwani
-    ("Approximate frequency counts over data streams", 2002). No count is ever too high, nor too low
-    by more than ``error``, for strings that are no longer in the table (a count of 0) too. While
-    ``error`` is 0 the counts are exact.
+    No text is read if ``size`` is 0.
+
+    Raises:
+        TrainingError: the teacher's tokenizer cannot be used.
     """
+    if size < 1:
+        return []
+    return terms_of(texts, size, open_tokenizer(teacher, trust_remote_code))
 
-    def __init__(self, limit: int) -> None:
-        self.error = 0
-        self._limit = limit
-        self._counts: Counter[str] = Counter()
 
-    def __getitem__(self, item: str) -> int:
-        return self._counts[item]
+def terms_of(texts: Iterable[str], size: int, tokenizer: StaticTokenizer) -> list[str]:
+    """Return the ``size`` terms that save the most tokens, each in the form that is matched.
 
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def items(self) -> Iterable[tuple[str, int]]:
-        """The strings in the table and their counts, in the order of their first occurrence."""
-        return self._counts.items()
-
-    def add(self, items: Iterable[str]) -> None:
-        """Count items; the table may exceed its limit while they are read."""
-        self._counts.update(items)
-        if len(self._counts) > self._limit:
-            self._forget()
-
-    def _forget(self) -> None:
-        counts = np.fromiter(self._counts.values(), dtype=np.int64, count=len(self._counts))
-        kept = self._limit // 2
-        threshold = int(np.partition(counts, len(counts) - kept - 1)[len(counts) - kept - 1])
-        # What is forgotten was counted at most ``threshold`` times since it was last forgotten.
-        self.error += threshold
-        self._counts = Counter(
-            {item: count for item, count in self._counts.items() if count > threshold}
+    A term is a word, or a pair of words joined by a space or a hyphen. The words of a pair occur
+    together much more often than by chance, by their normalized pointwise mutual information. A
+    term occurs at least three times, consists of several tokens, and can be added to the tokenizer.
+    Texts are read once, one at a time; the same texts give the same terms in the same order.
+    """
+    counts = TermCounts()
+    for text in texts:
+        counts.add(tokenizer.as_matched(text))
+    if counts.words.error or counts.pairs.error:
+        logger.info(
+            "The corpus has more words than the table of counts: counts may be too low, by %d for "
+            "words and %d for pairs.",
+            counts.words.error,
+            counts.pairs.error,
         )
+    candidates = dict(counts.candidates())
+    pieces = tokenizer.pieces(list(candidates))
+    saves = {term: len(ids) - 1 for term, ids in zip(candidates, pieces, strict=True) if ids[1:]}
+    costs = _costs(counts, saves)
+    gains = {term: candidates[term] * each - costs[term] for term, each in saves.items()}
+    useful = [term for term, gain in gains.items() if gain > 0]
+    ranked = iter(sorted(useful, key=lambda term: (-gains[term], term)))
+    terms: list[str] = []
+    while len(terms) < size and (more := list(islice(ranked, size - len(terms)))):
+        terms = list(tokenizer.with_terms([*terms, *more]).terms)
+    return terms
 
 
 class TermCounts:
@@ -107,8 +115,8 @@ class TermCounts:
         self.total = 0
 
     def add(self, text: str) -> None:
-        """Count the words and pairs of a text; capitals are another word."""
-        # Gaps and words by turns, beginning and ending with a gap.
+        """Count the words and pairs of a text; capitals make another word."""
+        # Gaps and words alternate; a gap is first and last.
         parts = _word().split(text)
         gaps, words = parts[::2], parts[1::2]
         self.total += len(words)
@@ -125,7 +133,7 @@ class TermCounts:
         )
 
     def candidates(self) -> Iterator[tuple[str, int]]:
-        """The terms that are frequent and, if pairs, associated enough, with their counts."""
+        """Yield the frequent words, and frequent pairs of associated words, with their counts."""
         for word, count in self.words.items():
             if count >= _MIN_COUNT and not _is_weak(word):
                 yield word, count
@@ -134,10 +142,10 @@ class TermCounts:
                 yield pair, count
 
     def association(self, pair: str) -> float:
-        """The normalized pointwise mutual information of a pair's words, from -1 to 1.
+        """Return the normalized pointwise mutual information of a pair's words, from -1 to 1.
 
-        1 is for words that occur only together, 0 for chance (Bouma, "Normalized (pointwise) mutual
-        information in collocation extraction", 2009).
+        Words that occur only together have 1, words that meet by chance 0 (Bouma, "Normalized
+        (pointwise) mutual information in collocation extraction", 2009).
         """
         together = self.pairs[pair]
         if not together:
@@ -149,9 +157,70 @@ class TermCounts:
         return information / -math.log(together / self.total)
 
 
+class BoundedCounts:
+    """Counts of strings, in a table of at most ``limit`` entries.
+
+    When the table is full, its rarest half is forgotten, as in the lossy counting of Manku and
+    Motwani ("Approximate frequency counts over data streams", 2002). A count is never too high, and
+    too low by at most ``error``; that holds for forgotten strings too, whose count is 0. While
+    ``error`` is 0, the counts are exact.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.error = 0
+        self._limit = limit
+        self._counts: Counter[str] = Counter()
+
+    def __getitem__(self, item: str) -> int:
+        return self._counts[item]
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def items(self) -> Iterable[tuple[str, int]]:
+        """Return the strings in the table and their counts, in the order of first occurrence."""
+        return self._counts.items()
+
+    def add(self, items: Iterable[str]) -> None:
+        """Count items; the table may exceed its limit while they are read."""
+        self._counts.update(items)
+        if len(self._counts) > self._limit:
+            self._forget()
+
+    def _forget(self) -> None:
+        counts = np.fromiter(self._counts.values(), dtype=np.int64, count=len(self._counts))
+        kept = self._limit // 2
+        threshold = int(np.partition(counts, len(counts) - kept - 1)[len(counts) - kept - 1])
+        # A forgotten string was counted at most ``threshold`` times since it was last forgotten.
+        self.error += threshold
+        self._counts = Counter(
+            {item: count for item, count in self._counts.items() if count > threshold}
+        )
+
+
+def _costs(counts: TermCounts, saves: Mapping[str, int]) -> Counter[str]:
+    """Count the tokens that each pair costs by hiding terms.
+
+    ``saves`` maps a term to the tokens that it saves each time it occurs. Tokenizers look for the
+    longest term at a place, and go on behind it even if it turns out to end within a word: "event
+    loop" hides both "event" and "loops" in "event loops".
+    """
+    costs: Counter[str] = Counter()
+    for pair, count in counts.pairs.items():
+        first, joint, second = pair.partition(" ") if " " in pair else pair.partition("-")
+        hidden = saves.get(first, 0) + saves.get(second, 0)
+        if not hidden or pair in saves:
+            continue
+        shorter = [f"{first}{joint}{second[:end]}" for end in range(1, len(second))]
+        if first not in saves:
+            shorter += [f"{first[start:]}{joint}{second}" for start in range(1, len(first))]
+        costs.update({hiding: count * hidden for hiding in shorter if hiding in saves})
+    return costs
+
+
 @lru_cache(maxsize=65_536)
 def _is_weak(word: str) -> bool:
-    """Whether a word is none that a term could begin with."""
+    """Tell whether a term must not begin with a word."""
     return _is_stop_word(word) or not any(letter.isalpha() for letter in word)
 
 
@@ -161,84 +230,12 @@ def _is_stop_word(word: str) -> bool:
 
 @cache
 def _word() -> re.Pattern[str]:
-    r"""Match a word as tokenizers know it when they look for added tokens: ``\w+`` of Unicode.
+    r"""Return the pattern of a word by which tokenizers match added tokens: ``\w+`` of Unicode.
 
-    To that belong marks, such as the vowel signs of Indian scripts, and joiners, which Python's
-    ``\w`` leaves out.
+    It includes marks, such as the vowel signs of Indian scripts, and joiners, unlike Python's
+    ``\w``.
     """
     marks = "".join(
         chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M"
     )
     return re.compile(rf"([\w{marks}\u200c\u200d]+)")
-
-
-logger = logging.getLogger(__name__)
-
-
-def corpus_vocabulary(
-    texts: Iterable[str],
-    size: int,
-    teacher: TeacherFiles,
-    trust_remote_code: bool = False,
-) -> list[str]:
-    """Return up to ``size`` terms of the texts, the best first, for ``distil`` to add.
-
-    They are what ``terms_of`` finds for the teacher's tokenizer. Without a ``size`` nothing is
-    read.
-
-    Raises:
-        TrainingError: the teacher's tokenizer cannot be used.
-    """
-    if size < 1:
-        return []
-    return terms_of(texts, size, open_tokenizer(teacher, trust_remote_code))
-
-
-def terms_of(texts: Iterable[str], size: int, tokenizer: StaticTokenizer) -> list[str]:
-    """Return the ``size`` terms that save the most tokens, each in the form that is matched.
-
-    A term is a word, or two words next to each other, joined by a space or a hyphen, that by their
-    normalized pointwise mutual information occur together much more often than by chance. It
-    occurs three times at least, is several of the tokenizer's tokens, and can be added to it. Texts
-    are read once, one at a time; the same texts give the same terms in the same order.
-    """
-    counts = TermCounts()
-    for text in texts:
-        counts.add(tokenizer.as_matched(text))
-    if counts.words.error or counts.pairs.error:
-        logger.info(
-            "The corpus has more words than are counted at once: counts may be too low, by %d for "
-            "words and %d for pairs.",
-            counts.words.error,
-            counts.pairs.error,
-        )
-    candidates = dict(counts.candidates())
-    pieces = tokenizer.pieces(list(candidates))
-    saves = {term: len(ids) - 1 for term, ids in zip(candidates, pieces, strict=True) if ids[1:]}
-    lost = _lost(counts, saves)
-    gains = {term: candidates[term] * each - lost[term] for term, each in saves.items()}
-    useful = [term for term, gain in gains.items() if gain > 0]
-    ranked = iter(sorted(useful, key=lambda term: (-gains[term], term)))
-    terms: list[str] = []
-    while len(terms) < size and (more := list(islice(ranked, size - len(terms)))):
-        terms = list(tokenizer.with_terms([*terms, *more]).terms)
-    return terms
-
-
-def _lost(counts: TermCounts, saves: Mapping[str, int]) -> Counter[str]:
-    """How many tokens each pair costs by hiding terms; ``saves`` is what a term saves each time.
-
-    Tokenizers look for the longest term at a place and go on behind it even where it turns out to
-    be no whole word: "event loop" hides both "event" and "loops" in "event loops".
-    """
-    lost: Counter[str] = Counter()
-    for pair, count in counts.pairs.items():
-        first, joint, second = pair.partition(" ") if " " in pair else pair.partition("-")
-        hidden = saves.get(first, 0) + saves.get(second, 0)
-        if not hidden or pair in saves:
-            continue
-        shorter = [f"{first}{joint}{second[:end]}" for end in range(1, len(second))]
-        if first not in saves:
-            shorter += [f"{first[start:]}{joint}{second}" for start in range(1, len(first))]
-        lost.update({hiding: count * hidden for hiding in shorter if hiding in saves})
-    return lost

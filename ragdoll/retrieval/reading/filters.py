@@ -1,4 +1,4 @@
-"""Which passages a search may find: conditions on a table's columns."""
+"""The conditions that restrict a search: SQL on a table's columns, and globs of sources."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval.storage.table import Table
 
-_MAX_SHOWN = 200
+# Characters of a message.
+_LONGEST = 200
 
-# In LanceDB's messages: what it was doing, before the reason.
+# LanceDB's messages begin with the work that it was doing; the reason comes after that.
 _DOING = re.compile(
     r"^(?:lance error: |Invalid input, |Invalid user input: |Schema error: "
     r"|Error during planning: |Error resolving filter expression .*?: (?=Invalid user input)"
@@ -19,7 +20,7 @@ _DOING = re.compile(
 # as in a list of them, do not count.
 _MAX_WORDS = 400
 _WORD = re.compile(r"[^\W\d]\w*|[^\w\s,()]")
-# What makes values of any size. No passage need be compared with one.
+# Functions that make values of any size. No passage need be compared with their values.
 _GROWING = re.compile(
     r"\b((?:array_|list_)?(?:repeat|resize)|[lr]pad|range|generate_series)\s*\(", re.IGNORECASE
 )
@@ -29,7 +30,7 @@ _AS_REGEX = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def conditions(table: Table, where: str | None, source: str | None) -> list[str]:
-    """Conditions in SQL, all of which a passage must meet.
+    """Return conditions in SQL; a search finds the passages that meet all of them.
 
     ``where`` is a condition on the table's columns. ``source`` is a glob as in ignore files: ``*``
     stays within a folder, ``**`` does not; without a slash it is the name of a file or folder
@@ -38,30 +39,30 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
     Raises:
         UsageError: ``where`` is no condition that this table can check.
     """
-    found = []
+    result = []
     if where is not None:
-        # In brackets, because what stands behind a whole condition is otherwise ignored.
-        found.append(f"({where})")
+        # In brackets, because LanceDB ignores what follows a complete condition.
+        result.append(f"({where})")
         try:
-            reason = _form_is_wrong(where)
+            reason = _wrong_form(where)
             if reason is None:
-                table.check_condition(found[0])
+                table.check_condition(result[0])
         except TableError as error:
             reason = _reason(error)
         if reason:
-            shown = where if len(where) <= _MAX_SHOWN else f"{where[:_MAX_SHOWN]}…"
+            start = where if len(where) <= _LONGEST else f"{where[:_LONGEST]}…"
             raise UsageError(
-                f"The filter '{shown}' cannot be used: {reason}.",
-                hint=f"Columns are {', '.join(table.columns)}; [index.metadata] makes more of "
-                "the fields of records.",
+                f"The filter '{start}' cannot be used: {reason}.",
+                hint=f"Columns are {', '.join(table.columns)}; the setting index.metadata makes "
+                "columns of more fields.",
             )
     if source is not None:
-        found.append(f"regexp_like(source, {quoted(source_pattern(source))})")
-    return found
+        result.append(f"regexp_like(source, {quoted(source_pattern(source))})")
+    return result
 
 
 def source_pattern(glob: str) -> str:
-    """The regular expression of a glob; see ``conditions``."""
+    """Return the regular expression of a glob; see ``conditions``."""
     glob = glob.removesuffix("/")
     pattern = ""
     end = 0
@@ -74,37 +75,36 @@ def source_pattern(glob: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of SQL."""
-    from lancedb.expr import lit
+    """Return a text as a literal of SQL."""
+    # As ``lancedb.expr.lit`` does, which takes two seconds to import.
+    return "'" + text.replace("'", "''") + "'"
 
-    return str(lit(text).to_sql())
 
-
-def _form_is_wrong(where: str) -> str | None:
-    """What no condition may look like, whatever its columns; None where it may be one."""
+def _wrong_form(where: str) -> str | None:
+    """Say why a text can be no condition, whatever the columns are; None if it may be one."""
     bare = _QUOTED.sub("", where)
     if "--" in bare or "/*" in bare:
-        return "it has a comment"  # whose brackets would not count
+        return "it has a comment"  # brackets in a comment would not count
     depth = 0
     for bracket in re.findall(r"[()]", bare):
         depth += 1 if bracket == "(" else -1
         if depth < 0:
-            return "a bracket too many"  # it would close what the condition did not open
-    if growing := _GROWING.search(_QUOTED.sub(_name, where)):
+            return "a bracket too many"  # it would close a bracket outside of the condition
+    if growing := _GROWING.search(_QUOTED.sub(_unquoted, where)):
         return f"{growing[1]} makes values of any size"
     if len(_WORD.findall(bare)) > _MAX_WORDS:
         return f"it has more than {_MAX_WORDS} words and signs; compare with many values by IN"
     return None
 
 
-def _name(quoted: re.Match[str]) -> str:
-    """A name without its quotes, as that of a function may have them; empty where it is none."""
-    name = quoted[0][1:-1]
-    return name if quoted[0][0] != "'" and name.isidentifier() else ""
+def _unquoted(match: re.Match[str]) -> str:
+    """Return a quoted name, which may be a function's, without its quotes; drop other values."""
+    name = match[0][1:-1]
+    return name if match[0][0] != "'" and name.isidentifier() else ""
 
 
 def _reason(error: TableError) -> str:
-    """LanceDB's reason in few words: without what it was doing, and without its list of columns."""
+    """Return LanceDB's reason without what it was doing, and without its list of columns."""
     message = error.message.partition(": ")[2]
     reason = _DOING.sub("", message).partition(". Valid fields are")[0]
-    return reason.strip().removesuffix(")").rstrip(".")[:_MAX_SHOWN]
+    return reason.strip().removesuffix(")").rstrip(".")[:_LONGEST]

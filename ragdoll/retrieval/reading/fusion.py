@@ -10,24 +10,21 @@ import numpy.typing as npt
 
 Scores = npt.NDArray[np.float32]
 
-# The weight on the vector where neither the table nor the user says otherwise.
-DEFAULT_ALPHA = 0.5
-
-# What each leg of a hybrid search yields at least, for the scores of both to be combined.
+# The least number of answers of each leg of a hybrid search, for the scores of both to be combined.
 CANDIDATES = 100
 
 
 def fuse(similarity: Scores, bm25: Scores, alpha: float) -> Scores:
     """Combine the scores of the same candidates into one between 0 and 1 each.
 
-    ``similarity`` is scaled from its lowest to its highest value to 0 … 1. ``bm25`` is divided by
-    its highest value: its lowest is 0, the score of a candidate that the text search did not find.
-    ``alpha`` is the weight of the vector, from 0 to 1.
+    ``similarity`` is scaled so that its lowest value becomes 0 and its highest 1. ``bm25`` is
+    divided by its highest value: its lowest is 0, the score of a candidate that the text search did
+    not find. ``alpha`` is the weight of the vector, from 0 to 1.
     """
     if not len(similarity):
         return np.zeros(0, dtype=np.float32)
     low, high = float(similarity.min()), float(similarity.max())
-    # All the same: the vector does not tell the candidates apart, and all have its whole weight.
+    # A vector that does not tell the candidates apart gives all of them its full weight.
     scaled = (similarity - low) / (high - low) if high > low else np.ones_like(similarity)
     top = float(bm25.max())
     matched = bm25 / top if top > 0 else np.zeros_like(bm25)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,12 @@ from ragdoll.retrieval.storage.table import Table, matrix, row_ids
 # Bytes of rows in memory at most.
 _MAX_IN_MEMORY = 1 << 30
 
-# Searches by words at a time: while one is fused, LanceDB is at work on the next.
+# Searches by words at a time: while one is fused, LanceDB works on the next.
 _THREADS = 4
 
 
-class Found(NamedTuple):
-    """What one leg found for a query, the best first.
+class Candidates(NamedTuple):
+    """The rows that one leg returns for a query, the best first.
 
     ``keys`` tell rows apart within a search. ``scores`` are similarities by the table's metric or
     BM25; ``similarities`` are exact, and None where the query has no vector.
@@ -34,35 +34,26 @@ class Found(NamedTuple):
     similarities: Vectors | None
 
 
-class Legs(Protocol):
-    """How a table is searched."""
-
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
-        """The rows nearest to each vector."""
-
-    def matching(
-        self, texts: Sequence[str], vectors: Vectors, limits: Sequence[int]
-    ) -> Iterator[Found]:
-        """The rows that match each text best, and how near they are to its vector, if not zero."""
-
-
 class TableLegs:
-    """Both legs by LanceDB: nothing is loaded beforehand, and conditions are met."""
+    """Both legs by LanceDB: they load nothing beforehand, and meet conditions."""
 
     def __init__(self, table: Table, conditions: Sequence[str]) -> None:
         self._table = table
         self._conditions = conditions
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
-        """See ``Legs``; approximate where the table has an index of its vectors."""
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Candidates]:
+        """Yield for each vector the rows nearest to it, approximately if the table has an index."""
         for vector in vectors:
             rows, nearness = self._table.nearest(vector, limit, self._conditions)
-            yield Found(rows["id"].to_pylist(), rows.to_pylist(), nearness, nearness)
+            yield Candidates(rows["id"].to_pylist(), rows.to_pylist(), nearness, nearness)
 
     def matching(
         self, texts: Sequence[str], vectors: Vectors, limits: Sequence[int]
-    ) -> Iterator[Found]:
-        """See ``Legs``."""
+    ) -> Iterator[Candidates]:
+        """Yield for each text the rows that match it best by BM25.
+
+        Their similarities to the text's vector come with them, unless the vector is zero.
+        """
         for text, vector, limit in zip(texts, vectors, limits, strict=True):
             columns = [*COLUMNS, "vector"] if vector.any() else COLUMNS
             rows, bm25 = self._table.matching(text, limit, columns, self._conditions)
@@ -71,67 +62,69 @@ class TableLegs:
                 theirs = matrix(rows["vector"])
                 exact = similarity(vector[None], theirs, self._table.identity.metric)[0]
                 rows = rows.drop_columns(["vector"])
-            yield Found(rows["id"].to_pylist(), rows.to_pylist(), bm25, exact)
+            yield Candidates(rows["id"].to_pylist(), rows.to_pylist(), bm25, exact)
 
 
 class MemoryLegs:
     """Both legs over rows in memory; only the inverted index stays with LanceDB.
 
-    For many queries: what LanceDB does for each is mostly to read rows that are not among the
-    answers in the end.
+    They are for many queries: LanceDB spends most of its time for each on reading rows that are not
+    among the answers in the end.
     """
 
     def __init__(self, table: Table, rows: pa.Table) -> None:
         self._table = table
         self._rows = rows.select(COLUMNS)
         vectors = matrix(rows["vector"])
-        metric = table.identity.metric
-        # Once, and not for every query; what has no direction is near to nothing, as in LanceDB.
-        self._found = vectors.any(axis=1) if metric == "cosine" else np.ones(len(vectors), bool)
-        self._vectors = unit(vectors) if metric == "cosine" else vectors
-        self._metric: Any = "dot" if metric == "cosine" else metric
+        is_cosine = table.identity.metric == "cosine"
+        # As in LanceDB, a vector without a direction is near to nothing.
+        self._has_place = vectors.any(axis=1) if is_cosine else np.ones(len(vectors), bool)
+        # Scaled once, and not for every query.
+        self._vectors = unit(vectors) if is_cosine else vectors
         ids = row_ids(rows)
         self._order = np.argsort(ids)
         self._ids = ids[self._order]
 
     @classmethod
     def load(cls, table: Table) -> MemoryLegs | None:
-        """Load a table; None where it is too large, or has an index that is faster."""
+        """Load a table; return None if it is too large, or has an index that is faster."""
         if table.state.partitions:
             return None
         rows = table.all_rows([*COLUMNS, "vector"], _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
-        """See ``Legs``."""
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Candidates]:
+        """Yield for each vector the rows nearest to it."""
         for similarities in self._similarities(vectors, self._vectors):
-            similarities[~self._found] = -np.inf
-            limit = min(limit, int(self._found.sum()))
+            similarities[~self._has_place] = -np.inf
+            limit = min(limit, int(self._has_place.sum()))
             top = np.argpartition(-similarities, limit - 1)[:limit] if limit else np.arange(0)
             best = top[np.argsort(-similarities[top], kind="stable")]
             scores = similarities[best]
-            yield Found(best.tolist(), _Rows(self._rows, best), scores, scores)
+            yield Candidates(best.tolist(), _Rows(self._rows, best), scores, scores)
 
     def matching(
         self, texts: Sequence[str], vectors: Vectors, limits: Sequence[int]
-    ) -> Iterator[Found]:
-        """See ``Legs``."""
+    ) -> Iterator[Candidates]:
+        """See ``TableLegs.matching``."""
         with ThreadPoolExecutor(_THREADS) as threads:
-            found = threads.map(self._table.matching_ids, texts, limits)
-            for vector, (ids, bm25) in zip(vectors, found, strict=True):
+            matches = threads.map(self._table.matching_ids, texts, limits)
+            for vector, (ids, bm25) in zip(vectors, matches, strict=True):
                 places = self._order[np.searchsorted(self._ids, ids)]
                 exact = None
                 if vector.any():
                     exact = self._similarities(vector[None], self._vectors[places])[0]
-                yield Found(places.tolist(), _Rows(self._rows, places), bm25, exact)
+                yield Candidates(places.tolist(), _Rows(self._rows, places), bm25, exact)
 
     def _similarities(self, queries: Vectors, vectors: Vectors) -> Vectors:
-        queries = unit(queries) if self._table.identity.metric == "cosine" else queries
-        return similarity(queries, vectors, self._metric)
+        metric = self._table.identity.metric
+        if metric == "cosine":
+            return similarity(unit(queries), vectors, "dot")
+        return similarity(queries, vectors, metric)
 
 
 class _Rows(Sequence[Mapping[str, Any]]):
-    """Rows of a table as dictionaries, each made when it is asked for."""
+    """Rows of a table as dictionaries, each made when it is used."""
 
     def __init__(self, rows: pa.Table, places: npt.NDArray[np.int64]) -> None:
         self._rows = rows

@@ -1,9 +1,10 @@
 """LanceDB for reading alone: its compiled engine, without the Python package around it.
 
-``import lancedb`` loads clients of services and models of their requests: two seconds, most of the
-time that one query takes. The engine, which the package wraps, loads in a few hundredths of one.
-It is no public interface. So it is used only of the versions that the tests have seen, and only
-for reading; ``connect`` gives None for others, and the public interface does the same.
+``import lancedb`` loads clients of services and models of their requests. That takes two seconds,
+most of the time of one query; the engine, which the package wraps, loads in a few hundredths of a
+second. The engine is no public interface. So it is used only for reading, and only in the versions
+that the tests have seen. With other versions ``is_usable`` says no, and callers go through the
+package.
 
 The classes here have the names and arguments of LanceDB's synchronous interface.
 """
@@ -15,7 +16,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import PathFinder
@@ -31,19 +32,16 @@ _VERSIONS = frozenset({"0.40.0"})
 _NAME = "lancedb._lancedb"
 
 
-def is_there() -> bool:
-    """Load the engine, and say whether it can be used."""
+def is_usable() -> bool:
+    """Load the engine, and tell whether it can be used."""
     return _engine() is not None
 
 
-def connect(uri: str) -> Connection | None:
-    """Open a database for reading; None where LanceDB must be imported for that."""
-    engine = _engine()
-    if engine is None:
-        return None
+def connect(uri: str) -> Connection:
+    """Open a database for reading."""
     # URI, key, region, two hosts, consistency, client, storage, session: most are a service's.
     # A folder absolute, since the engine takes any name that begins with "db" for a service.
-    return Connection(_run(lambda: engine.connect(absolute(uri), *[None] * 8)))
+    return Connection(_run(lambda: _engine().connect(absolute(uri), *[None] * 8)))
 
 
 class Tables(NamedTuple):
@@ -59,16 +57,16 @@ class Connection:
         self._inner = inner
 
     def list_tables(self) -> Tables:
-        """The names of all tables."""
+        """Return the names of all tables."""
         return Tables(_run(self._inner.list_tables)["tables"])
 
     def open_table(self, name: str) -> OpenTable:
-        """Open a table as it is now."""
+        """Open a table at its latest version."""
         return OpenTable(_run(lambda: self._inner.open_table(name)))
 
 
 class OpenTable:
-    """A table, as it was when it was opened or at the version that was checked out."""
+    """A table at the version at which it was opened, or that was checked out."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -85,7 +83,7 @@ class OpenTable:
         self.schema = _run(self._inner.schema)
 
     def count_rows(self) -> int:
-        """The number of rows."""
+        """Count the rows."""
         return int(_run(lambda: self._inner.count_rows(None)))
 
     def search(
@@ -102,7 +100,7 @@ class OpenTable:
         if query_type == "fts":
             return Search(inner.nearest_to_text({"query": query, "columns": [fts_columns]}))
         vector = np.ascontiguousarray(query, dtype=np.float32)
-        # ``pa.array`` would import pandas, where that is installed.
+        # ``pa.array`` would import pandas, if it is installed.
         numbers = pa.Array.from_buffers(pa.float32(), len(vector), [None, pa.py_buffer(vector)])
         inner = inner.nearest_to(numbers)
         inner.column(vector_column_name)
@@ -110,29 +108,29 @@ class OpenTable:
 
 
 class Search:
-    """A search, which is made by ``to_arrow``; the other methods say how."""
+    """A search, which ``to_arrow`` and ``to_batches`` make; the other methods set how."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     def __getattr__(self, name: str) -> Callable[..., Search]:
-        """What the engine is told under the same name: a limit, a condition, a metric."""
+        """Return the engine's setting of this name: a limit, a condition, a metric."""
         setting = getattr(self._inner, name)
 
-        def told(*arguments: Any) -> Search:
+        def set_and_go_on(*arguments: Any) -> Search:
             setting(*arguments)
             return self
 
-        return told
+        return set_and_go_on
 
     def select(self, columns: Sequence[str]) -> Search:
-        """Find only some columns."""
+        """Restrict the answers to some columns."""
         self._inner.select_columns(list(columns))
         return self
 
-    def with_row_id(self, wanted: bool) -> Search:
-        """Find LanceDB's own id of each row too, as ``_rowid``."""
-        if wanted:
+    def with_row_id(self, with_row_id: bool) -> Search:
+        """Add the column ``_rowid``, LanceDB's own id of each row, to the answers."""
+        if with_row_id:
             self._inner.with_row_id()
         return self
 
@@ -141,17 +139,17 @@ class Search:
         return str(_run(lambda: self._inner.explain_plan(False)))
 
     def to_arrow(self) -> pa.Table:
-        """Search."""
-        return _run(self._found)
+        """Search, and return the answers."""
+        return _run(self._all_answers)
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Search; the answers arrive one batch at a time."""
+        """Search, and yield the answers as they arrive."""
         stream = _run(lambda: self._inner.execute(None, None))
         with suppress(StopAsyncIteration):
             while True:
                 yield _run(stream.__anext__)
 
-    async def _found(self) -> pa.Table:
+    async def _all_answers(self) -> pa.Table:
         stream = await self._inner.execute(None, None)
         batches = [batch async for batch in stream]
         return pa.Table.from_batches(batches, stream.schema)
@@ -159,7 +157,7 @@ class Search:
 
 @cache
 def _engine() -> Any:
-    """The compiled engine; None where it is another version's, or not where it was."""
+    """Load the compiled engine; return None if its version is not known, or it is not found."""
     try:
         if importlib.metadata.version("lancedb") not in _VERSIONS:
             return None
@@ -174,14 +172,14 @@ def _engine() -> Any:
         spec.loader.exec_module(engine)
     except (ImportError, OSError):
         return None
-    # It can be loaded once a process: what imports LanceDB later finds it here.
+    # A process can load it only once: a later import of LanceDB finds it here.
     sys.modules[_NAME] = engine
     return engine
 
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    """An event loop in a thread of its own, so that callers may have theirs."""
+    """Start an event loop in a thread of its own, so that callers may have theirs."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="ragdoll-engine", daemon=True).start()
     return loop
@@ -193,5 +191,4 @@ def _run(call: Callable[[], Any]) -> Any:
     async def made() -> Any:
         return await call()
 
-    task: Coroutine[Any, Any, Any] = made()
-    return asyncio.run_coroutine_threadsafe(task, _loop()).result()
+    return asyncio.run_coroutine_threadsafe(made(), _loop()).result()

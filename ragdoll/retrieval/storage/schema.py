@@ -1,10 +1,8 @@
-"""Typed columns of a table: those that are always there, and fields of metadata as columns.
+"""The schema of a table: its columns, and the facts about itself that it carries.
 
-What a table says of itself: its schema, and the identity that it carries.
-
-What never changes (the model's fingerprint, dimension, metric, how passages were cut) is one JSON
-key in the schema's metadata; what may change (where the model lies now, the roots, the weight of a
-hybrid search) is in the vector field's metadata, which can be rewritten.
+Facts that never change (the model's fingerprint, dimension, metric, how documents were cut) are one
+JSON object in the schema's metadata. Facts that may change (where the model lies now, the roots,
+the weight of a hybrid search) are in the metadata of the vector's field, which can be rewritten.
 """
 
 from __future__ import annotations
@@ -13,15 +11,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import date
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError, UsageError
-from ragdoll.retrieval.reading.fusion import DEFAULT_ALPHA
 
 COLUMNS = ("id", "source", "title", "text", "start", "end", "metadata")
 
@@ -34,26 +32,173 @@ TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
 }
 
+VERSION = 1
+KEY = "ragdoll"
+
+# The weight of the vector in a hybrid search where neither the table nor the user says otherwise.
+DEFAULT_ALPHA = 0.5
+
 # Names that a filter can use without quoting them.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN = frozenset({*COLUMNS, "vector"})
 _MAX_INTEGER = 2**63 - 1
 
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class TableIdentity:
+    """The facts that never change: another value of any of them needs another table.
+
+    ``model`` is the absolute path that the model had at first, empty for an encoder without a
+    folder. ``chunk_size`` is the most tokens of a passage. ``columns`` are the fields of metadata
+    that are columns, with their types.
+    """
+
+    fingerprint: str
+    dimension: int
+    metric: Metric
+    normalize: bool
+    max_length: int | None
+    chunk_size: int
+    model: str
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HybridWeight:
+    """The weight of the vector in a hybrid search, ``alpha``, and the reasons for it.
+
+    ``vector`` and ``text`` are the mean reciprocal ranks at which either search found the passages
+    that the pieces of text were taken from; ``questions`` is the number of pieces. Both ranks are 0
+    if there were too few pieces. ``rows`` is the number of rows that the table had.
+    """
+
+    alpha: float = DEFAULT_ALPHA
+    questions: int = 0
+    vector: float = 0.0
+    text: float = 0.0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A place that documents came from, as it was when the table last read it.
+
+    ``path`` is the root of a ``Source``. ``signature`` is None if the place is to be read again in
+    any case. ``skipped`` has the path and the reason of each file or record that was left out.
+    """
+
+    path: str
+    signature: str | None
+    documents: int
+    skipped: list[list[str]]
+
+
+@dataclass(slots=True)
+class TableState:
+    """The facts that may change.
+
+    ``model`` is where the model lies now, ``database`` where the database was when the paths were
+    written, so that what moved together with it is found again. ``roots`` are by the keys that ids
+    begin with. ``new_chunks`` counts the passages embedded since the table was last built anew.
+    ``whole`` is False from the first commit of a table that is built anew to the last; until then
+    readers go by ``previous``, the version of the table that it replaces. ``indexed_rows`` and
+    ``partitions`` are those of the approximate index, 0 without one. ``tidied`` is the version
+    after which the table was last compacted. ``weight`` is None if none was chosen yet.
+    """
+
+    model: str
+    database: str
+    roots: dict[str, Root] = field(default_factory=dict)
+    new_chunks: int = 0
+    whole: bool = True
+    previous: int | None = None
+    indexed_rows: int = 0
+    partitions: int = 0
+    tidied: int = 0
+    weight: HybridWeight | None = None
+
+    @property
+    def alpha(self) -> float:
+        """The weight of the vector in a hybrid search."""
+        return self.weight.alpha if self.weight else DEFAULT_ALPHA
+
+
+def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
+    """Return the schema of a table, which carries both kinds of facts."""
+    fixed = json.dumps({"version": VERSION, **asdict(identity)})
+    changing = json.dumps(asdict(state))
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("title", pa.string()),
+            pa.field("text", pa.string()),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("metadata", pa.string()),
+            *(pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()),
+            pa.field(
+                "vector",
+                pa.list_(pa.float32(), identity.dimension),
+                nullable=False,
+                metadata={KEY: changing},
+            ),
+        ],
+        metadata={KEY: fixed},
+    )
+
+
+def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableState]:
+    """Read the facts that a table carries; ``place`` names it in messages.
+
+    Raises:
+        TableError: another tool or a newer ragdoll made the table, or the metadata is damaged.
+    """
+    content = (layout.metadata or {}).get(KEY.encode())
+    if content is None or "vector" not in layout.names:
+        raise not_ours(place)
+    vector = layout.field("vector")
+    try:
+        fixed = json.loads(content)
+        version = fixed.pop("version")
+        if version == VERSION:
+            changing = json.loads((vector.metadata or {})[KEY.encode()])
+            return _identity(fixed, vector.type.list_size), _state(changing)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise TableError(
+            f"{place} has damaged metadata: {error}.",
+            hint="Rebuild it: `Index.create(..., overwrite=True)`.",
+        ) from error
+    raise TableError(
+        f"{place} has the format version {version}; this ragdoll reads {VERSION}.",
+        hint="Update ragdoll, or rebuild the table: `Index.create(..., overwrite=True)`.",
+    )
+
+
+def not_ours(place: str) -> TableError:
+    """Return the error about a table that another tool made."""
+    return TableError(
+        f"{place} was not made by ragdoll: it does not name its model.",
+        hint="Name another `table`, or make a new one.",
+    )
+
 
 def check_columns(declared: Mapping[str, str]) -> None:
-    """Check the names and types of declared fields.
+    """Check the names and types of the fields that are to be columns.
 
     Raises:
         UsageError: a name cannot be that of a column or is taken, or a type is not known.
     """
-    seen = set(_TAKEN)
+    taken = set(_TAKEN)
     for name, kind in declared.items():
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"The field '{name}' of index.metadata cannot be the name of a column.",
                 hint="A name has letters, digits and '_', and begins with a letter.",
             )
-        if name.lower() in seen:
+        if name.lower() in taken:
             raise UsageError(
                 f"The field '{name}' of index.metadata has the name of another column.",
                 hint=f"Every table has {', '.join(sorted(_TAKEN))}; case does not matter.",
@@ -63,13 +208,13 @@ def check_columns(declared: Mapping[str, str]) -> None:
                 f"The field '{name}' of index.metadata has the unknown type '{kind}'.",
                 hint=f"Types are {', '.join(TYPES)}.",
             )
-        seen.add(name.lower())
+        taken.add(name.lower())
 
 
 def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[pa.Array]:
-    """The declared fields of rows as columns; ``metadata`` has a JSON object for each row.
+    """Return the declared fields of rows as columns; ``metadata`` has a JSON object for each row.
 
-    A value that is not of the declared type, and cannot be read as one, is null.
+    A value is null if it neither is of the declared type nor can be read as one.
     """
     if not declared:
         return []
@@ -81,9 +226,9 @@ def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[
 
 
 def typed(value: Any, kind: str) -> Any:
-    """A JSON value as a declared type; None where it is not one. Texts are read, as CSV has them.
+    """Return a JSON value as a declared type, or None if it is not one.
 
-    A date may have a time behind it, which is left out.
+    A string is read as a value, as CSV has only strings. The time behind a date is left out.
     """
     if value is None or isinstance(value, dict | list):
         return None
@@ -109,7 +254,7 @@ def _number(value: Any) -> float | None:
 
 
 def _integer(value: Any) -> int | None:
-    # A text not through a float, which does not hold every integer.
+    # A string does not go through a float, which does not hold every integer.
     number = int(value)
     is_exact = not isinstance(value, bool) and (isinstance(value, str) or number == value)
     return number if is_exact and abs(number) <= _MAX_INTEGER else None
@@ -128,162 +273,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-VERSION = 1
-KEY = "ragdoll"
-
-_IDENTITY_TYPES: dict[str, type | tuple[type, ...]] = {
-    "fingerprint": str,
-    "dimension": int,
-    "metric": str,
-    "normalize": bool,
-    "max_length": (int, type(None)),
-    "chunk_size": int,
-    "columns": dict,
-    "model": str,
-}
-_STATE_TYPES: dict[str, type | tuple[type, ...]] = {
-    "model": str,
-    "database": str,
-    "roots": dict,
-    "new_chunks": int,
-    "whole": bool,
-    "previous": (int, type(None)),
-    "indexed_rows": int,
-    "partitions": int,
-    "tidied": int,
-    "weight": (dict, type(None)),
-}
-_WEIGHT_TYPES: dict[str, type | tuple[type, ...]] = {
-    "alpha": float,
-    "questions": int,
-    "vector": float,
-    "text": float,
-    "rows": int,
-}
-_ROOT_TYPES: dict[str, type | tuple[type, ...]] = {
-    "path": str,
-    "signature": (str, type(None)),
-    "documents": int,
-    "skipped": list,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TableIdentity:
-    """What a table was made with; another value of any of these needs another table.
-
-    ``model`` is the absolute path the model had then, ``chunk_size`` the tokens of a passage,
-    ``columns`` the fields of metadata that are columns, with their types.
-    """
-
-    fingerprint: str
-    dimension: int
-    metric: Metric
-    normalize: bool
-    max_length: int | None
-    chunk_size: int
-    model: str
-    columns: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class HybridWeight:
-    """The weight of the vector in a hybrid search, ``alpha``, and what it was chosen by.
-
-    ``vector`` and ``text`` are the mean reciprocal ranks at which either search found the passages
-    that ``questions`` pieces were taken from; both are 0 where those were too few to ask. ``rows``
-    are those that the table had then.
-    """
-
-    alpha: float = DEFAULT_ALPHA
-    questions: int = 0
-    vector: float = 0.0
-    text: float = 0.0
-    rows: int = 0
-
-
-@dataclass(slots=True)
-class TableState:
-    """What may change: ``model``, where the model lies now, and ``roots``, by their key.
-
-    ``database`` is where the database was when the paths were written, so that what moved together
-    with it is found again. A root has ``path``, ``signature``, ``documents`` and ``skipped`` (what
-    was left out, as path and reason). ``new_chunks`` counts the passages embedded since the table
-    was last built as a whole. ``whole`` is False from the first commit of a table that is built
-    anew to the last; until then readers go by ``previous``, the version of the table that it
-    replaces. ``weight`` is None where none was chosen yet.
-    """
-
-    model: str
-    database: str
-    roots: dict[str, dict[str, Any]] = field(default_factory=dict)
-    new_chunks: int = 0
-    whole: bool = True
-    previous: int | None = None
-    indexed_rows: int = 0
-    partitions: int = 0
-    tidied: int = 0
-    weight: HybridWeight | None = None
-
-    @property
-    def alpha(self) -> float:
-        """The weight of the vector in a hybrid search."""
-        return self.weight.alpha if self.weight else DEFAULT_ALPHA
-
-
-def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
-    """The schema of a table, with both metadata in their places."""
-    fixed = json.dumps({"version": VERSION, **asdict(identity)})
-    changing = json.dumps(asdict(state))
-    return pa.schema(
-        [
-            pa.field("id", pa.string(), nullable=False),
-            pa.field("source", pa.string(), nullable=False),
-            pa.field("title", pa.string()),
-            pa.field("text", pa.string()),
-            pa.field("start", pa.int64()),
-            pa.field("end", pa.int64()),
-            pa.field("metadata", pa.string()),
-            *(pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()),
-            pa.field(
-                "vector",
-                pa.list_(pa.float32(), identity.dimension),
-                nullable=False,
-                metadata={KEY: changing},
-            ),
-        ],
-        metadata={KEY: fixed},
-    )
-
-
-def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableState]:
-    """Read both of a table's metadata; ``place`` names it in messages.
-
-    Raises:
-        TableError: ragdoll did not make the table, or another version, or the metadata is damaged.
-    """
-    content = (layout.metadata or {}).get(KEY.encode())
-    if content is None or "vector" not in layout.names:
-        raise not_ours(place)
-    vector = layout.field("vector")
-    try:
-        fixed = json.loads(content)
-        version = fixed.pop("version")
-        if version == VERSION:
-            changing = json.loads((vector.metadata or {})[KEY.encode()])
-            return _identity(fixed, vector.type.list_size), _state(changing)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise TableError(
-            f"{place} has damaged metadata: {error}.", hint="Rebuild it: ragdoll index --overwrite"
-        ) from error
-    raise TableError(
-        f"{place} has the format version {version}; this ragdoll reads {VERSION}.",
-        hint="Update ragdoll, or rebuild the table: ragdoll index --overwrite",
-    )
-
-
 def _identity(record: Any, dimension: int) -> TableIdentity:
-    identity = TableIdentity(**_checked(record, _IDENTITY_TYPES))
+    identity = _checked(record, TableIdentity)
     if identity.metric not in get_args(Metric):
         raise ValueError(f"metric is {identity.metric!r}")
     if not set(identity.columns.values()) <= TYPES.keys():
@@ -295,30 +286,31 @@ def _identity(record: Any, dimension: int) -> TableIdentity:
 
 def _state(record: Any) -> TableState:
     # Tables that were made before weights were chosen have none.
-    state = TableState(**_checked({"weight": None, **record}, _STATE_TYPES))
-    if isinstance(state.weight, dict):
-        state.weight = HybridWeight(**_checked(state.weight, _WEIGHT_TYPES))
+    state = _checked({"weight": None, **record}, TableState)
+    if state.weight is not None:
+        state.weight = _checked(state.weight, HybridWeight)
         if not 0 <= state.weight.alpha <= 1:
             raise ValueError(f"alpha is {state.weight.alpha}")
-    for root in state.roots.values():
-        _checked(root, _ROOT_TYPES)
+    state.roots = {key: _checked(root, Root) for key, root in state.roots.items()}
     return state
 
 
-def not_ours(place: str) -> TableError:
-    """The error about a table of another tool's."""
-    return TableError(
-        f"{place} was not made by ragdoll: it does not name its model.",
-        hint="Name another table by --table, or index into a new one.",
-    )
-
-
-def _checked(record: Any, fields: dict[str, type | tuple[type, ...]]) -> dict[str, Any]:
-    """Check names and types of what a table says of itself: it may come from anywhere."""
-    unknown = set(record) - set(fields)
+def _checked(record: Any, kind: type[Record]) -> Record:
+    """Make a record of JSON that anyone may have written, after checking names and types."""
+    types = get_type_hints(kind)
+    unknown = set(record) - set(types)
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    for name, kind in fields.items():
-        if not isinstance(record[name], kind):
+    for name, hint in types.items():
+        if not isinstance(record[name], _in_json(hint)):
             raise TypeError(f"{name} is {record[name]!r}")
-    return {name: record[name] for name in fields}
+    return kind(**record)
+
+
+def _in_json(hint: Any) -> tuple[type, ...]:
+    """Return the types that values of a type have in JSON."""
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(kind for part in get_args(hint) for kind in _in_json(part))
+    if get_origin(hint) is Literal:
+        return (str,)
+    return (dict,) if is_dataclass(hint) else (get_origin(hint) or hint,)

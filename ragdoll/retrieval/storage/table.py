@@ -22,10 +22,10 @@ from ragdoll.retrieval.storage.schema import COLUMNS, KEY, TableState, read_meta
 # Versions younger than this stay for readers that are in the middle of a query.
 _KEEP_VERSIONS = timedelta(hours=1)
 
-# The approximate index: bits of a dimension; partitions that a search looks into, at least, and
-# what share of them; rows that it compares exactly, for each row that is wanted and in all. With
-# these recall@10 is above 0.99, also for queries that are far from all passages, which need many
-# partitions; see tests/benchmarks/ann.py.
+# The approximate index: bits of a dimension; the least number and the share of partitions that a
+# search looks into; rows that it compares exactly, for each answer and in all. With these recall@10
+# is above 0.99, also for queries that are far from all passages, which need many partitions; see
+# tests/benchmarks/ann.py.
 _BITS = 4
 _PROBES = 64
 _PROBED_SHARE = 0.75
@@ -34,7 +34,7 @@ _REFINED = 200
 
 
 class Table:
-    """An open table. ``identity`` never changes; ``state`` is what was last written of it."""
+    """An open table; ``identity`` never changes, ``state`` is the latest that was written."""
 
     def __init__(self, uri: str, name: str, inner: Any) -> None:
         self.uri = uri
@@ -44,12 +44,12 @@ class Table:
 
     @property
     def place(self) -> str:
-        """How messages name the table."""
+        """The name of the table in messages."""
         return place(self.uri, self.name)
 
     @property
     def is_local(self) -> bool:
-        """Whether the database is a folder of this machine."""
+        """True if the database is a folder of this machine."""
         return is_local(self.uri)
 
     @property
@@ -57,15 +57,17 @@ class Table:
         """The number of the version that is read; every commit makes a new one."""
         return int(self._inner.version)
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a condition can be about."""
+        return [*COLUMNS, *self.identity.columns]
+
     def count(self) -> int:
-        """The number of rows, which are passages."""
+        """Count the rows, which are passages."""
         return int(translated(self._inner.count_rows, self.place))
 
     def has_lost_files(self) -> bool:
-        """Whether rows are gone although the table has them: one narrow column is read to tell.
-
-        LanceDB itself goes on with a folder that was removed, and begins another of its name.
-        """
+        """Tell whether the files of the rows are missing, by reading one narrow column."""
         try:
             for _ in self._batches(self._all(["start"])):
                 pass
@@ -75,73 +77,120 @@ class Table:
             raise
         return False
 
-    def refuse_loss(self) -> None:
-        """Check that what was written is there.
-
-        Raises:
-            TableError: it is not.
-        """
-        if self.has_lost_files():
-            raise removed(self.place)
-
-    def write_state(self, state: TableState) -> None:
-        """Replace what may change."""
-        content = {"path": "vector", "metadata": {KEY: json.dumps(asdict(state))}}
-        translated(lambda: self._inner.update_field_metadata(content), self.place)
-        self.state = state
-
     def rows_of(self, sources: Sequence[str], key: str, columns: Sequence[str]) -> pa.Table:
-        """The rows of some sources under one root."""
-        from lancedb.expr import col
-
-        condition = col("source").isin(list(sources)) & _under(key)
-        return self._scan(condition, columns)
+        """Return the rows of some sources under a root."""
+        return self._scan(_of_sources(sources, key), columns)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, Vectors]:
-        """The vectors of some rows, by their id."""
+        """Return the vectors of some rows, by their id."""
         from lancedb.expr import col
 
-        found = self._scan(col("id").isin(list(ids)), ["id", "vector"])
-        return dict(zip(found["id"].to_pylist(), matrix(found["vector"]), strict=True))
+        rows = self._scan(col("id").isin(list(ids)), ["id", "vector"])
+        return dict(zip(rows["id"].to_pylist(), matrix(rows["vector"]), strict=True))
 
     def texts_at(self, places: Sequence[int]) -> list[str]:
-        """The texts of the rows in these places; a row's place may differ in another version."""
+        """Return the texts of the rows in some places, which may differ between versions."""
         query = self._inner.take_offsets(list(places)).select(["text"])
         return list(translated(query.to_arrow, self.place)["text"].to_pylist())
 
     def sources(self, key: str) -> Iterator[str]:
-        """The source of each row under a root, in no order."""
-        query = self._inner.search().where(_under(key)).select(["source"])
-        for batch in self._batches(query):
+        """Yield the source of each row under a root, in no order."""
+        for batch in self._batches(self._all(["source"]).where(_under(key))):
             yield from batch["source"].to_pylist()
+
+    def all_rows(self, columns: Sequence[str], most_bytes: int) -> pa.Table | None:
+        """Return columns of all rows, and ``_rowid``; None if they have more than ``most_bytes``.
+
+        An empty table has None, too.
+        """
+        batches, size = [], 0
+        for batch in self._batches(self._all(columns).with_row_id(True)):
+            size += batch.nbytes
+            if size > most_bytes:
+                return None
+            batches.append(batch)
+        return pa.Table.from_batches(batches) if batches else None
+
+    def check_condition(self, condition: str) -> None:
+        """Plan a search with a condition in SQL, without searching.
+
+        Raises:
+            TableError: the condition is no SQL, or is about a column that the table has not.
+        """
+        query = self._inner.search().where(condition).select(["id"]).limit(1)
+        translated(query.explain_plan, self.place)
+
+    def nearest(
+        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
+    ) -> tuple[pa.Table, Vectors]:
+        """Return rows by their similarity to a vector, best first, and the similarities.
+
+        A similarity is a cosine, a dot product, or for ``l2`` ``1 / (1 + squared distance)``. It is
+        exact; where the vectors have an approximate index, other rows may be nearer.
+        """
+        probes = max(_PROBES, math.ceil(self.state.partitions * _PROBED_SHARE))
+        query = (
+            self._inner.search(vector, vector_column_name="vector")
+            .distance_type(self.identity.metric)
+            # With 0 a search goes on until enough rows meet the conditions.
+            .maximum_nprobes(0 if conditions else probes)
+            .minimum_nprobes(probes)
+            # Without refining, distances would be those of compressed vectors.
+            .refine_factor(max(_LEAST_REFINED, math.ceil(_REFINED / limit)))
+            .limit(limit)
+            .select([*COLUMNS, "_distance"])
+        )
+        for condition in conditions:
+            query = query.where(condition)
+        rows = translated(query.to_arrow, self.place)
+        distance = _numbers(rows["_distance"])
+        # LanceDB's cosine and dot distances are both one minus the similarity.
+        alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
+        return rows, np.asarray(alike, dtype=np.float32)
+
+    def matching(
+        self, text: str, limit: int, columns: Sequence[str], conditions: Sequence[str] = ()
+    ) -> tuple[pa.Table, Vectors]:
+        """Return rows by BM25, best first, and their scores."""
+        query = self._matching(text, limit).select([*columns, "_score"])
+        for condition in conditions:
+            query = query.where(condition)
+        rows = translated(query.to_arrow, self.place)
+        return rows, _numbers(rows["_score"])
+
+    def matching_ids(self, text: str, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
+        """Return LanceDB's own ids of rows by BM25, best first, and their scores."""
+        query = self._matching(text, limit).select(["_score"]).with_row_id(True)
+        rows = translated(query.to_arrow, self.place)
+        return row_ids(rows), _numbers(rows["_score"])
+
+    def write_state(self, state: TableState) -> None:
+        """Replace the facts that may change."""
+        content = {"path": "vector", "metadata": {KEY: json.dumps(asdict(state))}}
+        translated(lambda: self._inner.update_field_metadata(content), self.place)
+        self.state = state
 
     def replace_sources(self, rows: pa.Table, sources: Sequence[str], key: str) -> None:
         """Put ``rows`` in the place of all rows of ``sources`` under a root, in one commit."""
-        from lancedb.expr import col
-
-        old = (col("source").isin(list(sources)) & _under(key)).to_sql()
         merge = (
             self._inner.merge_insert("id")
             .when_matched_update_all()
             .when_not_matched_insert_all()
-            .when_not_matched_by_source_delete(old)
+            .when_not_matched_by_source_delete(_of_sources(sources, key).to_sql())
         )
         translated(lambda: merge.execute(rows), self.place)
 
     def remove_sources(self, sources: Sequence[str], key: str) -> None:
         """Delete all rows of ``sources`` under a root."""
-        from lancedb.expr import col
-
-        condition = col("source").isin(list(sources)) & _under(key)
-        translated(lambda: self._inner.delete(condition), self.place)
+        translated(lambda: self._inner.delete(_of_sources(sources, key)), self.place)
 
     def index_parts(self, column: str) -> int:
-        """The number of parts that the index of a column has; 0 where there is none."""
+        """Count the parts of a column's index; 0 means that there is none."""
         statistics = self._index_statistics(column)
         return int(statistics.num_indices or 1) if statistics else 0
 
     def unindexed_rows(self) -> int:
-        """The number of rows that are not in the full-text index, where searches scan them."""
+        """Count the rows that are not in the full-text index, which searches scan."""
         statistics = self._index_statistics("text")
         return int(statistics.num_unindexed_rows) if statistics else self.count()
 
@@ -166,8 +215,9 @@ class Table:
     def tidy(self) -> None:
         """Compact fragments, bring the indexes up to date and drop old versions.
 
-        Only for the one writer: it also removes what uncommitted writes left. On a server, where
-        no lock keeps others out, that is left for a week, in which it may be another's work.
+        Only the one writer of a local table may call this: it also removes files of writes that
+        were not committed. On a server, where no lock keeps others out, these files stay for a
+        week, because another process may be at work on them.
         """
         translated(self._inner.checkout_latest, self.place)
         translated(
@@ -177,78 +227,9 @@ class Table:
             self.place,
         )
 
-    @property
-    def columns(self) -> list[str]:
-        """The columns that a condition can be about."""
-        return [*COLUMNS, *self.identity.columns]
-
-    def check_condition(self, condition: str) -> None:
-        """Plan a search with a condition in SQL, without searching.
-
-        Raises:
-            TableError: it is no condition, or is about what the table has not.
-        """
-        query = self._inner.search().where(condition).select(["id"]).limit(1)
-        translated(query.explain_plan, self.place)
-
-    def nearest(
-        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
-    ) -> tuple[pa.Table, Vectors]:
-        """Rows by similarity to a vector, and those similarities (cosine, dot, or see below).
-
-        For ``l2`` the similarity is ``1 / (1 + squared distance)``. Similarities are exact. Which
-        rows are found is approximate where the table has an index of its vectors.
-        """
-        probes = max(_PROBES, math.ceil(self.state.partitions * _PROBED_SHARE))
-        query = (
-            self._inner.search(vector, vector_column_name="vector")
-            .distance_type(self.identity.metric)
-            # Where few rows meet the conditions, it goes on until it has enough of them.
-            .maximum_nprobes(0 if conditions else probes)
-            .minimum_nprobes(probes)
-            # What an index finds has distances from compressed vectors; refined ones are exact.
-            .refine_factor(max(_LEAST_REFINED, math.ceil(_REFINED / limit)))
-            .limit(limit)
-            .select([*COLUMNS, "_distance"])
-        )
-        for condition in conditions:
-            query = query.where(condition)
-        found = translated(query.to_arrow, self.place)
-        distance = _numbers(found["_distance"])
-        # LanceDB's cosine and dot distances are both one minus the similarity.
-        alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
-        return found, np.asarray(alike, dtype=np.float32)
-
-    def matching(
-        self, text: str, limit: int, columns: Sequence[str], conditions: Sequence[str] = ()
-    ) -> tuple[pa.Table, Vectors]:
-        """Rows by BM25, and their scores."""
-        query = self._matching(text, limit).select([*columns, "_score"])
-        for condition in conditions:
-            query = query.where(condition)
-        found = translated(query.to_arrow, self.place)
-        return found, _numbers(found["_score"])
-
-    def matching_ids(self, text: str, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
-        """LanceDB's own ids of rows by BM25, and their scores; see ``all_rows``."""
-        query = self._matching(text, limit).select(["_score"]).with_row_id(True)
-        found = translated(query.to_arrow, self.place)
-        return row_ids(found), _numbers(found["_score"])
-
-    def all_rows(self, columns: Sequence[str], most_bytes: int) -> pa.Table | None:
-        """Some columns of all rows, and ``_rowid``; None where they are more than so many bytes."""
-        query = self._inner.search().select(list(columns)).with_row_id(True).limit(2**31 - 1)
-        batches, size = [], 0
-        for batch in self._batches(query):
-            size += batch.nbytes
-            if size > most_bytes:
-                return None
-            batches.append(batch)
-        return pa.Table.from_batches(batches) if batches else None
-
     def _matching(self, text: str, limit: int) -> Any:
-        # What stands in quotation marks would be taken for a phrase, which needs another index. To
-        # the words that are looked for they are as good as spaces.
+        # LanceDB would take quoted words for a phrase, which needs another index. For single words
+        # a quotation mark means as little as a space.
         words = text.replace('"', " ")
         return self._inner.search(words, query_type="fts", fts_columns="text").limit(limit)
 
@@ -259,7 +240,7 @@ class Table:
         return None
 
     def _batches(self, query: Any) -> Iterator[pa.RecordBatch]:
-        """What a query finds; each batch is read when it is asked for, and may fail only then."""
+        """Yield the answers to a query; each batch is read, and may fail, when it is its turn."""
         batches = iter(translated(query.to_batches, self.place))
         while (batch := translated(lambda: next(batches, None), self.place)) is not None:
             yield batch
@@ -269,43 +250,42 @@ class Table:
         return translated(query.to_arrow, self.place)
 
     def _all(self, columns: Sequence[str]) -> Any:
-        # Without a limit a search returns ten rows.
-        return self._inner.search().select(list(columns)).limit(2**31 - 1)
-
-
-def removed(where: str) -> TableError:
-    """The error about a table whose folder somebody removed, as messages name it."""
-    return TableError(
-        f"{where} has been removed, or a part of it, while it was written to.",
-        hint="The same command makes it again.",
-    )
+        return self._inner.search().select(list(columns))
 
 
 def vector_array(vectors: Vectors) -> pa.Array:
-    """Vectors of shape (rows, dimension) as the table's column type."""
+    """Return vectors of shape (rows, dimension) as the table's column type."""
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
 
 def matrix(column: pa.ChunkedArray) -> Vectors:
-    """A column of vectors, of shape (rows, dimension)."""
+    """Return a column of vectors, of shape (rows, dimension)."""
     return _numbers(column.combine_chunks().flatten()).reshape(-1, column.type.list_size)
 
 
+def row_ids(rows: pa.Table) -> npt.NDArray[np.uint64]:
+    """Return LanceDB's own ids of rows that were read with them."""
+    return np.asarray(np.from_dlpack(rows["_rowid"].combine_chunks()), dtype=np.uint64)
+
+
 def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
-    """A column of numbers without nulls; pyarrow's own way would import pandas, where that is."""
+    """Return a column of numbers without nulls."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    # pyarrow's own conversion would import pandas, if it is installed.
     numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
     return numbers
 
 
-def row_ids(rows: pa.Table) -> npt.NDArray[np.uint64]:
-    """LanceDB's own ids of rows that were read with them."""
-    return np.asarray(np.from_dlpack(rows["_rowid"].combine_chunks()), dtype=np.uint64)
+def _of_sources(sources: Sequence[str], key: str) -> Any:
+    """Return the condition that rows are of some sources under a root."""
+    from lancedb.expr import col
+
+    return col("source").isin(list(sources)) & _under(key)
 
 
 def _under(key: str) -> Any:
-    """The rows of a root: ids begin with its key, which is hexadecimal."""
+    """Return the condition that rows are under a root: ids begin with its key, in hexadecimal."""
     from lancedb.expr import col, lit
 
     return (col("id") >= lit(key)) & (col("id") < lit(key + "g"))

@@ -7,35 +7,35 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ragdoll.retrieval.storage.database import refuse_outside
-from ragdoll.retrieval.storage.lance import is_local, place
+from ragdoll.retrieval.storage.database import refuse_links
+from ragdoll.retrieval.storage.lance import is_local
 from ragdoll.retrieval.storage.schema import TableState
-from ragdoll.retrieval.storage.table import Table, removed
+from ragdoll.retrieval.storage.table import Table
 from ragdoll.streams import Report
 
-# From so many rows on there is an approximate index: comparing a vector with fewer takes less than
-# loading the model does.
+# The number of rows from which on there is an approximate index: comparing a vector with fewer rows
+# takes less time than loading the model does.
 VECTOR_INDEX_ROWS = 100_000
 _ROWS_PER_PARTITION = 4096
 
-# Rows that come later are added to the approximate index in parts of their own, which cost each
-# search time, and are partitioned by what the first rows were like. So it is built anew after so
-# many parts, or when it has so many times the rows.
+# Rows that come later are added to the approximate index in parts of their own. Each part costs a
+# search time, and its partitions are those of the first rows. So the index is built anew after this
+# number of parts, or when the table has this many times the rows.
 _MOST_PARTS = 8
 _MOST_GROWTH = 2
 
-# Compaction writes the whole table once more. So it waits until one row in a hundred is not in the
-# full-text index (searches scan those one by one), or for so many commits, each of which leaves a
-# version and often a fragment.
+# Compaction writes all rows once more. So it waits until one row in a hundred is not in the
+# full-text index (searches scan those one by one), or for this number of commits, each of which
+# leaves a version and often a fragment.
 _STALE_SHARE = 0.01
 _MOST_COMMITS = 30
 
-# All that LanceDB keeps of a table; a folder with anything else in it is not only a table's.
+# The folders that LanceDB keeps of a table; a folder with anything else in it is not only a table.
 _PARTS = frozenset({"data", "_versions", "_transactions", "_indices", "_deletions", "_refs"})
 
 
 def build_indexes(table: Table, state: TableState, report: Report) -> TableState:
-    """Build the indexes that the table needs and has not; return the state with them in it."""
+    """Build the indexes that the table needs and lacks; return the state with them in it."""
     if table.index_parts("text") == 0:
         report("building the full-text index", 0, None)
         table.index_text()
@@ -53,35 +53,31 @@ def build_indexes(table: Table, state: TableState, report: Report) -> TableState
 
 
 def partitions_of(rows: int) -> int:
-    """The partitions of an approximate index over so many rows."""
+    """Return the number of partitions of an approximate index over this number of rows."""
     return math.ceil(rows / _ROWS_PER_PARTITION)
 
 
 def is_due(table: Table) -> bool:
-    """Whether enough has changed for compaction to be worth its cost."""
+    """Tell whether enough has changed for compaction to be worth its cost."""
     commits = table.version - table.state.tidied
     return commits >= _MOST_COMMITS or table.unindexed_rows() > _STALE_SHARE * table.count()
 
 
 def remove_leftovers(database: str, name: str) -> None:
-    """Remove what killed runs left of a table; only for the one writer of a local database.
+    """Remove what killed runs left of a local table: unfinished files, and a table never finished.
 
-    That is files that were being written, and a table that has no version yet.
+    Only the one writer may call this.
 
     Raises:
-        TableError: the table has a part elsewhere, where nothing is removed or written; or it is
-            removed meanwhile.
+        TableError: the table holds a link to another place, where nothing is removed or written.
     """
-    refuse_outside(database, name)
+    refuse_links(database, name)
     folder = Path(database) / f"{name}.lance"
     if not is_local(database) or not folder.is_dir():
         return
-    try:
-        for part in _PARTS:
-            for file in (folder / part).rglob(".tmp*"):
-                file.unlink(missing_ok=True)
-        has_version = any((folder / "_versions").glob("*.manifest"))
-        if not has_version and {path.name for path in folder.iterdir()} <= _PARTS:
-            shutil.rmtree(folder)
-    except FileNotFoundError as error:
-        raise removed(place(database, name)) from error
+    for part in _PARTS:
+        for file in (folder / part).rglob(".tmp*"):
+            file.unlink(missing_ok=True)
+    has_version = any((folder / "_versions").glob("*.manifest"))
+    if not has_version and {path.name for path in folder.iterdir()} <= _PARTS:
+        shutil.rmtree(folder)

@@ -1,10 +1,11 @@
 """The weight of the vector in a hybrid search, chosen for a table without labels.
 
-Which of the two legs of a hybrid search to trust depends on the texts and on the model. Both are
-tested on known items: pieces are taken out of some passages, and each leg looks for the passage by
-its piece. Weights go by the square of what a leg achieves; powers of performance are what Wu, Bi,
-Zeng and Han found to serve a linear combination best, "Assigning appropriate weights for the
-linear combination data fusion method in information retrieval" (2009).
+A hybrid search has two legs, by vector and by words, and which one to trust depends on the texts
+and on the model. Both legs are tested on known items: pieces are taken out of some passages, and
+each leg looks for the passage by its piece. Weights are proportional to the square of a leg's mean
+reciprocal rank. Wu, Bi, Zeng and Han found such powers of performance to serve a linear combination
+best, "Assigning appropriate weights for the linear combination data fusion method in information
+retrieval" (2009).
 """
 
 from __future__ import annotations
@@ -18,45 +19,46 @@ import numpy as np
 from ragdoll.corpus.pieces import choose, shared_pieces
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import Vectors, similarity
-from ragdoll.retrieval.reading.fusion import CANDIDATES, DEFAULT_ALPHA
-from ragdoll.retrieval.storage.schema import HybridWeight, TableState
+from ragdoll.retrieval.reading.fusion import CANDIDATES
+from ragdoll.retrieval.storage.schema import DEFAULT_ALPHA, HybridWeight, TableState
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.rows import text_table
 
 Encode = Callable[[Sequence[str]], Vectors]
 
-# Passages that are searched, and pieces that are searched for: it takes about a second, and other
-# samples of a table come to weights that differ by a few hundredths.
+# Passages that are searched, and pieces that are searched for. With these the choice takes about a
+# second, and other samples of a table lead to weights that differ by a few hundredths.
 _PASSAGES = 1000
 _QUESTIONS = 200
 
-# Fewer pieces decide nothing; and so many imagined ones, which speak for the default, are added to
-# any number of them.
+# Fewer pieces than this decide nothing. To any larger number of pieces, imagined ones are added,
+# which speak for the default.
 _LEAST_QUESTIONS = 30
 _IMAGINED = 20
 
 _POWER = 2
 
-# A model that was trained on the passages has seen them whole, pieces and all, and finds them more
-# easily than what anybody asks for; so up to this ratio it is not taken to be the better leg. On
-# three labelled collections the ratio was up to 1.5 where neither leg deserved more than the other.
+# A model that was trained on the passages has seen their pieces too. It finds a passage more easily
+# by its piece than by the question of a person. So only beyond this ratio does the vector count as
+# the better leg. On three labelled collections the ratio was up to 1.5 where neither leg deserved
+# more than the other.
 _FAMILIARITY = 2.0
 
-# A table that has so many times the rows is weighed anew.
+# A table is weighed anew when it has this many times the rows.
 _MOST_GROWTH = 2
 
 _SEED = 0
 
 
 def sample_places(count: int) -> list[int]:
-    """Which of so many passages a weight is chosen by, in ascending order."""
+    """Draw the passages, out of ``count``, that a weight is chosen by; return ascending places."""
     if count <= _PASSAGES:
         return list(range(count))
     return sorted(random.Random(_SEED).sample(range(count), _PASSAGES))  # noqa: S311
 
 
 def choose_weight(texts: Sequence[str], encode: Encode, metric: Metric) -> HybridWeight:
-    """Choose a weight by texts, the same one for the same texts in any order."""
+    """Choose a weight by texts; the same texts in any order have the same one."""
     passages, questions = _known_items(sorted(set(texts)))
     if len(questions) < _LEAST_QUESTIONS:
         return HybridWeight(questions=len(questions))
@@ -66,17 +68,20 @@ def choose_weight(texts: Sequence[str], encode: Encode, metric: Metric) -> Hybri
 
 
 def weight_of(vector: float, text: float, questions: int) -> float:
-    """The weight on the vector, to two decimals, by what both legs achieve on so many questions."""
+    """Return the weight of the vector, to two decimals.
+
+    ``vector`` and ``text`` are the mean reciprocal ranks of both legs on ``questions`` questions.
+    """
     if vector > text:
         vector = max(text, vector / _FAMILIARITY)
     total = vector**_POWER + text**_POWER
     chosen = vector**_POWER / total if total else DEFAULT_ALPHA
-    believed = questions / (questions + _IMAGINED)
-    return round(DEFAULT_ALPHA + believed * (chosen - DEFAULT_ALPHA), 2)
+    trust = questions / (questions + _IMAGINED)
+    return round(DEFAULT_ALPHA + trust * (chosen - DEFAULT_ALPHA), 2)
 
 
 def weigh(table: Table, state: TableState, encode: Encode) -> HybridWeight:
-    """The weight of a table: chosen where it has none yet or has doubled since, else as it is."""
+    """Return the weight of a table, chosen anew if it has none or if the table has doubled."""
     rows = table.count()
     if state.weight is not None and rows < _MOST_GROWTH * state.weight.rows:
         return state.weight
@@ -85,7 +90,7 @@ def weigh(table: Table, state: TableState, encode: Encode) -> HybridWeight:
 
 
 def _known_items(texts: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Passages to search, some of them without a piece, and those pieces, by the same names."""
+    """Take pieces out of some passages; return all passages and the pieces, by the same names."""
     shared = shared_pieces((text, "") for text in texts)
     passages = {str(number): text for number, text in enumerate(texts)}
     questions: dict[str, str] = {}
@@ -106,7 +111,7 @@ def _mean_by_vector(
     scores = similarity(encode(list(questions.values())), encode(list(passages.values())), metric)
     places = {name: place for place, name in enumerate(passages)}
     own = scores[np.arange(len(questions)), [places[name] for name in questions]]
-    # A tie counts against the passage: where nothing tells passages apart, none is found.
+    # A tie counts against the passage: a model that gives all passages the same vector finds none.
     return float((1 / (scores >= own[:, None]).sum(axis=1)).mean())
 
 

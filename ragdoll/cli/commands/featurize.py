@@ -1,0 +1,52 @@
+"""``ragdoll featurize``."""
+
+from typing import Annotated
+
+import typer
+
+from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.session import again, same_command, session
+from ragdoll.cli.views import records, skipped, stages
+
+
+@command("teacher", "featurize", "corpus")
+def featurize(
+    call: Invocation,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CORPUS",
+            help="Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for "
+            "standard input. [corpus.path]",
+        ),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew: discard the features that are there.")
+    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Embed the passages of a corpus with the teacher, once: what train learns from.
+
+    An interrupted run is kept: the same command goes on from there.
+    """
+    call.given["corpus.path"] = corpus or None
+    kept = "What is done is kept, but for 1,024 passages at most"
+    with session(call, f"{kept}; {same_command(restart)} goes on from there.") as (config, console):
+        import ragdoll
+
+        documents = ragdoll.read(settings=config.corpus)
+        with console.progress() as report:
+            result = ragdoll.featurize(
+                documents,
+                teacher=config.teacher,
+                settings=config.featurize,
+                restart=restart,
+                trust_remote_code=trust_remote_code,
+                report=report,
+            )
+        console.result(records.featurize(result), stages.featurize_summary(result))
+        skipped.show(console, result.skipped, result.roots)
+        # A configuration may name other features to train on.
+        output = call.given["featurize.output"]
+        elsewhere = output or (config.train.features and config.featurize.output)
+        console.command(again("train", config=call.config, features=elsewhere))

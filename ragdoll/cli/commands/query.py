@@ -1,0 +1,114 @@
+"""``ragdoll query``."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragdoll.cli.lines import waiting_lines
+from ragdoll.cli.options import Invocation, command
+from ragdoll.cli.session import session
+from ragdoll.cli.views import hits, records
+from ragdoll.errors import UsageError
+
+if TYPE_CHECKING:
+    from ragdoll.cli.console import Console
+
+# Queries that are answered together, at most: the first of very many is not to wait for the last.
+_TOGETHER = 64
+
+
+@command("query", "index.database", "index.table")
+def query(
+    call: Invocation,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TEXT",
+            help="What to look for. With -, standard input has a query a line, each of which is "
+            "answered by a line of JSON. Without TEXT, a prompt opens.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="DIR", help="Where the table's own model is now, if it was moved."
+        ),
+    ] = None,
+) -> None:
+    """Search a table, with the model that it was made with."""
+    call = call._replace(as_json=call.as_json or text == "-")
+    with session(call) as (config, console):
+        chosen = config.query
+        if text is None and not sys.stdin.isatty():
+            raise UsageError(
+                "No query is given.", hint='ragdoll query "what to look for", or - to read lines.'
+            )
+        if call.given["query.alpha"] is not None and chosen.mode != "hybrid":
+            raise UsageError(
+                f"--alpha has no meaning in the mode '{chosen.mode}'.",
+                hint="It weighs the vector in the mode hybrid.",
+            )
+        if text is not None and not text.strip():
+            raise UsageError("The query is empty.")
+        import ragdoll
+
+        index = ragdoll.Index.open(model=model, settings=config.index)
+        for queries in _queries(text, console):
+            answers = index.search_many(
+                queries,
+                chosen.top_k,
+                mode=chosen.mode,
+                alpha=None if chosen.alpha == "auto" else chosen.alpha,
+                where=chosen.where,
+                source=chosen.source,
+            )
+            for asked, found in zip(queries, answers, strict=True):
+                view = None
+                if not console.as_json:
+                    view = hits.hits(asked, found, index.roots, console)
+                console.result(records.query(asked, chosen.mode, found), view)
+                if not found and not console.as_json:
+                    console.note("Nothing found.")
+
+
+def _queries(text: str | None, console: "Console") -> Iterator[list[str]]:
+    """Yield queries that are there at the same time, to be answered together."""
+    if text == "-":
+        for lines in waiting_lines(sys.stdin):
+            queries = [_as_unicode(line.strip()) for line in lines if line.strip()]
+            yield from (queries[i : i + _TOGETHER] for i in range(0, len(queries), _TOGETHER))
+    elif text is not None:
+        yield [_as_unicode(text)]
+    else:
+        yield from ([line] for line in _prompt(console))
+
+
+def _as_unicode(text: str) -> str:
+    """Replace bytes that are no text, which no tokenizer takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _prompt(console: "Console") -> Iterator[str]:
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (importing it gives input() history and editing)
+    console.note("An empty line ends.")
+    while True:
+        try:
+            line = _ask(console).strip()
+        except EOFError:
+            return
+        if not line:
+            return
+        yield line
+
+
+def _ask(console: "Console") -> str:
+    if console.width is not None and not console.as_json:
+        return input("query> ")
+    # Standard output is data: the prompt must not be in it.
+    sys.stderr.write("query> ")
+    sys.stderr.flush()
+    return input()

@@ -1,0 +1,107 @@
+"""``ragdoll run``."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from ragdoll.cli.hints import for_command_line
+from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.session import again, same_command, session
+from ragdoll.cli.views import records, skipped, stages
+from ragdoll.config import Config
+from ragdoll.errors import UsageError
+
+_STAGE = "{:<9}  {}"
+
+
+@command("teacher", "featurize", "train", "index", "corpus", in_run=True)
+def run(
+    call: Invocation,
+    docs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DOCS",
+            help="What to learn from and to search: folders, files, python:PACKAGE, or a Hugging "
+            "Face dataset as OWNER/NAME. [corpus.path] and [index.docs]",
+        ),
+    ] = None,
+    docs_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--docs",
+            "--docs-folder",
+            metavar="DOCS",
+            help="What to search, if it is not what to learn from. [index.docs]",
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train a new model even if no setting changed.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Make the features anew and train on them.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Build the table anew, not only what changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say which stages would run and why.")
+    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Featurize, train and index: all that is needed, and nothing that is not.
+
+    The first run makes a model and a table. Later runs index what is new, and train again only on
+    --retrain or when a setting changed that the model depends on.
+    """
+    call.given["corpus.path"] = docs or None
+    call.given["index.docs"] = docs_option or docs or None
+    resume = f"What is done is kept; {same_command(restart)} goes on from there."
+    with session(call, resume) as (config, console):
+        _refuse_other_places(config)
+        from ragdoll import pipeline
+
+        asked = {"retrain": retrain, "restart": restart, "overwrite": overwrite}
+        if dry_run:
+            plan = pipeline.plan(settings=config, **asked)
+            console.result(records.plan(plan), stages.plan_summary(plan))
+            return
+
+        def announce(stage: str, why: str) -> None:
+            console.note(_STAGE.format(stage, for_command_line(why)))
+
+        with console.progress() as report:
+            result = pipeline.run(
+                settings=config,
+                **asked,
+                trust_remote_code=trust_remote_code,
+                report=report,
+                announce=announce,
+            )
+        console.result(records.run(result), stages.run_summary(result))
+        featurized = result.featurize
+        missing = skipped.by_either(result.index.skipped, featurized.skipped if featurized else [])
+        roots = [*(featurized.roots if featurized else []), *result.index.roots]
+        skipped.show(console, missing, roots)
+        given = {name: call.given[f"index.{name}"] for name in ("database", "table")}
+        console.command(again('query "your question"', config=call.config, **given))
+
+
+def _refuse_other_places(config: Config) -> None:
+    """Refuse a configuration in which a stage would not read what the one before it wrote."""
+    train, index = config.train, config.index
+    if train.features is not None and not _same(train.features, config.featurize.output):
+        raise UsageError(
+            f"train.features is {train.features}, but run trains on featurize.output, "
+            f"{config.featurize.output}.",
+            hint="Leave train.features out, or call ragdoll train.",
+        )
+    if index.model is not None and not _same(index.model, train.output):
+        raise UsageError(
+            f"index.model is {index.model}, but run indexes with train.output, {train.output}.",
+            hint="Leave index.model out, or call ragdoll index.",
+        )
+
+
+def _same(first: str, second: str) -> bool:
+    return os.path.abspath(first) == os.path.abspath(second)  # noqa: PTH100

@@ -1,0 +1,59 @@
+"""From what the library says of parameters and calls to options and commands.
+
+A message of the library names a parameter or a call in backticks, as a script would write it:
+``output``, ``restart=True``, ``run(...)``. On the command line the same is an option or a command.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ragdoll.settings import settings
+
+_QUOTED = re.compile(r"`([^`\n]+)`")
+_PARAMETER = re.compile(r"(\w+)(?:=(.+))?")
+
+_CALLS = {
+    "run(...)": "ragdoll run DOCS",
+    "featurize(...)": "ragdoll featurize CORPUS",
+    "train(...)": "ragdoll train",
+    "index.update(...)": "ragdoll index DOCS",
+    "Index.create(..., overwrite=True)": "ragdoll index DOCS --overwrite",
+    "Index.create(...)": "ragdoll index DOCS",
+    "StaticModel.load(...)": "ragdoll inspect-model",
+    "read(...)": "DOCS",
+}
+# Parameters that are no settings, or are called otherwise there.
+_PARAMETERS = {
+    "restart": "--restart",
+    "overwrite": "--overwrite",
+    "retrain": "--retrain",
+    "trust_remote_code": "--trust-remote-code",
+    "teacher": "--teacher",
+    "model": "--model",
+    "models": "--model",
+    "places": "DOCS",
+    "k": "--top-k",
+}
+
+
+def for_command_line(text: str) -> str:
+    """Write options and commands in the place of the parameters and calls in a message."""
+    return _QUOTED.sub(lambda quoted: _translated(quoted[1]) or quoted[1], text)
+
+
+def _translated(phrase: str) -> str | None:
+    """Return the option or command for a parameter or call; None where there is none."""
+    if phrase in _CALLS:
+        return _CALLS[phrase]
+    parameter = _PARAMETER.fullmatch(phrase)
+    if parameter is None:
+        return None
+    name, value = parameter.groups()
+    option = _PARAMETERS.get(name)
+    if option is None:
+        declared = (one.option for one in settings().values() if one.key == name and one.option)
+        option = next(declared, "").partition(" ")[0].partition(",")[0].partition("/")[0]
+    if not option or value in (None, "True"):
+        return option or None
+    return f"{option} {value.strip(chr(34))}"

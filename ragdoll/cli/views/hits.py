@@ -1,0 +1,142 @@
+"""Answers to a query: the place of each passage, and its lines with the words marked."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console as RichConsole
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ragdoll.cli.text import one_line, printable
+from ragdoll.corpus.documents import LINE
+
+if TYPE_CHECKING:
+    from ragdoll.cli.console import Console
+    from ragdoll.retrieval.reading.search import Hit
+
+_WORD = re.compile(r"\w+")
+_INDENT = " " * 4
+# Wrapping a text takes a console; which one makes no difference.
+_ANY_CONSOLE = RichConsole(width=80)
+_MAX_LINES = 8
+# Legible on dark terminals and on light ones, where bold yellow is not.
+_FOUND = "bold magenta"
+# Columns where there is no terminal to ask for its own.
+_WIDTH = 100
+
+# Words too common to say what a passage is about.
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be by can do does for from has have how i in is it its of on or that "
+        "the this to was were what when where which who will with",
+    )
+)
+_ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
+
+
+def hits(
+    text: str, found: Sequence[Hit], roots: Mapping[str, str], console: Console
+) -> RenderableType:
+    """Show the answers to a query; ``roots`` are places, by the keys that ids begin with."""
+    parts: list[RenderableType] = []
+    places = Counter(map(_place, found))
+    for hit in found:
+        heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
+        # Of passages that begin in one line the offsets tell which is which.
+        place = _place(hit, with_offsets=places[_place(hit)] > 1)
+        heading.append(place, style=_link(hit, roots))
+        # A file without a title of its own has its name for one, which stands there already.
+        if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
+            heading.append("  " + one_line(hit.title), style="bold")
+        parts.append(heading)
+        if console.verbose:
+            scores = [
+                f"{name} {value:.3f}"
+                for name, value in (("vector", hit.vector_score), ("BM25", hit.text_score))
+                if value is not None
+            ]
+            parts.append(Text("    " + ", ".join(scores), style="dim"))
+        parts.append(passage_view(hit.text, hit.title, text, console.width))
+        parts.append(Text(""))
+    return Group(*parts[:-1])
+
+
+def passage_view(text: str, title: str, query: str, width: int | None = None) -> Text:
+    """Indent the part of a passage that holds most of the query's words, and mark those.
+
+    The title is left out where the passage begins with it, since it stands above. Lines are broken
+    to ``width`` columns; None: there is no terminal.
+    """
+    body = text.removeprefix(title).strip() if title else text.strip()
+    stems = {_stem(word) for word in _words(query)}
+    room = max(20, (width or _WIDTH) - len(_INDENT))
+    printed = map(printable, (body or text).splitlines())
+    lines = [part for line in printed for part in _wrapped(line, room)]
+    view = Text(textwrap.indent("\n".join(_best_lines(lines, stems)), _INDENT))
+    for match in _WORD.finditer(view.plain):
+        if _stem(match.group().lower()) in stems:
+            view.stylize(_FOUND, match.start(), match.end())
+    return view
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Break a line to a width in columns; Chinese and other wide characters take two."""
+    return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
+
+
+def _best_lines(lines: list[str], stems: set[str]) -> list[str]:
+    """Choose the run of lines with most of the query's words, the earliest of equals."""
+    lines = [line for line in lines if line.strip()]
+    if len(lines) <= _MAX_LINES:
+        return lines
+    found = [{_stem(word) for word in _words(line)} & stems for line in lines]
+    best = max(
+        range(len(lines) - _MAX_LINES + 1),
+        key=lambda start: (len(set().union(*found[start : start + _MAX_LINES])), -start),
+    )
+    chosen = lines[best : best + _MAX_LINES]
+    return [*(["…"] if best else []), *chosen, *(["…"] if best + _MAX_LINES < len(lines) else [])]
+
+
+def _words(text: str) -> list[str]:
+    words = [word.lower() for word in _WORD.findall(text)]
+    return [word for word in words if word not in _COMMON] or words
+
+
+def _stem(word: str) -> str:
+    """Cut an English ending, so that a plural or a participle is marked too."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+def _place(hit: Hit, with_offsets: bool = False) -> str:
+    """Return the source with the line of a passage, or with its offsets where no line is known."""
+    line = hit.metadata.get(LINE)
+    offsets = f" [{hit.start}–{hit.end}]"
+    if isinstance(line, int):
+        file = hit.source.partition(".py#")
+        place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
+        return place + offsets * with_offsets
+    return one_line(hit.source) + offsets
+
+
+def _link(hit: Hit, roots: Mapping[str, str]) -> str:
+    """Return a style that links to the file, where it lies in a root that is there."""
+    for key, root in roots.items():
+        path = Path(root)
+        if hit.id.startswith(key) and path.is_absolute():
+            places = (path, path / hit.source, path / hit.source.partition("#")[0])
+            # Not Path.is_file, which raises for a record whose id is too long for a file name.
+            file = next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113
+            return f"green link {file.as_uri()}" if file else "green"
+    return "green"

@@ -1,0 +1,219 @@
+"""Models and tables as ``inspect-model`` shows them to people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ragdoll.cli.hints import for_command_line
+from ragdoll.cli.text import (
+    Prose,
+    clipped,
+    counted,
+    facts,
+    from_here,
+    grid,
+    megabytes,
+    one_line,
+)
+from ragdoll.errors import number_of
+
+if TYPE_CHECKING:
+    from ragdoll.embedding.comparison import Comparison, Movement
+    from ragdoll.embedding.inspection import ModelFacts
+    from ragdoll.embedding.token_table import Neighbors
+    from ragdoll.retrieval.reading.inspection import TableFacts
+    from ragdoll.retrieval.storage.schema import TableState
+
+_CHECKED = {True: "yes", False: "no", None: "not known"}
+
+# A value of a fact that differs is cut here, for the eye: JSON has it whole.
+_MAX_VALUE = 60
+
+
+def inspection(
+    tables: Sequence[TableFacts],
+    models: Sequence[ModelFacts],
+    words: Sequence[Neighbors],
+    compared: Comparison | None,
+) -> RenderableType:
+    """Show tables, models, and the differences of two models."""
+    parts = [_table(found) for found in tables]
+    rows = [_rows(found) for found in models]
+    for row, near in zip(rows, words, strict=False):
+        row.update(_neighbors(near))
+    if compared is None:
+        remarks = [_remarks(found) for found in models]
+        parts += [Group(facts(row), *said) for row, said in zip(rows, remarks, strict=True)]
+    else:
+        parts.append(_side_by_side(models, rows, compared))
+    if compared is not None and compared.movement is not None:
+        parts.append(_movement(compared.movement))
+    spaced = [part for each in parts for part in (Text(""), each)]
+    return Group(*spaced[1:])
+
+
+def _rows(found: ModelFacts) -> dict[str, str]:
+    rows = {
+        "model": from_here(found.path),
+        "kind": found.kind,
+        "dimension": str(found.dimension or "unknown"),
+        "metric": f"{found.metric} ({found.metric_reason})",
+        "vocabulary": f"{found.vocabulary or 0:,} tokens"
+        + (f", {found.tokenizer}" if found.tokenizer else "")
+        + counted(", {} of them from the corpus", found.corpus_tokens or 0),
+        "normalize": "yes" if found.normalize else "no",
+        "max length": f"{found.max_length} tokens" if found.max_length else "no limit",
+        "size": f"{found.parameters:,} parameters, {found.dtype}, {megabytes(found.bytes)}",
+        "fingerprint": found.fingerprint,
+    }
+    return rows if found.provenance is None else rows | _provenance(found.provenance)
+
+
+def _remarks(found: ModelFacts) -> list[RenderableType]:
+    return [Text(one_line(remark), style="yellow") for remark in found.remarks]
+
+
+def _neighbors(near: Neighbors) -> dict[str, str]:
+    pieces = " + ".join(near.tokens)
+    listed = ", ".join(f"{token} {cosine:.2f}" for token, cosine in near.nearest)
+    return {"word": f"{near.word} ({pieces})", "nearest": listed or "none"}
+
+
+def _provenance(made: dict[str, Any]) -> dict[str, str]:
+    """Show how a model was made, as far as its file has the types that ragdoll writes."""
+
+    def at(*keys: str) -> Any:
+        value: Any = made
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    paths, settings = at("features", "corpus", "path"), at("settings")
+    agreement, versions = at("heldout_agreement"), at("versions")
+    variance, count = at("explained_variance"), at("rows")
+    rows = {"teacher": str(at("teacher", "name") or "unknown")}
+    if isinstance(paths, list):
+        rows["corpus"] = ", ".join(map(str, paths)) + (
+            f" ({count:,} passages)" if isinstance(count, int) else ""
+        )
+    rows["method"] = f"{at('method')}, {at('epochs')} passes"
+    if isinstance(settings, dict):
+        shown = {name: value for name, value in settings.items() if value is not None}
+        rows["settings"] = ", ".join(
+            f"{name} {value}" for name, value in shown.items() if name != "method"
+        )
+    if isinstance(variance, float):
+        rows["explained variance"] = f"{variance:.1%} of the targets kept by the PCA"
+    if isinstance(agreement, dict):
+        rows["agreement"] = ", ".join(
+            f"{name} {value:.1%}" for name, value in agreement.items() if isinstance(value, float)
+        )
+    if isinstance(versions, dict):
+        rows["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return rows
+
+
+def _table(found: TableFacts) -> RenderableType:
+    rows = {"table": f"{found.table} in {found.database}"}
+    if found.identity is not None and found.state is not None:
+        identity, state = found.identity, found.state
+        rows |= {
+            "passages": f"{found.chunks:,} of at most {identity.chunk_size} tokens",
+            "roots": ", ".join(root.path for root in state.roots.values()) or "none",
+            "model": str(found.model.path) if found.model else state.model,
+            "dimension": str(identity.dimension),
+            "metric": identity.metric,
+            "columns": ", ".join(f"{name} ({kind})" for name, kind in identity.columns.items())
+            or "none of metadata",
+            "fingerprint": identity.fingerprint,
+            "new": f"{number_of('passage', state.new_chunks)} since the table was built",
+            "hybrid": _weight(state),
+            "checked": ", ".join(
+                f"{name.replace('_', ' ')}: {_CHECKED[holds]}"
+                for name, holds in found.checks.items()
+            ),
+        }
+    described = facts(rows)
+    if found.problem is None:
+        return Group(described, Text("Table and model agree.", style="green"))
+    problem, hint = (
+        one_line(for_command_line(text or ""))
+        for text in (found.problem.message, found.problem.hint)
+    )
+    verdict = Text.assemble(("Table and model do not agree. ", "bold red"), problem)
+    return Group(described, verdict, Text(hint, style="dim"))
+
+
+def _weight(state: TableState) -> str:
+    """Say how hybrid searches weigh the vector, and why."""
+    weight = state.weight
+    if weight is None:
+        reason = "the default; the next ragdoll index chooses"
+    elif not weight.vector and not weight.text:
+        reason = "the default; the table is too small to choose by"
+    else:
+        reason = (
+            f"chosen on {weight.questions:,} known items; MRR: vector {weight.vector:.2f}, "
+            f"text {weight.text:.2f}"
+        )
+    return f"the vector weighs {state.alpha:.2f} ({reason})"
+
+
+def _side_by_side(
+    models: Sequence[ModelFacts], rows: Sequence[dict[str, str]], compared: Comparison
+) -> RenderableType:
+    """Show the facts that two models share, then those that differ, the first above the second."""
+    first, second = rows
+    shared = {name: value for name, value in first.items() if second.get(name) == value}
+    others = {
+        name: [first.get(name, "–"), second.get(name, "–")]
+        for name in dict.fromkeys([*first, *second])
+        if name not in shared
+    }
+    # What has no line of its own above: single settings, versions and the like.
+    finer = [
+        f"{one_line(item.fact)}: {_value(item.first)} → {_value(item.second)}"
+        for item in compared.differences
+        if item.fact.startswith("provenance.")
+    ]
+    return Group(
+        facts(shared),
+        Text("differ, the first above the second:" if others else "no difference", style="bold"),
+        facts(others),
+        *(Text(line) for line in finer),
+        *(remark for found in models for remark in _remarks(found)),
+    )
+
+
+def _movement(found: Movement) -> RenderableType:
+    heading = Prose(
+        Text(
+            one_line(
+                f"From {found.before} to {found.after}, {found.moved:,} of {found.tokens:,} tokens "
+                "moved on their own (cosine below 0.99, the map common to all tokens taken out)."
+            )
+        )
+    )
+    if not found.moved:
+        return heading
+    table = grid(gap=2)
+    for name in ("moved most", "shift", "cosine", "weight", "nearest before", "nearest after"):
+        table.add_column(name)
+    for move in found.most:
+        table.add_row(
+            one_line(move.token),
+            f"{move.shift:.2f}",
+            f"{move.cosine:.2f}",
+            f"× {move.weight:.2f}",
+            *(one_line(", ".join(names)) for names in (move.before, move.after)),
+        )
+    return Group(heading, table)
+
+
+def _value(value: object) -> str:
+    text = "–" if value is None else one_line(str(value))
+    return clipped(text, _MAX_VALUE)

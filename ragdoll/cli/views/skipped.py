@@ -1,0 +1,61 @@
+"""Files and records that were left out, for people: by reasons, the most frequent first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ragdoll.cli.text import from_here, one_line
+from ragdoll.corpus.documents import count_skipped
+from ragdoll.errors import number_of
+
+if TYPE_CHECKING:
+    from ragdoll.cli.console import Console
+    from ragdoll.corpus.documents import Skipped
+
+# Reasons for leaving something out, and files of each, that are named for a person.
+_SHOWN_REASONS = 8
+_SHOWN_OF_A_REASON = 2
+
+
+def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) -> None:
+    """Print what was left out on standard error; an item names its root if there are several."""
+    if not items or console.as_json:
+        return
+    kinds: dict[str, list[Skipped]] = {}
+    for item in items:
+        kinds.setdefault(item.kind, []).append(item)
+    ordered = sorted(kinds.items(), key=lambda entry: -count_skipped(entry[1]))
+    counts = [f"{count_skipped(of_kind):,}" for _, of_kind in ordered]
+    with_root = len(set(roots)) > 1
+    console.note(f"Left out: {count_skipped(items):,}")
+    for count, (kind, of_kind) in list(zip(counts, ordered, strict=True))[:_SHOWN_REASONS]:
+        console.note(
+            f"  {count:>{len(counts[0])}}  {one_line(kind)}{_examples(of_kind, with_root)}"
+        )
+    if len(ordered) > _SHOWN_REASONS:
+        others = len(ordered) - _SHOWN_REASONS
+        console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
+
+
+def by_either(first: Sequence[Skipped], second: Sequence[Skipped]) -> list[Skipped]:
+    """Return what either of two stages left out, each item once."""
+    known = set(first)
+    return [*first, *(item for item in second if item not in known)]
+
+
+def _examples(items: Sequence[Skipped], with_root: bool) -> str:
+    """Name some items that were left out for one reason, and count the others."""
+    named = [item for item in items if item.path][:_SHOWN_OF_A_REASON]
+    names = ", ".join(
+        one_line(f"{item.path} {item.place}".rstrip()) + _of_root(item, with_root) for item in named
+    )
+    more = count_skipped(items) - len(named)
+    return (f": {names}" + (f" and {more:,} more" if more else "")) if named else ""
+
+
+def _of_root(item: Skipped, with_root: bool) -> str:
+    """Name the root of an item where there are several roots."""
+    if not with_root or not item.root:
+        return ""
+    return f" in {one_line(from_here(item.root))}"

@@ -1,0 +1,208 @@
+"""The settings of a command: options, the environment, ``ragdoll.toml``, and what goes first.
+
+A value comes from, in this order: an option, the environment variable ``RAGDOLL_<SECTION>_<KEY>``,
+the file, the default. Paths in the file resolve against the file's folder, paths in options and
+variables against the current folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ragdoll.errors import UsageError
+from ragdoll.settings import Setting, Settings, as_text, checked, described, parse, sections
+from ragdoll.settings import settings as all_settings
+
+FILE_NAME = "ragdoll.toml"
+
+# Far more than a configuration has. The parser's time grows with the square of the parts of a key.
+_MAX_BYTES = 2**18
+_MAX_DOTS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(Settings):
+    """All settings; ``origins`` maps the name of each to where its value came from."""
+
+    file: Path | None = None
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return every setting as ``(name, value, origin)``, in the order of the sections."""
+        return [
+            (one.name, as_text(getattr(getattr(self, one.section), one.key)), origin)
+            for one, origin in zip(all_settings().values(), self.origins.values(), strict=True)
+        ]
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether anyone set a setting, so that its value is not the default."""
+        return self.origins[name] != "default"
+
+
+def load(
+    file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Merge options, environment, file and defaults.
+
+    ``file`` None means ``./ragdoll.toml`` where there is one. ``options`` maps names of settings to
+    what the command line gave; text is parsed as that of a variable, and None was not given.
+    ``environ`` None is the environment of the process.
+
+    Raises:
+        UsageError: the file is missing or not TOML; an unknown section or key (with the nearest
+            valid one); a value of the wrong type or out of range (with key, value and origin).
+    """
+    path = _find(file)
+    tables = _read(path) if path else {}
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    texts = _variables(os.environ if environ is None else environ)
+    values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
+    origins = {}
+    for name, one in all_settings().items():
+        origins[name], value = _value(one, given, texts, tables.get(one.section, {}), path)
+        if origins[name] != "default":
+            values[one.section][one.key] = value
+    records = {section: record(**values[section]) for section, record in sections().items()}
+    return Config(**records, file=path, origins=origins)
+
+
+def _value(
+    one: Setting,
+    options: Mapping[str, Any],
+    texts: Mapping[str, str],
+    table: Mapping[str, Any],
+    file: Path | None,
+) -> tuple[str, Any]:
+    """Return where the value of a setting comes from, and the value."""
+    if one.name in options:
+        origin, value = "option", options[one.name]
+        if isinstance(value, str):
+            value = parse(value, one.hint)
+    elif one.variable in texts:
+        origin, value = f"variable {one.variable}", parse(texts[one.variable], one.hint)
+    elif file and one.key in table:
+        value = checked(table[one.key], one, str(file))
+        return str(file), _resolved(value, one.path, file.parent)
+    else:
+        return "default", None
+    return origin, checked(value, one, origin)
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that set something.
+
+    Raises:
+        UsageError: a variable is named like ragdoll's, and there is no such setting.
+    """
+    known = [one.variable for one in all_settings().values()]
+    found: dict[str, str] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("RAGDOLL_"):
+            continue
+        if variable in known:
+            # An empty variable is one that is not set.
+            if text:
+                found[variable] = text
+            continue
+        # Variables of other programs that only share the beginning are no concern of ragdoll's.
+        is_ours = variable.split("_")[1].lower() in sections()
+        if is_ours or difflib.get_close_matches(variable, known, n=1, cutoff=0.85):
+            raise UsageError(
+                f"Unknown environment variable {variable}.", hint=_nearest(variable, known)
+            )
+    return found
+
+
+def _find(file: Path | None) -> Path | None:
+    """Return the absolute path of the file, None where none is named and none is here.
+
+    Raises:
+        UsageError: the file that is named is not there.
+    """
+    if file is None:
+        here = Path(FILE_NAME)
+        return here.resolve() if here.is_file() else None
+    if not file.is_file():
+        raise UsageError(f"No configuration file at {file}.", hint="Check the path after --config.")
+    return file.resolve()
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """Read the values by section and key; every key is a setting's, no value is checked.
+
+    Raises:
+        UsageError: it cannot be read, is not TOML, or has an unknown section or key.
+    """
+    try:
+        content = file.read_bytes()
+        _check_size(content, file)
+        tables: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    for section, table in tables.items():
+        record = sections().get(section)
+        if record is None and not isinstance(table, dict):
+            raise UsageError(
+                f"The key {section} stands in no section of {file}.", hint=_belongs(section)
+            )
+        if record is None:
+            raise UsageError(
+                f"Unknown section [{section}] in {file}.", hint=_nearest(section, sections())
+            )
+        if not isinstance(table, dict):
+            raise UsageError(f"{section} in {file} must be a section, not {described(table)}.")
+        keys = [item.name for item in fields(record)]
+        for key in table:
+            if key not in keys:
+                raise UsageError(
+                    f"Unknown key {key} in section [{section}] of {file}.", hint=_nearest(key, keys)
+                )
+    return tables
+
+
+def _check_size(content: bytes, file: Path) -> None:
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{file} is larger than {_MAX_BYTES // 1024} KiB: no configuration.")
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.count(b".") > _MAX_DOTS:
+            raise UsageError(
+                f"{file}, line {number}: more than {_MAX_DOTS} dots.",
+                hint="Break a long list into lines.",
+            )
+
+
+def _resolved(value: Any, kind: str | None, folder: Path) -> Any:
+    """Resolve a path in the file of this folder; see ``settings.setting`` for the kinds."""
+    if kind is None or value is None or value == "-":
+        return value
+    if isinstance(value, list):
+        return [_resolved(item, kind, folder) for item in value]
+    # These functions of os take any name, where the methods of Path raise for some.
+    path = Path(os.path.expanduser(value))  # noqa: PTH111
+    looks_like_path = value.startswith((".", "/", "~")) or path.is_absolute()
+    if kind == "path" or looks_like_path or os.path.exists(folder / path):  # noqa: PTH110
+        return str(folder / path) if "://" not in value else value
+    return value
+
+
+def _belongs(key: str) -> str:
+    """Write a hint that names the sections that have a key."""
+    having = [f"[{one.section}]" for one in all_settings().values() if one.key == key]
+    return f"It belongs below {' or '.join(having)}." if having else _nearest(key, sections())
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Write a hint that names the nearest known word, or all of them if none is near."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(names)}."

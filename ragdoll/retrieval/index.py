@@ -1,0 +1,235 @@
+"""An index: a table of passages with the model that embedded them, to fill and to search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ragdoll.corpus.documents import Corpus, Document
+from ragdoll.embedding.identity import ModelIdentity
+from ragdoll.embedding.static import Encoder
+from ragdoll.errors import ModelError, ModelMismatchError
+from ragdoll.retrieval.model import TableModel, checked, model_of
+from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.writing.target import IndexResult, Target, database_of
+from ragdoll.settings import IndexSettings, QuerySettings, TrainSettings
+from ragdoll.streams import Report, silent
+
+# Seconds after which a table and a model that do not fit together are opened again: another process
+# may be renaming their folders to exchange both.
+_WAITS = (0.0, 0.1)
+
+
+class Index:
+    """A table of a LanceDB database that knows its model: documents in, answers out.
+
+    ``create`` and ``open`` make one. The table stores the model's fingerprint, dimension and
+    metric, and refuses any other model.
+
+    >>> index = Index.create("database", model="model")
+    >>> documents = ["A lock guards a resource.", {"id": "t", "text": "Set a timer."}]
+    >>> index.update(documents).added
+    2
+    >>> [hit.source for hit in index.search("timer", k=1)]
+    ['t']
+    """
+
+    def __init__(self, target: Target, overwrite: bool, searcher: Searcher | None) -> None:
+        """Wrap a table that is opened or yet to be made; use ``create`` or ``open``."""
+        self._target = target
+        self._overwrite = overwrite
+        self._searcher = searcher
+
+    @classmethod
+    def create(
+        cls,
+        database: str | Path | None = None,
+        *,
+        table: str | None = None,
+        model: str | Path | Encoder | None = None,
+        settings: IndexSettings | None = None,
+        overwrite: bool = False,
+    ) -> Index:
+        """Name a table to fill; the first ``update`` makes it if it does not exist.
+
+        ``database`` is a folder or a URI, ``model`` a model folder, a hub id in the local cache or
+        an encoder; None leaves each to the settings. With ``overwrite`` the first ``update`` builds
+        the table anew, and readers see the old one until it is complete.
+
+        Raises:
+            ModelError: the model cannot be read.
+        """
+        settings = _named(settings, database, table)
+        if model is None:
+            model = settings.model or TrainSettings().output
+        return cls(Target(settings, TableModel(model)), overwrite, None)
+
+    @classmethod
+    def open(
+        cls,
+        database: str | Path | None = None,
+        *,
+        table: str | None = None,
+        model: str | Path | Encoder | None = None,
+        settings: IndexSettings | None = None,
+    ) -> Index:
+        """Open an existing table with its own model.
+
+        ``model`` is the place where that model is now, if it was moved, or the encoder, if the
+        table was made with one that has no folder.
+
+        Raises:
+            TableError: there is no such database or table, or it is damaged or not ragdoll's.
+            ModelMismatchError: the model is gone, or is another one than the table's.
+            ModelError: the model cannot be read.
+        """
+        settings = _named(settings, database, table)
+        opened, its_model = _opened(settings, model)
+        settings = replace(
+            settings,
+            metric=opened.identity.metric,
+            chunk_size=opened.identity.chunk_size,
+            metadata=opened.identity.columns,
+        )
+        return cls(Target(settings, its_model), False, Searcher(opened, its_model))
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The identity of the model."""
+        return self._target.model.identity
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """The places that the documents came from, by the keys that ids of passages begin with."""
+        return {key: root.path for key, root in self._table.state.roots.items()}
+
+    def __len__(self) -> int:
+        """Count the passages."""
+        return self._table.count()
+
+    def update(
+        self,
+        documents: Corpus | Iterable[str | Mapping[str, Any] | Document],
+        *,
+        dry_run: bool = False,
+        report: Report = silent,
+    ) -> IndexResult:
+        """Bring the table up to date with documents; only new and changed passages are embedded.
+
+        A corpus holds all documents of its places: the table's other documents of these places are
+        removed, except those that could not be read this time. Strings, mappings and ``Document``
+        objects are added or replaced, and other documents stay. ``dry_run`` counts and writes
+        nothing.
+
+        Raises:
+            ModelMismatchError: the table was made with another model.
+            TableError: it was made with another metric or passage size or by another tool, or
+                cannot be written.
+            UsageError: the name of the table or of a column is not allowed, or passages are longer
+                than the model reads.
+            CorpusError: there are no documents.
+        """
+        # Here, because searching needs none of it, and it takes longer to load than a search takes.
+        from ragdoll.corpus.reading import as_corpus
+        from ragdoll.retrieval.writing.index import write
+
+        result = write(as_corpus(documents), self._target, self._overwrite, dry_run, report)
+        if not dry_run:
+            self._overwrite, self._searcher = False, None
+        return result
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        alpha: float | None = None,
+        where: str | None = None,
+        source: str | None = None,
+    ) -> list[Hit]:
+        """Return the best ``k`` passages for a query, best first.
+
+        ``mode`` is ``vector`` (by meaning), ``text`` (by words, BM25) or ``hybrid`` (by both).
+        ``alpha`` is the weight of the vector in a hybrid search, from 0 to 1; None is the weight
+        chosen for the table. ``where`` is a condition in SQL on the table's columns, ``source`` a
+        glob as in ignore files.
+
+        A query without a word that the model knows has no vector: ``vector`` finds nothing then,
+        and ``hybrid`` searches by words alone.
+
+        Raises:
+            UsageError: ``where`` is no condition that this table can check, or another parameter is
+                out of range.
+            TableError: the table cannot be read.
+            ModelMismatchError: the table was made with another model.
+        """
+        (hits,) = self.search_many([query], k, mode=mode, alpha=alpha, where=where, source=source)
+        return hits
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        alpha: float | None = None,
+        where: str | None = None,
+        source: str | None = None,
+    ) -> Iterator[list[Hit]]:
+        """Answer several queries together and yield the answers to each; see ``search``."""
+        if isinstance(queries, str):
+            raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
+        # Making these settings checks them.
+        QuerySettings(
+            top_k=k,
+            mode=mode,
+            alpha="auto" if alpha is None else alpha,
+            where=where,
+            source=source,
+        )
+        return self._search.search_many(queries, k, mode, alpha, where, source)
+
+    @property
+    def _table(self) -> Table:
+        return self._search.table
+
+    @property
+    def _search(self) -> Searcher:
+        if self._searcher is None:
+            table = _table_of(self._target.settings)
+            self._searcher = Searcher(table, checked(self._target.model, table))
+        return self._searcher
+
+
+def _named(
+    settings: IndexSettings | None, database: str | Path | None, table: str | None
+) -> IndexSettings:
+    """Return settings with the database and the table that a call names, None for the settings'."""
+    settings = settings or IndexSettings()
+    if database is not None:
+        settings = replace(settings, database=str(database))
+    return settings if table is None else replace(settings, table=table)
+
+
+def _opened(
+    settings: IndexSettings, model: str | Path | Encoder | None
+) -> tuple[Table, TableModel]:
+    """Open a table and its model; if they do not fit together, try again after a while."""
+    for seconds in _WAITS:
+        with suppress(ModelError, ModelMismatchError):
+            table = _table_of(settings)
+            return table, model_of(table, model)
+        time.sleep(seconds)
+    table = _table_of(settings)
+    return table, model_of(table, model)
+
+
+def _table_of(settings: IndexSettings) -> Table:
+    return Database(database_of(settings), to_search=True).open(settings.table)

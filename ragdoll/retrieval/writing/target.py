@@ -1,0 +1,138 @@
+"""The table that a run writes, what the run did, and tables that it must not add to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ragdoll.corpus.documents import Skipped
+from ragdoll.embedding.identity import Metric
+from ragdoll.errors import TableError, UsageError
+from ragdoll.retrieval.model import TableModel, checked
+from ragdoll.retrieval.storage.lance import absolute
+from ragdoll.retrieval.storage.schema import TableIdentity
+from ragdoll.retrieval.storage.table import Table
+from ragdoll.settings import IndexSettings
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table by its settings and its model.
+
+    ``model_moves_to`` is the folder that gets the model once the table is complete; None means that
+    the model stays.
+    """
+
+    settings: IndexSettings
+    model: TableModel
+    model_moves_to: Path | None = None
+
+    @property
+    def database(self) -> str:
+        """The database's folder or URI; see ``database_of``."""
+        return database_of(self.settings)
+
+    @cached_property
+    def identity(self) -> TableIdentity:
+        """The identity that the table has when it is made."""
+        model, settings = self.model.identity, self.settings
+        path = self.model_moves_to or model.path
+        return TableIdentity(
+            fingerprint=model.fingerprint,
+            dimension=model.dimension,
+            metric=model.metric if settings.metric == "auto" else settings.metric,
+            normalize=model.normalize,
+            max_length=model.max_length,
+            chunk_size=settings.chunk_size,
+            model=absolute(path) if path else "",
+            columns=dict(settings.metadata),
+        )
+
+
+@dataclass(slots=True)
+class IndexResult:
+    """The changes of an update to a table; with ``dry_run`` the changes that it would make.
+
+    ``added``, ``changed``, ``unchanged`` and ``removed`` count documents. ``documents`` and
+    ``chunks`` are all documents and passages of the table, ``chunks_embedded`` the passages that
+    this update embedded, ``new_chunks`` those embedded since the table was last built anew.
+    ``roots`` are the places of the documents.
+
+    >>> index = Index.create("database", model="model")
+    >>> result = index.update(read("docs"))
+    >>> result.added, result.unchanged, index.update(read("docs")).unchanged
+    (12, 0, 12)
+    """
+
+    database: str
+    table: str
+    model: str
+    dimension: int
+    metric: Metric
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    documents: int = 0
+    chunks: int = 0
+    chunks_embedded: int = 0
+    new_chunks: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    rebuilt: bool = False
+    seconds: float = 0.0
+    roots: list[str] = field(default_factory=list)
+
+
+def database_of(settings: IndexSettings) -> str:
+    """Return the folder or URI of a database; a ``file://`` URI is a folder."""
+    return settings.database.removeprefix("file://")
+
+
+def differing(table: Table, target: TableIdentity) -> list[str]:
+    """Name the facts in which a table differs from a target, with both values."""
+    names = ("fingerprint", "dimension", "metric", "normalize", "max_length", "chunk_size")
+    values = [(name, getattr(table.identity, name), getattr(target, name)) for name in names]
+    different = [
+        f"{name} was {str(before)[:12]}, now {str(now)[:12]}"
+        for name, before, now in values
+        if before != now
+    ]
+    before, now = table.identity.columns, target.columns
+    if before != now:
+        different.append(f"columns were {_listed(before)}, now {_listed(now)}")
+    return different
+
+
+def refuse_other(table: Table, target: Target) -> None:
+    """Check that passages of a target can be added to a table.
+
+    Raises:
+        ModelMismatchError: the table was made with another model.
+        TableError: it was made with another metric, passage size or other columns.
+    """
+    checked(target.model, table)
+    different = differing(table, target.identity)
+    if different:
+        raise TableError(
+            f"{table.place} has other settings: {'; '.join(different)}.",
+            hint="Rebuild the table with `overwrite=True`, or write to another `table`.",
+        )
+
+
+def refuse_long_passages(target: TableIdentity) -> None:
+    """Check that the model reads passages to their end.
+
+    Raises:
+        UsageError: they are longer than the model reads.
+    """
+    if target.max_length is not None and target.chunk_size > target.max_length:
+        raise UsageError(
+            f"Passages of {target.chunk_size} tokens are more than the model reads, "
+            f"which is {target.max_length}.",
+            hint=f"Give `chunk_size={target.max_length}` or less.",
+        )
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items()) or "none"

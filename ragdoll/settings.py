@@ -1,0 +1,531 @@
+"""Every setting, declared once: its type, default, bounds, help text and option.
+
+A section of ``ragdoll.toml`` is a frozen dataclass here, and a setting is one line of it. From that
+line follow the option, the environment variable, the key in the file, the help text, the example
+file and the checks. The functions of the library take these dataclasses.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from ragdoll.errors import UsageError
+
+# Integers above this are mistakes, and floating-point arithmetic does not hold them exactly.
+_LARGEST = 2**53
+
+# Of the example file: its width, and the column where comments begin.
+_WIDTH, _COLUMN = 100, 36
+
+_HEAD = """\
+# Every setting with its default. A setting may also be given as an option, or as an environment
+# variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
+
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002  (as Typer and argparse name it)
+    *,
+    option: str | None = None,
+    in_run: str | None = None,
+    least: float = -math.inf,
+    most: float = math.inf,
+    path: Literal["path", "name"] | None = None,
+) -> Any:
+    """Declare a setting: a field of a section's dataclass.
+
+    ``option`` has the names of the option, separated by commas, and its metavar behind a space;
+    None derives them from the key, and an empty string declares no option. ``in_run`` is the option
+    of the command ``run`` where it differs. ``least`` and ``most`` bound a number.
+
+    ``path`` says how a string in the file resolves. A ``path`` is always a file or a folder. A
+    ``name`` may also be a hub id or a scheme such as ``python:stdlib``; it becomes a path only
+    where such a path exists.
+    """
+    facts: dict[str, Any] = {"help": help, "option": option, "in_run": in_run, "path": path}
+    facts |= {"least": least, "most": most}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=facts)
+    return field(default=default, metadata=facts)
+
+
+class _Section:
+    """Checks the values of a section that a script makes, as those of a file are checked."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for one in settings().values():
+            if sections()[one.section] is type(self):
+                value = getattr(self, one.key)
+                if value != one.default:
+                    object.__setattr__(self, one.key, checked(value, one, "the call"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherSettings(_Section):
+    """``[teacher]``: the model whose knowledge is distilled.
+
+    >>> TeacherSettings(model="teacher").device
+    'auto'
+    """
+
+    model: str = setting(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "Sentence-transformer: hub id or folder.",
+        option="--teacher NAME",
+        path="name",
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:0 or mps.", option="--device DEVICE")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting(
+        "auto", "Type the teacher computes in."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusSettings(_Section):
+    """``[corpus]``: what to learn from, and what to search unless ``[index] docs`` names it.
+
+    >>> CorpusSettings(path=["docs"]).text_key
+    'text'
+    """
+
+    path: list[str] | None = setting(
+        None,
+        "Folder, file, Hugging Face dataset (OWNER/NAME) or python:PACKAGE; one or a list.",
+        option="",
+        path="name",
+    )
+    text_key: str = setting(
+        "text",
+        "Key or column of the text in JSON, CSV, Parquet and datasets.",
+        option="--text-key KEY",
+    )
+    name: str | None = setting(
+        None, "Configuration of the Hugging Face dataset.", option="--dataset-name NAME"
+    )
+    split: str = setting(
+        "train", "Split of the Hugging Face dataset.", option="--dataset-split SPLIT"
+    )
+    streaming: bool = setting(
+        True,
+        "Stream the Hugging Face dataset, or download it first.",
+        option="--streaming/--no-streaming",
+    )
+    ignore_files: bool = setting(
+        True,
+        "Leave out what .gitignore and .ragdollignore name; --no-ignore reads it.",
+        option="--no-ignore",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturizeSettings(_Section):
+    """``[featurize]``: the teacher's pass over the corpus.
+
+    >>> FeaturizeSettings(max_means=10_000).target
+    'mean'
+    """
+
+    output: str = setting(
+        ".ragdoll/features",
+        "Folder for the features.",
+        option="--output DIR",
+        in_run="--features DIR",
+        path="path",
+    )
+    max_means: int = setting(1_000_000, "Embed at most N passages.", least=1)
+    batch_size: int = setting(
+        32,
+        "Size of the teacher's batches: at most the tokens of N passages of full length, and fewer "
+        "on a CPU.",
+        in_run="--featurize-batch-size N",
+        least=1,
+    )
+    target: Literal["mean", "sentence"] = setting(
+        "mean",
+        "Target vectors: the mean of the token embeddings, or the teacher's own sentence "
+        "embedding.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings(_Section):
+    """``[train]``: from features to a static model.
+
+    >>> TrainSettings(pca_dims=128).method
+    'ridge'
+    """
+
+    features: str | None = setting(
+        None,
+        "Features folder; default: what featurize wrote.",
+        option="--features DIR",
+        in_run="",
+        path="path",
+    )
+    output: str = setting(
+        ".ragdoll/model",
+        "Folder for the model.",
+        option="--output DIR",
+        in_run="--model,--embedding-model-name DIR",
+        path="path",
+    )
+    method: Literal["ridge", "tokenlearn"] = setting(
+        "ridge",
+        "Training recipe: ridge regression of the targets, or the library tokenlearn's gradient "
+        "descent.",
+    )
+    pca_dims: int = setting(256, "Dimensions of the model.", least=1)
+    vocab_size: int = setting(
+        0,
+        "Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, that it "
+        "splits.",
+        least=0,
+    )
+    batch_size: int | Literal["auto"] = setting(
+        "auto",
+        "Passages in a step, of the method tokenlearn only.",
+        in_run="--train-batch-size N|auto",
+        least=1,
+    )
+    lr: float | Literal["auto"] = setting(
+        "auto", "Learning rate, of the method tokenlearn only.", least=1e-9
+    )
+    patience: int = setting(5, "Stop after N validations without a lower loss.", least=1)
+    epochs: int | Literal["auto"] = setting(
+        "auto",
+        "Stop after N passes over the corpus; auto leaves it to the patience (ridge: 40).",
+        least=1,
+    )
+    seed: int = setting(0, "Random seed.", least=0, most=2**32 - 1)
+    device: str = setting("auto", "auto, cpu, cuda, cuda:0 or mps.", option="--device DEVICE")
+    save_dtype: Literal["float32", "float16", "int8"] = setting(
+        "float32", "Type of the saved vectors."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings(_Section):
+    """``[index]``: documents into a table.
+
+    >>> IndexSettings(metadata={"year": "integer"}).table
+    'documents'
+    """
+
+    docs: list[str] | None = setting(
+        None, "What to search; default: the corpus.", option="", path="name"
+    )
+    model: str | None = setting(
+        None,
+        "Static model; default: what train wrote.",
+        option="--model,--embedding-model-name DIR",
+        in_run="",
+        path="name",
+    )
+    database: str = setting(
+        ".ragdoll/lancedb",
+        "Folder or URI of the LanceDB database.",
+        option="--database,--vector-data-dir DIR",
+        path="path",
+    )
+    table: str = setting("documents", "Table in the database.", option="--table NAME")
+    metric: Literal["auto", "cosine", "dot", "l2"] = setting(
+        "auto", "Similarity; auto is what the model was made for."
+    )
+    chunk_size: int = setting(
+        256, "Tokens of a passage, at most.", option="--chunk-size TOKENS", least=8, most=1_000_000
+    )
+    metadata: dict[str, str] = setting(
+        {},
+        "Fields of records that become columns for --where, with their types (string, integer, "
+        "number, boolean, date).",
+        option="",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySettings(_Section):
+    """``[query]``: how a table is searched.
+
+    >>> QuerySettings(mode="text").top_k
+    10
+    """
+
+    top_k: int = setting(10, "Number of answers.", option="--top-k,-k K", least=1, most=1_000_000)
+    mode: Literal["hybrid", "vector", "text"] = setting(
+        "hybrid", "Search by vector, by words (BM25), or both."
+    )
+    alpha: float | Literal["auto"] = setting(
+        "auto",
+        "Weight of the vector in the hybrid mode; auto: the table's own.",
+        option="--alpha 0..1|auto",
+        least=0,
+        most=1,
+    )
+    where: str | None = setting(
+        None,
+        "Only passages that meet a condition on the table's columns, such as "
+        "\"year >= 2020 AND title LIKE '%loop%'\".",
+        option="--where SQL",
+    )
+    source: str | None = setting(
+        None,
+        "Only passages of these files or folders, such as '*.md' or 'guide/**'.",
+        option="--source GLOB",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings(_Section):
+    """``[evaluate]``: how systems are compared.
+
+    >>> EvaluateSettings(k=5).mode
+    'all'
+    """
+
+    mode: Literal["all", "vector", "text", "hybrid"] = setting("all", "Systems to score.")
+    k: int = setting(10, "Measure the first K answers.", option="--k K", least=1, most=1_000_000)
+    seed: int = setting(
+        0, "Seed of the significance test, and of a test made of documents.", least=0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All sections, as ``ragdoll.toml`` has them.
+
+    >>> Settings(train=TrainSettings(pca_dims=128)).query.top_k
+    10
+    """
+
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    featurize: FeaturizeSettings = field(default_factory=FeaturizeSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    index: IndexSettings = field(default_factory=IndexSettings)
+    query: QuerySettings = field(default_factory=QuerySettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+
+
+class Setting(NamedTuple):
+    """One declared setting; ``hint`` is its type, the rest as ``setting`` takes it."""
+
+    section: str
+    key: str
+    hint: Any
+    default: Any
+    help: str
+    option: str
+    in_run: str
+    path: str | None
+    least: float
+    most: float
+
+    @property
+    def name(self) -> str:
+        """The name in messages and help texts: ``section.key``."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"RAGDOLL_{self.section}_{self.key}".upper()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it admits, none where others are admitted too."""
+        parts = alternatives(self.hint)
+        return get_args(parts[0]) if len(parts) == 1 and get_origin(parts[0]) is Literal else ()
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Return every setting by its name, in the order of the sections."""
+    found = {}
+    for section, record in get_type_hints(Settings).items():
+        hints = get_type_hints(record)
+        for item in fields(record):
+            facts = dict(item.metadata)
+            default = item.default if item.default is not MISSING else {}
+            option = facts["option"]
+            if option is None:
+                option = f"--{item.name.replace('_', '-')} {_metavar(hints[item.name])}".strip()
+            facts["in_run"] = option if facts["in_run"] is None else facts["in_run"]
+            facts["option"] = option
+            one = Setting(section, item.name, hints[item.name], default, **facts)
+            found[one.name] = one
+    return found
+
+
+@cache
+def sections() -> dict[str, type[Any]]:
+    """Return the dataclass of each section, by the section's name."""
+    return get_type_hints(Settings)
+
+
+def parse(text: str, hint: Any) -> Any:
+    """Turn the text of an option or a variable into the nearest type that ``hint`` admits.
+
+    What cannot be turned stays text, which ``checked`` refuses with key and value.
+    """
+    for kind in alternatives(hint):
+        if kind is bool and text.lower() in {"1", "0", "true", "false", "yes", "no"}:
+            return text.lower() in {"1", "true", "yes"}
+        if kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        if get_origin(kind) is dict and "=" in text:
+            pairs = [pair.partition("=") for pair in text.split(",")]
+            return {name.strip(): value.strip() for name, _, value in pairs}
+    return text
+
+
+def checked(value: Any, declared: Setting, origin: str) -> Any:
+    """Check a value that came from ``origin``; a string becomes a list where a list is declared.
+
+    Raises:
+        UsageError: it is empty, of the wrong type or out of range (with key, value and origin).
+    """
+    name = declared.name
+    kinds = alternatives(declared.hint)
+    if isinstance(value, str) and any(get_origin(kind) is list for kind in kinds):
+        value = [value]
+    if value in ("", []) or (isinstance(value, list) and "" in value):
+        raise UsageError(f"{name} must not be empty (from {origin}).")
+    if not any(_fits(value, kind) for kind in kinds):
+        raise UsageError(
+            f"{name} must be {_expected(kinds)}, not {described(value)} (from {origin})."
+        )
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        given = f"{described(value)} (from {origin})"
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name} must be a finite number, not {given}.")
+        if value < declared.least:
+            raise UsageError(f"{name} must be at least {declared.least:g}, not {given}.")
+        most = min(declared.most, _LARGEST)
+        if value > most:
+            raise UsageError(f"{name} must be at most {most:,}, not {given}.")
+    return value
+
+
+def described(value: Any) -> str:
+    """Describe a value that is refused, with the first item in it that is no string."""
+    if isinstance(value, dict):
+        other = next((name for name, item in value.items() if not isinstance(item, str)), None)
+        return "a section" if other is None else f"a section with {other} = {as_text(value[other])}"
+    if isinstance(value, list):
+        other = next((item for item in value if not isinstance(item, str)), None)
+        return "a list" if other is None else f"a list with {as_text(other)}"
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return "a number of too many digits"
+    return f'"{value}"' if isinstance(value, str) else as_text(value) or str(value)
+
+
+def as_text(value: Any) -> str:
+    """Write a value as a file has it, without quotation marks; nothing for None."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {item}" for name, item in value.items())
+    return "" if value is None else str(value)
+
+
+def example(**values: str) -> str:
+    """Write a ``ragdoll.toml`` with every setting, its default and its help.
+
+    ``values`` are for settings that have no default, by ``section_key``. The others without one
+    stand behind a ``#``.
+    """
+    parts = [_HEAD]
+    for section, record in sections().items():
+        meaning = (record.__doc__ or "").partition("\n")[0].partition(": ")[2]
+        meaning = meaning.rstrip(".").replace("``", "")
+        lines = [_with_comment(f"[{section}]", meaning)]
+        for one in settings().values():
+            if one.section == section:
+                value = values.get(f"{section}_{one.key}", one.default)
+                off = "# " if value in (None, {}) else ""
+                choices = f" {' | '.join(one.choices)}." if one.choices else ""
+                written = f"{off}{one.key} = {_as_toml(value, one.hint)}"
+                lines.append(_with_comment(written, one.help + choices))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Return the types that a type admits, None left out."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return tuple(part for part in parts if part is not type(None))
+
+
+def _metavar(hint: Any) -> str:
+    names = []
+    for kind in alternatives(hint):
+        if kind is bool:
+            return ""
+        if get_origin(kind) is Literal:
+            names.append("|".join(get_args(kind)))
+        else:
+            names.append("N" if kind is int else "RATE" if kind is float else "TEXT")
+    return "|".join(names)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind) and isinstance(value, str)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _expected(kinds: tuple[Any, ...]) -> str:
+    parts: list[str] = []
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            parts.extend(f'"{choice}"' for choice in get_args(kind))
+        elif get_origin(kind) is list:
+            parts.append("a string or a list of strings")
+        elif get_origin(kind) is dict:
+            parts.append("a section of strings")
+        else:
+            parts.append(_TYPE_NAMES[kind])
+    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _with_comment(written: str, comment: str) -> str:
+    """Put a comment behind a line of the example file, and below it where there is no room."""
+    room = _WIDTH - _COLUMN - 2
+    first, *others = textwrap.wrap(comment, room)
+    lines = [f"{written:<{_COLUMN}}# {first}"]
+    if len(written) >= _COLUMN:
+        lines = [written, f"{'':<{_COLUMN}}# {first}"]
+    return "\n".join([*lines, *(f"{'':<{_COLUMN}}# {line}" for line in others)])
+
+
+def _as_toml(value: Any, hint: Any) -> str:
+    if isinstance(value, dict) or (value is None and get_origin(alternatives(hint)[0]) is dict):
+        return '{ year = "integer" }'
+    if value is None:
+        return '""'
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:_}" if value >= 10_000 else str(value)
+    return json.dumps(value)

@@ -1,0 +1,213 @@
+"""Random sentence-transformers of each architecture and kind of tokenizer, tiny."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TEXTS = [
+    "A lock guards a shared resource between tasks.",
+    "Timer.",
+    "The event loop runs callbacks and coroutines, one after another, until there are none left.",
+    "Wait for a future, then cancel the task.",
+]
+DIMENSION = 16
+MAX_LENGTH = 24
+
+Make = Callable[[Path], None]
+
+
+def wordpiece() -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(
+        TEXTS, trainers.WordPieceTrainer(vocab_size=120, special_tokens=special)
+    )
+    return tokenizer
+
+
+def bpe(special: list[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        TEXTS,
+        trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet),
+    )
+    return tokenizer
+
+
+def unigram(special: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.train_from_iterator(
+        TEXTS, trainers.UnigramTrainer(vocab_size=80, special_tokens=special, unk_token="<unk>")
+    )
+    return tokenizer
+
+
+def between(tokenizer: Any, first: str, last: str) -> None:
+    """Let a tokenizer put special tokens around a text; ``first`` may be empty."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{first} $A {last}".strip(),
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in (first, last) if t],
+    )
+
+
+def save(
+    folder: Path, model: Any, tokenizer: Any, names: dict[str, str], pooling: str, **options: Any
+) -> None:
+    """Save a random model as a sentence-transformer."""
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder)
+    padding_side = options.pop("padding_side", "right")
+    limits = {} if options.pop("unlimited", False) else {"model_max_length": MAX_LENGTH}
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, padding_side=padding_side, **limits, **names
+    ).save_pretrained(folder)
+    include_prompt = options.pop("include_prompt", True)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(
+        json.dumps(
+            {
+                "word_embedding_dimension": DIMENSION,
+                "pooling_mode_cls_token": pooling == "cls",
+                "pooling_mode_mean_tokens": pooling == "mean",
+                "pooling_mode_lasttoken": pooling == "lasttoken",
+                "include_prompt": include_prompt,
+            }
+        )
+    )
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    (folder / "modules.json").write_text(
+        json.dumps(
+            [
+                {
+                    "idx": number,
+                    "name": str(number),
+                    "path": path,
+                    "type": f"sentence_transformers.models.{kind}",
+                }
+                for number, (path, kind) in enumerate(modules)
+            ]
+        )
+    )
+    if limits:
+        length = json.dumps({"max_seq_length": MAX_LENGTH})
+        (folder / "sentence_bert_config.json").write_text(length)
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(options))
+
+
+SIZES = {
+    "hidden_size": DIMENSION,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+ANGLES = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+
+
+def bert(folder: Path, **options: Any) -> None:
+    from transformers import BertConfig, BertModel
+
+    tokenizer = wordpiece()
+    between(tokenizer, "[CLS]", "[SEP]")
+    config = BertConfig(**SIZES, vocab_size=tokenizer.get_vocab_size())
+    names = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
+    save(folder, BertModel(config), tokenizer, names, "mean", **options)
+
+
+def mpnet(folder: Path) -> None:
+    from transformers import MPNetConfig, MPNetModel
+
+    tokenizer = unigram(["<s>", "<pad>", "</s>", "<unk>"])
+    between(tokenizer, "<s>", "</s>")
+    config = MPNetConfig(**SIZES, vocab_size=tokenizer.get_vocab_size(), pad_token_id=1)
+    save(folder, MPNetModel(config), tokenizer, ANGLES, "mean")
+
+
+def xlm_roberta(folder: Path) -> None:
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = unigram(["<s>", "<pad>", "</s>", "<unk>"])
+    between(tokenizer, "<s>", "</s>")
+    config = XLMRobertaConfig(**SIZES, vocab_size=tokenizer.get_vocab_size(), pad_token_id=1)
+    save(folder, XLMRobertaModel(config), tokenizer, ANGLES, "cls")
+
+
+def modernbert(folder: Path) -> None:
+    from transformers import ModernBertConfig, ModernBertModel
+
+    tokenizer = bpe(["[PAD]", "[CLS]", "[SEP]"])
+    between(tokenizer, "[CLS]", "[SEP]")
+    config = ModernBertConfig(
+        **SIZES,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=0,
+        cls_token_id=1,
+        sep_token_id=2,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    save(folder, ModernBertModel(config), tokenizer, names, "cls")
+
+
+def qwen(folder: Path) -> None:
+    from transformers import Qwen3Config, Qwen3Model
+
+    tokenizer = bpe(["<|endoftext|>"])
+    between(tokenizer, "", "<|endoftext|>")
+    config = Qwen3Config(
+        **SIZES, num_key_value_heads=1, head_dim=8, vocab_size=tokenizer.get_vocab_size()
+    )
+    names = {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
+    save(folder, Qwen3Model(config), tokenizer, names, "lasttoken", padding_side="left")
+
+
+def without_padding_token(folder: Path) -> None:
+    from transformers import Qwen3Config, Qwen3Model
+
+    tokenizer = bpe(["<|endoftext|>"])
+    config = Qwen3Config(
+        **SIZES, num_key_value_heads=1, head_dim=8, vocab_size=tokenizer.get_vocab_size()
+    )
+    save(folder, Qwen3Model(config), tokenizer, {"eos_token": "<|endoftext|>"}, "mean")
+
+
+def t5(folder: Path) -> None:
+    """Places are relative to each other, and nothing says how long a text may be."""
+    from transformers import T5Config, T5EncoderModel
+
+    tokenizer = unigram(["<pad>", "</s>", "<unk>"])
+    between(tokenizer, "", "</s>")
+    config = T5Config(
+        d_model=DIMENSION,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    names = {"unk_token": "<unk>", "pad_token": "<pad>", "eos_token": "</s>"}
+    save(folder, T5EncoderModel(config), tokenizer, names, "mean", unlimited=True)
