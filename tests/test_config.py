@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ragdoll.config import Config, load
 from ragdoll.errors import UsageError
-from ragdoll.settings import Setting, alternatives, example
+from ragdoll.settings import QuerySettings, Setting, alternatives, example
 from ragdoll.settings import settings as declared
 from tests.conftest import Ragdoll
 
@@ -281,7 +282,8 @@ def test_an_unknown_key_is_refused_with_section_and_the_nearest_one(tmp_path: Pa
 def test_where_nothing_is_near_all_valid_keys_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load(written(tmp_path, "[query]\nzzzzzz = 3\n"), environ={})
-    assert caught.value.hint == "Valid: top_k, mode, alpha, where, source."
+    keys = ", ".join(field.name for field in fields(QuerySettings))
+    assert caught.value.hint == f"Valid: {keys}."
 
 
 def test_a_key_outside_of_all_sections_is_refused(tmp_path: Path) -> None:
