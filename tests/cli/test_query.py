@@ -224,14 +224,14 @@ def test_nothing_is_marked_where_no_colour_is_wanted(ask: Callable[..., Any]) ->
     ],
 )
 def test_words_are_marked_by_their_stems(text: str, query: str, marked: list[str]) -> None:
-    view = passage_view(text, "", query)
+    view = passage_view(text, "", query, 8)
     assert [view.plain[span.start : span.end] for span in view.spans] == marked
 
 
 def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
     lines = [f"line {number}" for number in range(40)]
     lines[30] = "the semaphore bounds"
-    shown = passage_view("\n".join(lines), "", "semaphore bounds").plain.splitlines()
+    shown = passage_view("\n".join(lines), "", "semaphore bounds", 8).plain.splitlines()
     assert "    the semaphore bounds" in shown
     assert (shown[0], shown[-1]) == ("    …", "    …")
     assert len(shown) == 10
@@ -239,7 +239,9 @@ def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
 
 @pytest.mark.parametrize("width", [None, 40, 200])
 def test_of_a_passage_of_one_endless_line_the_part_that_answers_is_shown(width: int | None) -> None:
-    view = passage_view("word " * 900 + "semaphore " + "word " * 900, "", "semaphore", width).plain
+    view = passage_view(
+        "word " * 900 + "semaphore " + "word " * 900, "", "semaphore", 8, width
+    ).plain
     assert "semaphore" in view
     assert view.startswith("    …")
     assert view.endswith("    …")
@@ -247,13 +249,13 @@ def test_of_a_passage_of_one_endless_line_the_part_that_answers_is_shown(width: 
 
 
 def test_wide_characters_take_two_columns() -> None:
-    view = passage_view("水泵必须停机，因为压力超过十二巴。" * 9, "", "x", 31).plain
+    view = passage_view("水泵必须停机，因为压力超过十二巴。" * 9, "", "x", 8, 31).plain
     assert {cell_len(line) for line in view.splitlines()[:8]} == {30}
 
 
 def test_the_title_is_not_repeated() -> None:
-    assert passage_view("StreamReader\n\nReads.", "StreamReader", "read").plain == "    Reads."
-    assert passage_view("StreamReader", "StreamReader", "read").plain == "    StreamReader"
+    assert passage_view("StreamReader\n\nReads.", "StreamReader", "read", 8).plain == "    Reads."
+    assert passage_view("StreamReader", "StreamReader", "read", 8).plain == "    StreamReader"
 
 
 @pytest.mark.parametrize("options", [["event loop"], ["--json", "-"]], ids=["text", "lines"])
@@ -346,3 +348,13 @@ def test_a_model_that_was_moved_is_an_option(
     assert (result.status, result.out) == (1, "")
     assert "--model" in result.err
     assert ragdoll(*query, "--model", tmp_path / "elsewhere", "--json").json["hits"]
+
+
+def test_as_many_lines_of_an_answer_are_shown_as_are_asked_for(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    text = "\n".join(f"Line {number} of a passage on locks." for number in range(20))
+    (tmp_path / "long.txt").write_text(text)
+    assert ragdoll("index", tmp_path / "long.txt", "--model", trained.model).status == 0
+    shown = ragdoll("query", "locks", "--lines", 3).out.splitlines()
+    assert len([line for line in shown if "Line" in line]) == 3

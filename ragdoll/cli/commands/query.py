@@ -68,7 +68,7 @@ def query(
             for asked, found in zip(queries, answers, strict=True):
                 view = None
                 if not console.as_json:
-                    view = hits.hits(asked, found, index.roots, console)
+                    view = hits.hits(asked, found, index.roots, console, chosen.lines)
                 console.result(records.query(asked, chosen.mode, found), view)
                 if not found and not console.as_json:
                     console.note("Nothing found.")

@@ -25,7 +25,6 @@ _WORD = re.compile(r"\w+")
 _INDENT = " " * 4
 # Wrapping a text takes a console; which one makes no difference.
 _ANY_CONSOLE = RichConsole(width=80)
-_MAX_LINES = 8
 # Legible on dark terminals and on light ones, where bold yellow is not.
 _FOUND = "bold magenta"
 # Columns where there is no terminal to ask for its own.
@@ -43,9 +42,12 @@ _ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
 
 
 def hits(
-    text: str, found: Sequence[Hit], roots: Mapping[str, str], console: Console
+    text: str, found: Sequence[Hit], roots: Mapping[str, str], console: Console, lines: int
 ) -> RenderableType:
-    """Show the answers to a query; ``roots`` are places, by the keys that ids begin with."""
+    """Show the answers to a query, at most ``lines`` lines of each.
+
+    ``roots`` are places, by the keys that ids begin with.
+    """
     parts: list[RenderableType] = []
     places = Counter(map(_place, found))
     for hit in found:
@@ -64,13 +66,13 @@ def hits(
                 if value is not None
             ]
             parts.append(Text("    " + ", ".join(scores), style="dim"))
-        parts.append(passage_view(hit.text, hit.title, text, console.width))
+        parts.append(passage_view(hit.text, hit.title, text, lines, console.width))
         parts.append(Text(""))
     return Group(*parts[:-1])
 
 
-def passage_view(text: str, title: str, query: str, width: int | None = None) -> Text:
-    """Indent the part of a passage that holds most of the query's words, and mark those.
+def passage_view(text: str, title: str, query: str, most: int, width: int | None = None) -> Text:
+    """Indent the ``most`` lines of a passage that hold most of the query's words, and mark those.
 
     The title is left out where the passage begins with it, since it stands above. Lines are broken
     to ``width`` columns; None: there is no terminal.
@@ -80,7 +82,7 @@ def passage_view(text: str, title: str, query: str, width: int | None = None) ->
     room = max(20, (width or _WIDTH) - len(_INDENT))
     printed = map(printable, (body or text).splitlines())
     lines = [part for line in printed for part in _wrapped(line, room)]
-    view = Text(textwrap.indent("\n".join(_best_lines(lines, stems)), _INDENT))
+    view = Text(textwrap.indent("\n".join(_best_lines(lines, stems, most)), _INDENT))
     for match in _WORD.finditer(view.plain):
         if _stem(match.group().lower()) in stems:
             view.stylize(_FOUND, match.start(), match.end())
@@ -92,18 +94,18 @@ def _wrapped(line: str, width: int) -> list[str]:
     return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
 
 
-def _best_lines(lines: list[str], stems: set[str]) -> list[str]:
+def _best_lines(lines: list[str], stems: set[str], most: int) -> list[str]:
     """Choose the run of lines with most of the query's words, the earliest of equals."""
     lines = [line for line in lines if line.strip()]
-    if len(lines) <= _MAX_LINES:
+    if len(lines) <= most:
         return lines
     found = [{_stem(word) for word in _words(line)} & stems for line in lines]
     best = max(
-        range(len(lines) - _MAX_LINES + 1),
-        key=lambda start: (len(set().union(*found[start : start + _MAX_LINES])), -start),
+        range(len(lines) - most + 1),
+        key=lambda start: (len(set().union(*found[start : start + most])), -start),
     )
-    chosen = lines[best : best + _MAX_LINES]
-    return [*(["…"] if best else []), *chosen, *(["…"] if best + _MAX_LINES < len(lines) else [])]
+    chosen = lines[best : best + most]
+    return [*(["…"] if best else []), *chosen, *(["…"] if best + most < len(lines) else [])]
 
 
 def _words(text: str) -> list[str]:
