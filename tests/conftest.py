@@ -70,8 +70,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test: at the end all other processes would wait for it."""
+    """Begin with the longest test, for which all other processes would wait at the end.
+
+    Tests that need a model are marked as slow: the quick round leaves them out.
+    """
     items.sort(key=lambda item: item.path.name != "test_shipped.py")
+    for item in items:
+        if {"trained", "small_teacher"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -169,6 +169,7 @@ def test_searching_never_loads_what_only_training_needs(
     assert asked.isdisjoint(HEAVY | {"scipy", "model2vec", "lance_namespace", "pandas"})
 
 
+@pytest.mark.slow
 def test_importing_any_module_prints_nothing() -> None:
     names = [name_of(path) for path in modules() if path.name != "__main__.py"]
     code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"

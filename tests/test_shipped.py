@@ -24,6 +24,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAGDOLL_TRAIN_EPOCHS", "4")
 
 
+@pytest.mark.slow
 def test_it_finds_what_runs_a_function_after_a_delay(shipped: None, ragdoll: Ragdoll) -> None:
     done = ragdoll("run", "--json")
     assert done.status == 0, done.err

@@ -325,7 +325,7 @@ def test_an_answer_has_its_title_unless_that_is_the_name_of_the_file(
 ) -> None:
     hit = Hit(1, 0.5, "x1", "a/b.txt", title, 0, 6, "A lock", None, None, {LINE: 1})
     console = Console()
-    console.result({}, view.hits("lock", [hit], {}, console))
+    console.result({}, view.hits("lock", [hit], {}, console, 8))
     assert capsys.readouterr().out.splitlines()[0] == f" 1  0.500  {shown}"
 
 
@@ -352,7 +352,7 @@ def test_passages_that_begin_in_one_line_are_told_apart_by_their_offsets(
         )
     ]
     console = Console()
-    console.result({}, view.hits("lock", found, {}, console))
+    console.result({}, view.hits("lock", found, {}, console, 8))
     places = [line[11:] for line in capsys.readouterr().out.splitlines() if "0.500" in line]
     assert places[:3] == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
     assert places[3:] == ["log.txt [0–5]"] * 2

@@ -149,3 +149,9 @@ def test_the_summary_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]
     items = [*of("empty", "a.txt"), Skipped("", "not JSON", 5)]
     Console().result({}, stages.index_summary(result(items)))
     assert "2 added; 6 left out\n" in capsys.readouterr().out
+
+
+def test_a_reason_names_the_option_that_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = [Skipped("a.jsonl", "line 2: no key 'text' (`text_key` names another)")]
+    skipped.show(Console(), left_out)
+    assert "no key 'text' (--text-key names another)" in capsys.readouterr().err

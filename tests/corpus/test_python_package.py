@@ -312,6 +312,7 @@ def test_an_unknown_package_is_an_error_that_names_it(name: str) -> None:
     assert "python:stdlib" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_the_standard_library_holds_the_well_known_and_nothing_else() -> None:
     corpus = open_corpus(["python:stdlib"])
     documents = {document.title: document for document in corpus}

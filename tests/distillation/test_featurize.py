@@ -442,6 +442,7 @@ def test_an_interrupted_extension_does_not_count_as_complete(
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus() -> None:
     large = memory.peak_of_a_run(40_000, in_memory=10_000)
     small = memory.peak_of_a_run(5_000, in_memory=10_000)

@@ -165,12 +165,14 @@ def explanation(result: Explanation) -> Record:
 def _skips(items: Sequence[Skipped]) -> Record:
     """Record what was left out; where that is very much, some of it is only counted, by reasons."""
     named = [
-        {"path": item.path, "reason": item.reason, "root": item.root} for item in items if item.path
+        {"path": item.path, "reason": for_command_line(item.reason), "root": item.root}
+        for item in items
+        if item.path
     ]
     record: Record = {"skipped": named, "skipped_count": count_skipped(items)}
     unnamed: Counter[str] = Counter()
     for item in items:
-        unnamed[item.reason] += 0 if item.path else item.count
+        unnamed[for_command_line(item.reason)] += 0 if item.path else item.count
     unnamed = +unnamed
     return {**record, "skipped_unnamed": dict(unnamed)} if unnamed else record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.text import from_here, one_line
 from ragdoll.corpus.documents import count_skipped
 from ragdoll.errors import number_of
@@ -30,9 +31,8 @@ def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) 
     with_root = len(set(roots)) > 1
     console.note(f"Left out: {count_skipped(items):,}")
     for count, (kind, of_kind) in list(zip(counts, ordered, strict=True))[:_SHOWN_REASONS]:
-        console.note(
-            f"  {count:>{len(counts[0])}}  {one_line(kind)}{_examples(of_kind, with_root)}"
-        )
+        reason = one_line(for_command_line(kind))
+        console.note(f"  {count:>{len(counts[0])}}  {reason}{_examples(of_kind, with_root)}")
     if len(ordered) > _SHOWN_REASONS:
         others = len(ordered) - _SHOWN_REASONS
         console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
