@@ -122,7 +122,7 @@ class CorpusSettings(_Section):
     )
     ignore_files: bool = setting(
         True,
-        "Leave out what .gitignore and .ragdollignore name; --no-ignore reads it.",
+        "What .gitignore and .ragdollignore name: true leaves it out, --no-ignore reads it.",
         option="--no-ignore",
     )
 

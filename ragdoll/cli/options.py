@@ -20,44 +20,33 @@ from ragdoll.settings import Setting, alternatives, as_text, settings
 _COMMON_PANEL = "Common options"
 _PANELS = {"corpus": "Corpus options"}
 
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="Settings; default: ./ragdoll.toml.",
-        rich_help_panel=_COMMON_PANEL,
+
+def _common(kind: Any, flags: str, meaning: str, metavar: str | None = None) -> Any:
+    panel = _COMMON_PANEL
+    option = typer.Option(*flags.split(), metavar=metavar, help=meaning, rich_help_panel=panel)
+    return Annotated[kind, option]
+
+
+# The options of all commands: type and default.
+_COMMON = {
+    "config": (
+        _common(Path | None, "--config", "Settings; default: ./ragdoll.toml.", "FILE"),
+        None,
     ),
-]
-Json = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        help="Print JSON on standard output, and nothing else.",
-        rich_help_panel=_COMMON_PANEL,
+    "as_json": (_common(bool, "--json", "Print JSON on standard output, and nothing else."), False),
+    "quiet": (_common(bool, "--quiet -q", "No progress and no notes."), False),
+    "verbose": (
+        _common(bool, "--verbose -v", "Say where each setting came from; show tracebacks."),
+        False,
     ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="No progress and no notes.", rich_help_panel=_COMMON_PANEL),
-]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        help="Say where each setting came from; show tracebacks.",
-        rich_help_panel=_COMMON_PANEL,
-    ),
-]
+}
+
 TrustRemoteCode = Annotated[
     bool,
     typer.Option(
         "--trust-remote-code", help="Run code that comes with the teacher. Only if you trust it."
     ),
 ]
-
-_COMMON = {"config": Config, "as_json": Json, "quiet": Quiet, "verbose": Verbose}
 
 
 class Invocation(NamedTuple):
@@ -95,8 +84,7 @@ def command(
         parameters = [
             *(_parameter(option.name, option.annotation, None) for option in options),
             *declared,
-            *(_parameter(name, kind, None) for name, kind in _COMMON.items() if name == "config"),
-            *(_parameter(name, kind, False) for name, kind in _COMMON.items() if name != "config"),
+            *(_parameter(name, kind, default) for name, (kind, default) in _COMMON.items()),
         ]
         signature = inspect.Signature(
             [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
