@@ -1,4 +1,4 @@
-"""The whole way at once: which of featurize, train and index are needed, and calling those.
+"""Run featurize, train and index, as far as each is needed.
 
 A model that is there is kept until a setting that it depends on changes, or a new one is asked for.
 A new model is trained beside the old one and waits there until its table is complete. Then table

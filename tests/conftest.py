@@ -1,4 +1,4 @@
-"""What all tests share: an isolated home, no network, and small real models.
+"""Fixtures of all tests: an isolated home, no network, and small real models.
 
 The small teacher is the real all-MiniLM-L6-v2 with its first two layers and the part of its
 vocabulary that the test corpus uses: its vectors mean something, and distilling it takes a second.
@@ -112,7 +112,7 @@ def _offline() -> Iterator[None]:
 
 
 class Result(NamedTuple):
-    """What a command did."""
+    """The status and the output of a command."""
 
     status: int
     out: str

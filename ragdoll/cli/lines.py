@@ -26,8 +26,8 @@ def waiting_lines(stream: TextIO) -> Iterator[list[str]]:
         first, *others = text.split("\n")
         begun.append(first)
         if others:
-            *whole, rest = others
-            yield ["".join(begun), *whole]
+            *lines, rest = others
+            yield ["".join(begun), *lines]
             begun = [rest]
     if last := "".join(begun):
         yield [last]

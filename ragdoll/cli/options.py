@@ -50,7 +50,7 @@ TrustRemoteCode = Annotated[
 
 
 class Invocation(NamedTuple):
-    """What the command line says of settings, by their names, and the options of all commands."""
+    """A command line: the values of settings by their names, and the options of all commands."""
 
     given: dict[str, Any]
     config: Path | None

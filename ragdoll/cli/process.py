@@ -52,12 +52,12 @@ def orderly() -> Iterator[None]:
 
 
 def interrupted() -> int:
-    """The exit status of a command that a signal has ended."""
+    """Return the exit status of a command that a signal has ended."""
     return _BY_SIGNAL + (_received[-1] if _received else signal.SIGINT)
 
 
 def was_interrupted() -> bool:
-    """Whether a signal to end has come."""
+    """Tell whether a signal to end has come."""
     return bool(_received)
 
 

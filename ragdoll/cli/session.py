@@ -22,7 +22,7 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 class Session(NamedTuple):
-    """What a command works with."""
+    """The settings and the console of one command."""
 
     config: Config
     console: Console

@@ -1,4 +1,4 @@
-"""What a process owes its caller: its status, its streams, and an end in order."""
+"""The process of a command: its status, its streams, and an end in order."""
 
 from __future__ import annotations
 

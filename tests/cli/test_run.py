@@ -41,7 +41,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def docs() -> Path:
-    """What is searched, in the current folder."""
+    """Documents to search, in the current folder."""
     folder = Path("docs")
     folder.mkdir(exist_ok=True)
     (folder / "loop.md").write_text("# Timers\n\nCall a function after a delay with call_later.\n")
@@ -64,7 +64,7 @@ def run(ragdoll: Ragdoll, small_teacher: Path, docs: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the folder of the first run is kept, for the others to begin with."""
+    """A copy of the folder after the first run, for the other tests to begin with."""
     return tmp_path_factory.mktemp("first") / "run"
 
 

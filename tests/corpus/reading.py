@@ -1,4 +1,4 @@
-"""How the tests of formats read a file that they have just written."""
+"""A short way to read a file that a test has just written."""
 
 from __future__ import annotations
 

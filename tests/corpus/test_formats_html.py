@@ -223,7 +223,7 @@ def test_the_work_of_a_page_grows_with_its_length_whatever_is_left_out(
 
 
 def lines_run(function: Callable[[], object]) -> int:
-    """How many lines of Python a call takes, on any machine."""
+    """Count the lines of Python that a call runs, which are the same on any machine."""
     lines = 0
 
     def count(frame: object, event: str, argument: object) -> object:

@@ -1,4 +1,4 @@
-"""What came before is remembered, on both sides of the number that is held in memory."""
+"""Names are remembered, on both sides of the number that is held in memory."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Pipe = Callable[[str | bytes], None]
 
 
 class Terminal(io.BytesIO):
-    """What is typed."""
+    """Typed text, as standard input."""
 
     def isatty(self) -> bool:
         return True

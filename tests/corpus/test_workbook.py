@@ -1,4 +1,4 @@
-"""What becomes of the cells of a workbook."""
+"""Workbooks: the text of their cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of static models share."""
+"""Fixtures of the tests of static models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of model a folder holds, and that damaged or hostile files are refused at once."""
+"""Model folders: their kind, and damaged or hostile files, which are refused at once."""
 
 from __future__ import annotations
 

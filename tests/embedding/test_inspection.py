@@ -1,4 +1,4 @@
-"""What a model folder says of itself: ``inspect`` and ``ragdoll inspect-model``."""
+"""The facts about a model folder: ``inspect`` and ``ragdoll inspect-model``."""
 
 from __future__ import annotations
 

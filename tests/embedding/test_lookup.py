@@ -1,4 +1,4 @@
-"""Where a named model is found: a folder, the hub's cache, or the package that carries one."""
+"""Named models are found in a folder, in the hub's cache, or in the package that carries one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike vectors are, against the definition of each metric."""
+"""Similarity, against the definition of each metric."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_so_they_are_for_models_as_they_are_saved(trained: Trained, part: str) -
 
 
 def test_the_usual_tokenizer_is_cut_at_punctuation_too(trained: Trained) -> None:
-    """What makes the distinct words few; the other tests would pass without."""
+    """Words repeat, so that the distinct ones are few; the other tests would pass without."""
     assert WordTokens(load(trained.model)).boundaries.punctuation
 
 

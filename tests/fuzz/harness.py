@@ -39,12 +39,12 @@ _WORKER = "from ragdoll.corpus.formats.worker import serve"
 
 
 class FindingError(Exception):
-    """What must not happen, found by a target itself."""
+    """A finding of a target itself."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the cases of a target; ``peak`` is memory beyond that before the first case."""
+    """The cases of a target and their findings; ``peak`` is memory beyond that before the first."""
 
     cases: int = 0
     refused: int = 0

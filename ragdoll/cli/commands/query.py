@@ -38,7 +38,10 @@ def query(
         ),
     ] = None,
 ) -> None:
-    """Search a table, with the model that it was made with."""
+    """Search a table, with the model that it was made with.
+
+    Lines that wait together on standard input are answered together.
+    """
     call = call._replace(as_json=call.as_json or text == "-")
     with session(call) as (config, console):
         chosen = config.query

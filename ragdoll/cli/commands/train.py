@@ -40,6 +40,10 @@ def train(
 
     Saves the recommended model, its two variants (with and without weighting by the corpus) and the
     untrained distillate, each with a model card.
+
+    An upload is one commit, all or nothing, of the files that ragdoll wrote; of absolute paths it
+    keeps the last component. With --vocab-size it shows words of the corpus. The token is that of
+    hf auth login or HF_TOKEN.
     """
     resume = "No model was written; the same command goes on where it stopped."
     with session(call, resume) as (config, console):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation
     from ragdoll.evaluation.explain import Explanation, Place
 
-# Of a document that is ranked, so much of its text is shown.
+# Characters of a ranked document's text that are printed.
 _SHOWN_TEXT = 60
 
 # Characters that a column keeps on a narrow terminal.
@@ -32,8 +32,8 @@ def evaluation_table(result: Evaluation) -> RenderableType:
     for system in result.systems:
         name, *figures = cells(system)
         # A teacher's owner is in the JSON; here the figures need the room.
-        shown = name.rpartition("/")[2] if system.kind == "teacher" else name
-        table.add_row(one_line(shown), *figures)
+        label = name.rpartition("/")[2] if system.kind == "teacher" else name
+        table.add_row(one_line(label), *figures)
     below = [Prose(Text(one_line(note), style="dim")) for note in notes(result)]
     return Group(Text(one_line(title(result)), style="dim"), table, *below)
 
@@ -66,8 +66,8 @@ def explanation(result: Explanation, k: int) -> RenderableType:
 def _places(systems: Sequence[str], places: Sequence[Place]) -> RenderableType:
     table = grid(gap=1)
     table.add_column("document", min_width=_MIN_NAME, overflow="fold")
-    for shown in _headings(systems):
-        table.add_column(shown, justify="right", min_width=min(len(shown), _MIN_NAME))
+    for heading in _headings(systems):
+        table.add_column(heading, justify="right", min_width=min(len(heading), _MIN_NAME))
     table.add_column("text", no_wrap=True)
     for place in places:
         ranks = ["–" if rank is None else str(rank) for rank in place.ranks.values()]

@@ -102,9 +102,9 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
         )
     rows["method"] = f"{at('method')}, {at('epochs')} passes"
     if isinstance(settings, dict):
-        shown = {name: value for name, value in settings.items() if value is not None}
+        given = {name: value for name, value in settings.items() if value is not None}
         rows["settings"] = ", ".join(
-            f"{name} {value}" for name, value in shown.items() if name != "method"
+            f"{name} {value}" for name, value in given.items() if name != "method"
         )
     if isinstance(variance, float):
         rows["explained variance"] = f"{variance:.1%} of the targets kept by the PCA"
