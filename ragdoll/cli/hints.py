@@ -16,12 +16,9 @@ _PARAMETER = re.compile(r"(\w+)(?:=(.+))?")
 _CALLS = {
     "run(...)": "ragdoll run DOCS",
     "featurize(...)": "ragdoll featurize CORPUS",
-    "train(...)": "ragdoll train",
     "index.update(...)": "ragdoll index DOCS",
     "Index.create(..., overwrite=True)": "ragdoll index DOCS --overwrite",
     "Index.create(...)": "ragdoll index DOCS",
-    "StaticModel.load(...)": "ragdoll inspect-model",
-    "read(...)": "DOCS",
 }
 # Parameters that are no settings, or are called otherwise there.
 _PARAMETERS = {
@@ -32,7 +29,6 @@ _PARAMETERS = {
     "teacher": "--teacher",
     "model": "--model",
     "models": "--model",
-    "places": "DOCS",
     "k": "--top-k",
 }
 

@@ -42,7 +42,11 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
     settings = settings or CorpusSettings()
     names = list(map(str, places)) or settings.path or []
     if not names:
-        raise UsageError("No corpus is given.", hint="Name a place for `read(...)` to read.")
+        raise UsageError(
+            "No corpus is given.",
+            hint="Name a folder, a file, a Hugging Face dataset as OWNER/NAME or "
+            f"{SCHEME}PACKAGE, or set corpus.path.",
+        )
     sources = [_source(name, settings) for name in names]
     description = {
         "path": [str(Path(name).resolve()) if os.path.exists(name) else name for name in names],  # noqa: PTH110
