@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdoll.cli import lines as module
-from ragdoll.cli.lines import waiting_lines
+from ragdoll.cli.commands import query as module
+from ragdoll.cli.commands.query import waiting_lines
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """``ragdoll query``."""
 
+import codecs
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from ragdoll.cli.lines import waiting_lines
 from ragdoll.cli.options import Invocation, command
 from ragdoll.cli.session import session
 from ragdoll.cli.views import hits, records
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # Queries that are answered together, at most: the first of very many is not to wait for the last.
 _TOGETHER = 64
+
+# Bytes of standard input that are read at a time.
+_BYTES = 1 << 16
 
 
 @command("query", "index.database", "index.table")
@@ -87,6 +91,39 @@ def _queries(text: str | None, console: "Console") -> Iterator[list[str]]:
         yield [_as_unicode(text)]
     else:
         yield from ([line] for line in _prompt(console))
+
+
+def waiting_lines(stream: TextIO) -> Iterator[list[str]]:
+    """Yield the lines that can be read without waiting, then wait for more.
+
+    A program that writes a line and waits for its answer gets it; lines that are written together
+    are read together. Bytes that are no text are replaced.
+    """
+    buffer = getattr(stream, "buffer", None)
+    if not isinstance(buffer, io.BufferedIOBase):
+        yield from ([line] for line in stream)
+        return
+    # Joined at its end alone: a long line would be copied with each piece of it.
+    begun: list[str] = []
+    for text in _texts(buffer, stream.encoding or "utf-8"):
+        first, *others = text.split("\n")
+        begun.append(first)
+        if others:
+            *lines, rest = others
+            yield ["".join(begun), *lines]
+            begun = [rest]
+    if last := "".join(begun):
+        yield [last]
+
+
+def _texts(buffer: io.BufferedIOBase, encoding: str) -> Iterator[str]:
+    """Yield the text that waits, each time that some does, with line feeds as line ends."""
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder(encoding)("replace"), translate=True
+    )
+    while content := buffer.read1(_BYTES):
+        yield decoder.decode(content)
+    yield decoder.decode(b"", final=True)
 
 
 def _as_unicode(text: str) -> str:
