@@ -88,9 +88,7 @@ def _steps(values: Sequence[float]) -> _Axis:
     """Return an axis around the values with about five round steps; it need not begin at 0."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = max(high - low, 0.02)
-    step = next(
-        size for size in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if room / size <= 6 or size == 0.5
-    )
+    step = next((size for size in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if room / size <= 6), 0.5)
     first, last = math.floor(low / step - 0.3), math.ceil(high / step + 0.3)
     ticks = [number * step for number in range(first, last + 1)]
     return _Axis(ticks[0], ticks[-1], _HEIGHT - _BOTTOM, _TOP, ticks)

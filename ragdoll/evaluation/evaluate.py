@@ -17,12 +17,11 @@ from ragdoll.evaluation.known_items import known_items
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import (
     Kind,
-    Similarities,
     SystemRun,
     hybrid_run,
-    search_text,
     static_similarities,
     teacher_similarities,
+    text_run,
     vector_run,
     weight_of_table,
 )
@@ -206,17 +205,23 @@ def run_systems(
     bm25 = None
     if mode != "vector":
         report("BM25", 0, None)
-        bm25 = search_text(collection, k)
+        bm25 = text_run(collection, k)
     runs: list[SystemRun] = []
     hybrids: list[SystemRun] = []
     names = told_apart(systems.models)
     for number, path in enumerate(systems.models if mode != "text" else []):
         report("models", number, len(names))
+        # A name tells a model from the others.
         name = names[number] if len(names) > 1 else None
         model = StaticModel.load(path)
         similar = static_similarities(model, collection)
         if mode != "hybrid":
-            runs.extend(_vector_runs(path, name, similar, collection, k))
+            distillate = path / "distillate"
+            if distillate.is_dir():
+                title = f"{name}, distillate" if name else "distillate"
+                before = static_similarities(StaticModel.load(distillate), collection)
+                runs.append(vector_run(title, "distillate", before, collection, k))
+            runs.append(vector_run(name or path.name, "model", similar, collection, k))
         if bm25:
             title = f"{name or path.name} + BM25"
             weight = systems.alpha
@@ -224,7 +229,7 @@ def run_systems(
                 weight = weight_of_table(model, collection)
             hybrids.append(hybrid_run(title, similar, bm25, collection, k, weight))
     if bm25 and mode in {"all", "text"}:
-        runs.append(bm25.run(collection))
+        runs.append(bm25)
     runs.extend(hybrids)
     if systems.teacher:
         trust = systems.trust_remote_code
@@ -242,45 +247,28 @@ def told_apart(paths: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _vector_runs(
-    path: Path, name: str | None, similar: Similarities, collection: TestCollection, k: int
-) -> list[SystemRun]:
-    """Run a model by its vectors alone, and before it its distillate if it has one.
-
-    ``name`` tells the model from others; None means that it is the only one.
-    """
-    runs = []
-    distillate = path / "distillate"
-    if distillate.is_dir():
-        title = f"{name}, distillate" if name else "distillate"
-        before = static_similarities(StaticModel.load(distillate), collection)
-        runs.append(vector_run(title, "distillate", before, collection, k))
-    return [*runs, vector_run(name or path.name, "model", similar, collection, k)]
-
-
 def _scores(
     runs: list[SystemRun], collection: TestCollection, k: int, seed: int
 ) -> list[SystemScore]:
-    qrels = collection.qrels
-    values = [
-        measure({q: collection.by_document(texts) for q, texts in run.run.items()}, qrels, k)
-        for run in runs
-    ]
-    return [
-        SystemScore(
-            name=run.name,
-            kind=run.kind,
-            ndcg=sum(value["ndcg"]) / len(qrels),
-            recall=sum(value["recall"]) / len(qrels),
-            mrr=sum(value["mrr"]) / len(qrels),
-            p_value=(
-                paired_randomization(value["ndcg"], values[0]["ndcg"], seed) if number else None
-            ),
-            queries_per_second=run.queries_per_second,
-            latency=run.cost.latency,
-            documents_per_second=run.cost.documents_per_second,
-            bytes=run.cost.bytes,
-            alpha=run.alpha,
+    scores: list[SystemScore] = []
+    first: list[float] = []
+    for run in runs:
+        by_document = {query: collection.by_document(texts) for query, texts in run.run.items()}
+        values = measure(by_document, collection.qrels, k)
+        means = {name: sum(several) / len(several) for name, several in values.items()}
+        p_value = paired_randomization(values["ndcg"], first, seed) if scores else None
+        first = first or values["ndcg"]
+        scores.append(
+            SystemScore(
+                name=run.name,
+                kind=run.kind,
+                **means,
+                p_value=p_value,
+                queries_per_second=run.queries_per_second,
+                latency=run.cost.latency,
+                documents_per_second=run.cost.documents_per_second,
+                bytes=run.cost.bytes,
+                alpha=run.alpha,
+            )
         )
-        for number, (run, value) in enumerate(zip(runs, values, strict=True))
-    ]
+    return scores

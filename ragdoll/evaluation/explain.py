@@ -59,16 +59,14 @@ def explain(
     single = replace(collection, queries={"query": text}, qrels={})
     runs = run_systems(single, replace(systems, k=max(CANDIDATES, k)), report)
     names = [run.name for run in runs]
-    ranks = {
-        run.name: {
-            document: rank
-            for rank, document in enumerate(
-                ranking(collection.by_document(run.run["query"]), CANDIDATES), start=1
-            )
-        }
-        for run in runs
-    }
-    texts = _texts(collection)
+    ranks: dict[str, dict[str, int]] = {}
+    for run in runs:
+        best = ranking(collection.by_document(run.run["query"]), CANDIDATES)
+        ranks[run.name] = {document: rank for rank, document in enumerate(best, start=1)}
+    # The text of a document that is cut is its first passage.
+    texts: dict[str, str] = {}
+    for name, passage in collection.documents.items():
+        texts.setdefault(collection.parts.get(name, name), passage)
 
     def place(document: str) -> Place:
         by_system = {name: ranks[name].get(document) for name in names}
@@ -93,14 +91,6 @@ def _id_of(collection: TestCollection, query: str) -> str | None:
 
 def _words(text: str) -> str:
     return " ".join(text.split()).lower()
-
-
-def _texts(collection: TestCollection) -> dict[str, str]:
-    """Return the text of each document, or the first passage of one that is cut."""
-    texts: dict[str, str] = {}
-    for name, text in collection.documents.items():
-        texts.setdefault(collection.parts.get(name, name), text)
-    return texts
 
 
 def _best_rank(place: Place) -> int:

@@ -68,13 +68,8 @@ def write(path: Path, result: Evaluation, made_on: date) -> None:
         OSError: the file cannot be written.
     """
     check_output(path)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        content = _csv(result)
-    elif suffix == ".md":
-        content = _markdown(result, made_on)
-    else:
-        content = _page(result, made_on)
+    layout = {".csv": _csv, ".md": _markdown, ".html": _page}[path.suffix.lower()]
+    content = layout(result, made_on)
     with atomic_write(path) as aside:
         aside.write_bytes(content.encode("utf-8", "replace"))
 
@@ -104,10 +99,8 @@ def title(result: Evaluation) -> str:
     """Name the collection and its size."""
     of_parts = result.passages != result.documents
     passages = f" ({number_of('passage', result.passages)})" if of_parts else ""
-    documents = number_of("document", result.documents)
-    return (
-        f"{result.dataset}: {documents}{passages}, {number_of('query', result.queries, 'queries')}"
-    )
+    queries = number_of("query", result.queries, "queries")
+    return f"{result.dataset}: {number_of('document', result.documents)}{passages}, {queries}"
 
 
 def notes(result: Evaluation) -> list[str]:
@@ -133,27 +126,23 @@ def origin(result: Evaluation, made_on: date) -> str:
     return f"{made_on.isoformat()}, seed {result.seed}; {listed}"
 
 
-def _csv(result: Evaluation) -> str:
+def _csv(result: Evaluation, _: date) -> str:
     """Write the figures without rounding, for a program."""
     k = result.k
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        [
-            *("dataset", "documents", "queries", "seed", "name", "kind"),
-            *(f"ndcg@{k}", f"recall@{k}", f"mrr@{k}", "p_value", "queries_per_second"),
-            *("milliseconds_per_query", "documents_per_second", "bytes", "alpha"),
-        ]
+        "dataset documents queries seed name kind "
+        f"ndcg@{k} recall@{k} mrr@{k} p_value queries_per_second "
+        "milliseconds_per_query documents_per_second bytes alpha".split()
     )
+    common = (_no_formula(result.dataset), result.documents, result.queries, result.seed)
     for system in result.systems:
-        writer.writerow(
-            [
-                *(_no_formula(result.dataset), result.documents, result.queries, result.seed),
-                *(_no_formula(system.name), system.kind, system.ndcg, system.recall, system.mrr),
-                *(system.p_value, system.queries_per_second, 1000 * system.latency),
-                *(system.documents_per_second, system.bytes or None, system.alpha),
-            ]
-        )
+        measures = (system.ndcg, system.recall, system.mrr, system.p_value)
+        speeds = (system.queries_per_second, 1000 * system.latency, system.documents_per_second)
+        others = (system.bytes or None, system.alpha)
+        row = (*common, _no_formula(system.name), system.kind, *measures, *speeds, *others)
+        writer.writerow(row)
     return out.getvalue()
 
 

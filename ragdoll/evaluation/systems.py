@@ -76,19 +76,6 @@ class Similarities:
     cost: Cost
 
 
-@dataclass(frozen=True, slots=True)
-class TextCandidates:
-    """The answers of BM25: for each query the best documents and their scores."""
-
-    found: list[dict[str, float]]
-    cost: Cost
-
-    def run(self, collection: TestCollection) -> SystemRun:
-        """Rank by BM25 alone."""
-        run = dict(zip(collection.queries, self.found, strict=True))
-        return SystemRun("BM25", "bm25", run, self.cost)
-
-
 def static_similarities(encoder: StaticModel, collection: TestCollection) -> Similarities:
     """Compare every query with every document by a static model."""
     size = _size_of_weights(encoder.identity.path)
@@ -134,22 +121,21 @@ def vector_run(
         query: {ids[i]: float(row[i]) for i in _best(row, k)}
         for query, row in zip(collection.queries, similarities.values, strict=True)
     }
-    own = time.perf_counter() - started
-    return SystemRun(name, kind, run, _with(similarities.cost, own, len(run)))
+    return SystemRun(name, kind, run, _with(similarities.cost, started, len(run)))
 
 
-def search_text(collection: TestCollection, k: int = CANDIDATES) -> TextCandidates:
-    """Search the documents by BM25 in a table made for that, as ragdoll's tables do."""
+def text_run(collection: TestCollection, k: int = CANDIDATES) -> SystemRun:
+    """Rank by BM25 alone, in a table made for that, as ragdoll's tables do."""
     started = time.perf_counter()
     table = text_table(collection.documents)
     rate = len(collection.documents) / (time.perf_counter() - started)
-    found, seconds = [], []
-    for query in collection.queries.values():
+    run, seconds = {}, []
+    for query, text in collection.queries.items():
         started = time.perf_counter()
-        hits, scores = table.matching(query, max(CANDIDATES, k), ["id"])
-        found.append(dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True)))
+        hits, scores = table.matching(text, max(CANDIDATES, k), ["id"])
+        run[query] = dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True))
         seconds.append(time.perf_counter() - started)
-    return TextCandidates(found, Cost(sum(seconds), median(seconds), rate))
+    return SystemRun("BM25", "bm25", run, Cost(sum(seconds), median(seconds), rate))
 
 
 def weight_of_table(encoder: StaticModel, collection: TestCollection) -> float:
@@ -162,7 +148,7 @@ def weight_of_table(encoder: StaticModel, collection: TestCollection) -> float:
 def hybrid_run(
     name: str,
     similarities: Similarities,
-    bm25: TextCandidates,
+    bm25: SystemRun,
     collection: TestCollection,
     k: int = CANDIDATES,
     alpha: float = DEFAULT_ALPHA,
@@ -172,30 +158,28 @@ def hybrid_run(
     ids = list(collection.documents)
     position = {document: number for number, document in enumerate(ids)}
     run: dict[str, dict[str, float]] = {}
-    for query, row, matched in zip(
-        collection.queries, similarities.values, bm25.found, strict=True
-    ):
-        candidates = list(
-            dict.fromkeys([*_best(row, max(CANDIDATES, k)), *(position[d] for d in matched)])
-        )
+    for query, row in zip(collection.queries, similarities.values, strict=True):
+        matched = bm25.run[query]
+        best = _best(row, max(CANDIDATES, k))
+        candidates = list(dict.fromkeys([*best, *(position[document] for document in matched)]))
         text = np.array([matched.get(ids[i], 0.0) for i in candidates], dtype=np.float32)
         scores = fuse(row[candidates], text, alpha)
         run[query] = {ids[i]: float(s) for i, s in zip(candidates, scores, strict=True)}
-    own = time.perf_counter() - started
     both = Cost(
         seconds=similarities.cost.seconds + bm25.cost.seconds,
         latency=similarities.cost.latency + bm25.cost.latency,
         bytes=similarities.cost.bytes,
     )
-    return SystemRun(name, "hybrid", run, _with(both, own, len(run)), alpha)
+    return SystemRun(name, "hybrid", run, _with(both, started, len(run)), alpha)
 
 
 def _size_of_weights(model: Path | None) -> int:
     return sum(file.stat().st_size for file in open_folder(model).weights) if model else 0
 
 
-def _with(cost: Cost, seconds: float, queries: int) -> Cost:
-    """Add the time that ranking took."""
+def _with(cost: Cost, started: float, queries: int) -> Cost:
+    """Add the time that ranking took, from ``started`` until now."""
+    seconds = time.perf_counter() - started
     latency = cost.latency + seconds / queries
     return replace(cost, seconds=cost.seconds + seconds, latency=latency)
 

@@ -91,11 +91,9 @@ class Index:
         """
         settings = _named(settings, database, table)
         opened, its_model = _opened(settings, model)
+        its = opened.identity
         settings = replace(
-            settings,
-            metric=opened.identity.metric,
-            chunk_size=opened.identity.chunk_size,
-            metadata=opened.identity.columns,
+            settings, metric=its.metric, chunk_size=its.chunk_size, metadata=its.columns
         )
         return cls(Target(settings, its_model), False, Searcher(opened, its_model))
 
@@ -188,11 +186,7 @@ class Index:
             raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
         # Making these settings checks them.
         QuerySettings(
-            top_k=k,
-            mode=mode,
-            alpha="auto" if alpha is None else alpha,
-            where=where,
-            source=source,
+            top_k=k, mode=mode, alpha="auto" if alpha is None else alpha, where=where, source=source
         )
         return self._search.search_many(queries, k, mode, alpha, where, source)
 

@@ -20,10 +20,10 @@ from ragdoll.embedding.static import StaticModel
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.metrics import Run, measure, paired_randomization
 from ragdoll.evaluation.systems import (
-    TextCandidates,
+    SystemRun,
     hybrid_run,
-    search_text,
     static_similarities,
+    text_run,
     vector_run,
     weight_of_table,
 )
@@ -40,7 +40,7 @@ def ndcg(run: Run, collection: TestCollection) -> Values:
     return np.array(measure(run, collection.qrels, K)["ndcg"])
 
 
-def compared(name: str, model: Path, collection: TestCollection, bm25: TextCandidates) -> Values:
+def compared(name: str, model: Path, collection: TestCollection, bm25: SystemRun) -> Values:
     """Print a line; return vector, text, fixed and chosen, a row each with a value a query."""
     encoder = StaticModel.load(model)
     similar = static_similarities(encoder, collection)
@@ -54,7 +54,7 @@ def compared(name: str, model: Path, collection: TestCollection, bm25: TextCandi
     values = np.stack(
         [
             ndcg(vector_run("", "model", similar, collection, K).run, collection),
-            ndcg(bm25.run(collection).run, collection),
+            ndcg(bm25.run, collection),
             hybrid(DEFAULT_ALPHA),
             hybrid(chosen),
         ]
@@ -77,7 +77,7 @@ def main() -> None:
     print("| collection, model | vector | text | hybrid, 0.5 | chosen | best in hindsight | p |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     collections = {path: load_beir(Path(path)) for path, _ in pairs}
-    candidates = {path: search_text(collection) for path, collection in collections.items()}
+    candidates = {path: text_run(collection) for path, collection in collections.items()}
     rows = [
         compared(f"{Path(path).name}, {model}", Path(model), collections[path], candidates[path])
         for path, model in pairs

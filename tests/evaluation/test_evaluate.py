@@ -21,10 +21,10 @@ from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
     Similarities,
-    TextCandidates,
+    SystemRun,
     hybrid_run,
-    search_text,
     static_similarities,
+    text_run,
     vector_run,
 )
 from ragdoll.settings import EvaluateSettings, TeacherSettings
@@ -194,7 +194,7 @@ def test_the_hybrid_finds_what_only_one_leg_finds() -> None:
     documents = dict.fromkeys(("vector", "both", "text", "neither"), "text")
     collection = TestCollection("c", documents, {"q": "x"}, {"q": {"both": 1}})
     similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), Cost(0.5))
-    matched = TextCandidates([{"text": 9.0, "both": 8.0}], Cost(0.5))
+    matched = SystemRun("t", "bm25", {"q": {"text": 9.0, "both": 8.0}}, Cost(0.5))
     result = hybrid_run("h", similar, matched, collection)
     scores = result.run["q"]
     assert max(scores, key=scores.__getitem__) == "both"
@@ -208,7 +208,7 @@ def test_the_hybrid_finds_what_only_one_leg_finds() -> None:
 def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: str) -> None:
     collection = TestCollection("c", {"vector": "", "text": ""}, {"q": "x"}, {"q": {"text": 1}})
     similar = Similarities(np.array([[0.9, 0.1]], np.float32), Cost(0.1))
-    matched = TextCandidates([{"text": 9.0}], Cost(0.1))
+    matched = SystemRun("t", "bm25", {"q": {"text": 9.0}}, Cost(0.1))
     run = hybrid_run("h", similar, matched, collection, alpha=alpha).run["q"]
     assert max(run, key=run.__getitem__) == best
 
@@ -254,11 +254,10 @@ def test_ties_at_the_cut_are_broken_as_in_trec_eval() -> None:
 
 def test_text_search_ranks_by_words(tiny: Path) -> None:
     collection = load_beir(tiny)
-    candidates = search_text(collection)
-    assert [max(scores, key=scores.__getitem__) for scores in candidates.found] == ["a", "b"]
-    system = candidates.run(collection)
-    assert (system.kind, list(system.run)) == ("bm25", ["q1", "q2"])
-    assert system.queries_per_second == pytest.approx(2 / candidates.cost.seconds)
+    system = text_run(collection)
+    best = {query: max(scores, key=scores.__getitem__) for query, scores in system.run.items()}
+    assert (system.kind, best) == ("bm25", {"q1": "a", "q2": "b"})
+    assert system.queries_per_second == pytest.approx(2 / system.cost.seconds)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,13 @@ def inspect_tables(database: str) -> list[TableFacts]:
         raise TableError(
             f"The database {database} has no tables.", hint="Make one with `Index.create(...)`."
         )
-    return [_facts_or_problem(opened, name) for name in names]
+    facts = []
+    for name in names:
+        try:
+            facts.append(_facts(opened.open(name)))
+        except TableError as error:
+            facts.append(TableFacts(database, name, problem=error))
+    return facts
 
 
 def inspect_table(database: str, name: str) -> TableFacts:
@@ -65,51 +71,35 @@ def inspect_table(database: str, name: str) -> TableFacts:
     return _facts(Database(database).open(name))
 
 
-def _facts_or_problem(database: Database, name: str) -> TableFacts:
-    try:
-        return _facts(database.open(name))
-    except TableError as error:
-        return TableFacts(database.uri, name, problem=error)
-
-
 def _facts(table: Table) -> TableFacts:
+    identity = table.identity
     problem: RagdollError | None = None
+    model: ModelIdentity | None = None
     try:
-        model: ModelIdentity | None = model_of(table).identity
+        model = model_of(table).identity
     except RagdollError as error:
-        problem, model = error, _other_model(table)
-    if model is not None and problem is None and model.metric != table.identity.metric:
+        problem = error
+        # Another model in the place of the table's own, unless it is damaged.
+        with suppress(RagdollError):
+            model = next(map(identify, folders(table)), None)
+    if model is not None and problem is None and model.metric != identity.metric:
         problem = TableError(
-            f"{table.place} compares by {table.identity.metric}; the model at {model.path} was "
+            f"{table.place} compares by {identity.metric}; the model at {model.path} was "
             f"made for {model.metric} ({model.metric_reason}).",
             hint="Rebuild it by the model's own metric: `Index.create(..., overwrite=True)`.",
         )
-    checks = _checks(table, model)
+    checks: dict[str, bool | None] = dict.fromkeys(CHECKS)
+    checks["path_found"] = model is not None or any(True for _ in folders(table))
+    if model is not None:
+        for name in ("fingerprint", "dimension", "metric"):
+            checks[f"{name}_equal"] = getattr(model, name) == getattr(identity, name)
     return TableFacts(
         database=table.uri,
         table=table.name,
         chunks=table.count(),
-        identity=table.identity,
+        identity=identity,
         state=table.state,
         model=model if checks["fingerprint_equal"] else None,
         problem=problem,
         checks=checks,
     )
-
-
-def _other_model(table: Table) -> ModelIdentity | None:
-    """Identify another model in the place of the table's own; None if there is none, or damaged."""
-    with suppress(RagdollError):
-        return next(map(identify, folders(table)), None)
-    return None
-
-
-def _checks(table: Table, model: ModelIdentity | None) -> dict[str, bool | None]:
-    if model is None:
-        return {**dict.fromkeys(CHECKS), "path_found": any(True for _ in folders(table))}
-    return {
-        "path_found": True,
-        "fingerprint_equal": model.fingerprint == table.identity.fingerprint,
-        "dimension_equal": model.dimension == table.identity.dimension,
-        "metric_equal": model.metric == table.identity.metric,
-    }

@@ -21,7 +21,13 @@ import pyarrow as pa
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError, UsageError
 
-COLUMNS = ("id", "source", "title", "text", "start", "end", "metadata")
+_COLUMN_TYPES: dict[str, pa.DataType] = {
+    **dict.fromkeys(("id", "source", "title", "text"), pa.string()),
+    **dict.fromkeys(("start", "end"), pa.int64()),
+    "metadata": pa.string(),
+}
+_REQUIRED = ("id", "source")
+COLUMNS = tuple(_COLUMN_TYPES)
 
 # The types that a field of metadata can be declared with, and what a table stores them as.
 TYPES: dict[str, pa.DataType] = {
@@ -129,25 +135,11 @@ def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
     """Return the schema of a table, which carries both kinds of facts."""
     fixed = json.dumps({"version": VERSION, **asdict(identity)})
     changing = json.dumps(asdict(state))
-    return pa.schema(
-        [
-            pa.field("id", pa.string(), nullable=False),
-            pa.field("source", pa.string(), nullable=False),
-            pa.field("title", pa.string()),
-            pa.field("text", pa.string()),
-            pa.field("start", pa.int64()),
-            pa.field("end", pa.int64()),
-            pa.field("metadata", pa.string()),
-            *(pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()),
-            pa.field(
-                "vector",
-                pa.list_(pa.float32(), identity.dimension),
-                nullable=False,
-                metadata={KEY: changing},
-            ),
-        ],
-        metadata={KEY: fixed},
-    )
+    columns = [pa.field(name, kind, name not in _REQUIRED) for name, kind in _COLUMN_TYPES.items()]
+    columns += [pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()]
+    vector = pa.list_(pa.float32(), identity.dimension)
+    columns.append(pa.field("vector", vector, nullable=False, metadata={KEY: changing}))
+    return pa.schema(columns, metadata={KEY: fixed})
 
 
 def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableState]:
@@ -193,21 +185,18 @@ def check_columns(declared: Mapping[str, str]) -> None:
     """
     taken = set(_TAKEN)
     for name, kind in declared.items():
+        problem = None
         if not _NAME.fullmatch(name):
-            raise UsageError(
-                f"The field '{name}' of index.metadata cannot be the name of a column.",
-                hint="A name has letters, digits and '_', and begins with a letter.",
-            )
-        if name.lower() in taken:
-            raise UsageError(
-                f"The field '{name}' of index.metadata has the name of another column.",
-                hint=f"Every table has {', '.join(sorted(_TAKEN))}; case does not matter.",
-            )
-        if kind not in TYPES:
-            raise UsageError(
-                f"The field '{name}' of index.metadata has the unknown type '{kind}'.",
-                hint=f"Types are {', '.join(TYPES)}.",
-            )
+            problem = "cannot be the name of a column"
+            hint = "A name has letters, digits and '_', and begins with a letter."
+        elif name.lower() in taken:
+            problem = "has the name of another column"
+            hint = f"Every table has {', '.join(sorted(_TAKEN))}; case does not matter."
+        elif kind not in TYPES:
+            problem = f"has the unknown type '{kind}'"
+            hint = f"Types are {', '.join(TYPES)}."
+        if problem is not None:
+            raise UsageError(f"The field '{name}' of index.metadata {problem}.", hint=hint)
         taken.add(name.lower())
 
 

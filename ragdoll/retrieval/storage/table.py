@@ -79,19 +79,19 @@ class Table:
 
     def rows_of(self, sources: Sequence[str], key: str, columns: Sequence[str]) -> pa.Table:
         """Return the rows of some sources under a root."""
-        return self._scan(_of_sources(sources, key), columns)
+        return self._answers(self._all(columns), [_of_sources(sources, key)])
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, Vectors]:
         """Return the vectors of some rows, by their id."""
         from lancedb.expr import col
 
-        rows = self._scan(col("id").isin(list(ids)), ["id", "vector"])
+        rows = self._answers(self._all(["id", "vector"]), [col("id").isin(list(ids))])
         return dict(zip(rows["id"].to_pylist(), matrix(rows["vector"]), strict=True))
 
     def texts_at(self, places: Sequence[int]) -> list[str]:
         """Return the texts of the rows in some places, which may differ between versions."""
         query = self._inner.take_offsets(list(places)).select(["text"])
-        return list(translated(query.to_arrow, self.place)["text"].to_pylist())
+        return list(self._answers(query)["text"].to_pylist())
 
     def sources(self, key: str) -> Iterator[str]:
         """Yield the source of each row under a root, in no order."""
@@ -140,9 +140,7 @@ class Table:
             .limit(limit)
             .select([*COLUMNS, "_distance"])
         )
-        for condition in conditions:
-            query = query.where(condition)
-        rows = translated(query.to_arrow, self.place)
+        rows = self._answers(query, conditions)
         distance = _numbers(rows["_distance"])
         # LanceDB's cosine and dot distances are both one minus the similarity.
         alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
@@ -153,15 +151,13 @@ class Table:
     ) -> tuple[pa.Table, Vectors]:
         """Return rows by BM25, best first, and their scores."""
         query = self._matching(text, limit).select([*columns, "_score"])
-        for condition in conditions:
-            query = query.where(condition)
-        rows = translated(query.to_arrow, self.place)
+        rows = self._answers(query, conditions)
         return rows, _numbers(rows["_score"])
 
     def matching_ids(self, text: str, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
         """Return LanceDB's own ids of rows by BM25, best first, and their scores."""
         query = self._matching(text, limit).select(["_score"]).with_row_id(True)
-        rows = translated(query.to_arrow, self.place)
+        rows = self._answers(query)
         return row_ids(rows), _numbers(rows["_score"])
 
     def write_state(self, state: TableState) -> None:
@@ -198,7 +194,7 @@ class Table:
         """Build the full-text index anew over all rows."""
         from lancedb.index import FTS
 
-        translated(lambda: self._inner.create_index("text", config=FTS(), replace=True), self.place)
+        self._index("text", FTS())
 
     def index_vectors(self, partitions: int) -> None:
         """Build the approximate index anew over all vectors."""
@@ -208,9 +204,7 @@ class Table:
         config: IvfRq | IvfSq = IvfSq(distance_type=metric, num_partitions=partitions)
         if self.identity.dimension % 8 == 0:  # Smaller and faster, but only for these dimensions.
             config = IvfRq(distance_type=metric, num_partitions=partitions, num_bits=_BITS)
-        translated(
-            lambda: self._inner.create_index("vector", config=config, replace=True), self.place
-        )
+        self._index("vector", config)
 
     def tidy(self) -> None:
         """Compact fragments, bring the indexes up to date and drop old versions.
@@ -219,19 +213,20 @@ class Table:
         were not committed. On a server, where no lock keeps others out, these files stay for a
         week, because another process may be at work on them.
         """
+        options = {"cleanup_older_than": _KEEP_VERSIONS, "delete_unverified": self.is_local}
         translated(self._inner.checkout_latest, self.place)
-        translated(
-            lambda: self._inner.optimize(
-                cleanup_older_than=_KEEP_VERSIONS, delete_unverified=self.is_local
-            ),
-            self.place,
-        )
+        translated(lambda: self._inner.optimize(**options), self.place)
 
     def _matching(self, text: str, limit: int) -> Any:
         # LanceDB would take quoted words for a phrase, which needs another index. For single words
         # a quotation mark means as little as a space.
         words = text.replace('"', " ")
         return self._inner.search(words, query_type="fts", fts_columns="text").limit(limit)
+
+    def _index(self, column: str, config: Any) -> None:
+        translated(
+            lambda: self._inner.create_index(column, config=config, replace=True), self.place
+        )
 
     def _index_statistics(self, column: str) -> Any:
         for index in translated(lambda: list(self._inner.list_indices()), self.place):
@@ -245,8 +240,9 @@ class Table:
         while (batch := translated(lambda: next(batches, None), self.place)) is not None:
             yield batch
 
-    def _scan(self, condition: Any, columns: Sequence[str]) -> pa.Table:
-        query = self._all(columns).where(condition)
+    def _answers(self, query: Any, conditions: Sequence[Any] = ()) -> pa.Table:
+        for condition in conditions:
+            query = query.where(condition)
         return translated(query.to_arrow, self.place)
 
     def _all(self, columns: Sequence[str]) -> Any:

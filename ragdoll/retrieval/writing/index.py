@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ragdoll.corpus.documents import Corpus
+from ragdoll.corpus.passages import Passage
 from ragdoll.errors import TableError
 from ragdoll.retrieval.storage.database import Database, check_name, only_writer
 from ragdoll.retrieval.storage.lance import absolute, is_local
@@ -122,11 +123,8 @@ class _Run:
 
     def count(self) -> None:
         """Count what a table built anew would hold."""
-        result = self._result
-        for batch in self._reader.read(root_key):
-            result.added += len(batch)
-            result.chunks += sum(len(passages) for _, passages in batch)
-        self._count_all_as_new()
+        for _ in self._new_passages():
+            pass
 
     def build(self, database: Database) -> None:
         """Write all rows in one commit, then the full-text index; then let readers see them."""
@@ -138,7 +136,6 @@ class _Run:
         rows = self._rows(schema(identity, unfinished))
         table = database.build(name, identity, unfinished, rows)
         self._result.rebuilt = True
-        self._count_all_as_new()
         state = self._finished(table, self._state())
         documents, readings = self._reader.documents, self._corpus.readings
         roots = {
@@ -157,15 +154,8 @@ class _Run:
         if dry_run:
             return
         before, now = table.state, self._state()
-        state = replace(
-            before,
-            model=now.model,
-            database=now.database,
-            roots=roots,
-            new_chunks=result.new_chunks,
-            whole=True,
-            previous=None,
-        )
+        now = replace(before, model=now.model, database=now.database, roots=roots)
+        state = replace(now, new_chunks=result.new_chunks, whole=True, previous=None)
         state = self._finished(table, state)
         due = is_due(table)
         if due:
@@ -177,13 +167,9 @@ class _Run:
             table.tidy()
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of all documents, and count them."""
-        result, model = self._result, self._reader.model
-        for batch in self._reader.read(root_key):
-            passages = [passage for _, several in batch for passage in several]
-            result.added += len(batch)
-            result.chunks += len(passages)
-            vectors = model.encode([passage.text for passage in passages])
+        """Yield the rows of all documents."""
+        for passages in self._new_passages():
+            vectors = self._reader.model.encode([passage.text for passage in passages])
             yield record_batch(passages, vectors, layout, self._target.settings.metadata)
 
     def _finished(self, table: Table, state: TableState) -> TableState:
@@ -193,8 +179,14 @@ class _Run:
             indexed = build_indexes(table, state, self._report)
             return replace(indexed, weight=weighing.result())
 
-    def _count_all_as_new(self) -> None:
+    def _new_passages(self) -> Iterator[list[Passage]]:
+        """Yield the passages of all documents in batches, and count all of them as new."""
         result = self._result
+        for batch in self._reader.read(root_key):
+            passages = [passage for _, several in batch for passage in several]
+            result.added += len(batch)
+            result.chunks += len(passages)
+            yield passages
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
 

@@ -48,13 +48,8 @@ def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
         if document.whole_file:
             line += document.text.count("\n", counted, passage.start)
             counted = passage.start
-        result.append(
-            replace(
-                passage,
-                id=key + hashlib.sha256(content).hexdigest()[:_HASH_LENGTH],
-                line=line if document.whole_file else None,
-            )
-        )
+        name = key + hashlib.sha256(content).hexdigest()[:_HASH_LENGTH]
+        result.append(replace(passage, id=name, line=line if document.whole_file else None))
     return result
 
 

@@ -91,13 +91,11 @@ def database_of(settings: IndexSettings) -> str:
 
 def differing(table: Table, target: TableIdentity) -> list[str]:
     """Name the facts in which a table differs from a target, with both values."""
-    names = ("fingerprint", "dimension", "metric", "normalize", "max_length", "chunk_size")
-    values = [(name, getattr(table.identity, name), getattr(target, name)) for name in names]
-    different = [
-        f"{name} was {str(before)[:12]}, now {str(now)[:12]}"
-        for name, before, now in values
-        if before != now
-    ]
+    different = []
+    for name in ("fingerprint", "dimension", "metric", "normalize", "max_length", "chunk_size"):
+        was, is_now = getattr(table.identity, name), getattr(target, name)
+        if was != is_now:
+            different.append(f"{name} was {str(was)[:12]}, now {str(is_now)[:12]}")
     before, now = table.identity.columns, target.columns
     if before != now:
         different.append(f"columns were {_listed(before)}, now {_listed(now)}")

@@ -193,15 +193,12 @@ def unknown_roots(table: Table, paths: Iterable[str]) -> list[str]:
 
 def _present_roots(table: Table) -> dict[str, Root]:
     """Return the table's roots by their keys, each with the path where it is now."""
-    return {
-        key: replace(root, path=_present(root.path, table))
-        for key, root in table.state.roots.items()
-    }
-
-
-def _present(path: str, table: Table) -> str:
-    moved = _moved(path, table)
-    return moved if not Path(path).exists() and Path(moved).exists() else path
+    roots = dict(table.state.roots)
+    for key, root in roots.items():
+        moved = _moved(root.path, table)
+        if not Path(root.path).exists() and Path(moved).exists():
+            roots[key] = replace(root, path=moved)
+    return roots
 
 
 def _moved(path: str, table: Table) -> str:
