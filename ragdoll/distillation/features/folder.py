@@ -105,8 +105,7 @@ class FeaturesFolder:
         Raises:
             FeaturesError: the settings were others; the message lists the differences.
         """
-        different = differences(manifest.settings, settings)
-        if different:
+        if different := differences(manifest.settings, settings):
             raise FeaturesError(
                 f"The features in {self.path} were made with other settings: "
                 f"{'; '.join(different)}.",

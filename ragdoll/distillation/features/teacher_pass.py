@@ -19,9 +19,10 @@ from ragdoll.corpus.names import Seen
 from ragdoll.corpus.passages import cut
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
-from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized
+from ragdoll.distillation.teacher.model import Teacher, Tokenized
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError, number_of
+from ragdoll.settings import FeaturizeSettings
 from ragdoll.streams import Report, read_ahead
 
 # Passages that are sorted, embedded and written together: enough for full batches of one length,
@@ -93,7 +94,7 @@ class TeacherPass:
 
     corpus: Corpus
     teacher: Teacher
-    target: Target
+    settings: FeaturizeSettings
     folder: FeaturesFolder
     manifest: Manifest
     report: Report
@@ -110,7 +111,7 @@ class TeacherPass:
             self.folder.refuse_other(self.manifest, reading)
         self.manifest.settings.update(reading)
 
-    def run(self, max_means: int, batch_size: int) -> None:
+    def run(self) -> None:
         """Embed up to ``max_means`` passages, in batches of the tokens of ``batch_size`` long ones.
 
         Raises:
@@ -120,15 +121,15 @@ class TeacherPass:
             TeacherError: the teacher gives no usable vectors.
         """
         sizes = [part["rows"] for part in self.manifest.parts]
-        windows = Windows(self.corpus, self.teacher, self._size, max_means, sizes)
-        budget = self._budget(batch_size)
+        limit = self.settings.max_means
+        windows = Windows(self.corpus, self.teacher, self._size, limit, sizes)
         # An interruption arrives in this thread alone, so a part is written to its end.
         with (
             ThreadPoolExecutor(1, "ragdoll-write") as writer,
             closing(read_ahead(windows)) as coming,
         ):
             writing: Future[None] | None = None
-            for window, vectors in self._embedded(coming, budget, max_means):
+            for window, vectors in self._embedded(coming):
                 if writing:
                     writing.result()
                 writing = writer.submit(self._write, window, vectors)
@@ -146,21 +147,20 @@ class TeacherPass:
             "skipped": [astuple(item) for item in self.corpus.skipped],
         }
 
-    def _budget(self, batch_size: int) -> int:
+    def _budget(self) -> int:
         """Return the tokens of a batch.
 
         Below float32 a vector depends on its batch, so a resumed run keeps the first run's size.
         """
         longest = self._size + self.teacher.max_length - self.teacher.passage_tokens
-        budget = batch_size * longest
+        budget = self.settings.batch_size * longest
         settings = self.manifest.settings
         earlier: int = settings.setdefault("batch_tokens", budget)
         return budget if settings.get("computed_in", "float32") == "float32" else earlier
 
-    def _embedded(
-        self, windows: Iterator[Window], budget: int, limit: int
-    ) -> Iterator[tuple[Window, Vectors]]:
+    def _embedded(self, windows: Iterator[Window]) -> Iterator[tuple[Window, Vectors]]:
         """Compare the hashes of the finished windows; embed and yield the others."""
+        budget, limit = self._budget(), self.settings.max_means
         rows = 0
         is_settled = False
         for window, part in zip_longest(windows, list(self.manifest.parts)):
@@ -177,7 +177,7 @@ class TeacherPass:
                     self._settle_dtype(window.tokens)
                     is_settled = True
                 progress = partial(self._report_rows, rows, total)
-                vectors = self.teacher.embed(window.tokens, self.target, budget, progress)
+                vectors = self.teacher.embed(window.tokens, self.settings.target, budget, progress)
                 self._check(vectors)
                 yield window, vectors
             rows = end
@@ -209,7 +209,7 @@ class TeacherPass:
         settings = self.manifest.settings
         if self.manifest.parts and settings.get("computed_in"):
             self.teacher.dtype = str(settings["computed_in"])
-        settings["computed_in"] = self.teacher.settle_dtype(sample, self.target)
+        settings["computed_in"] = self.teacher.settle_dtype(sample, self.settings.target)
 
     def _check(self, vectors: Vectors) -> None:
         """Refuse a NaN that the type causes by its small range; float32 leaves it to training."""
