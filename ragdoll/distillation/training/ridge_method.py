@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ragdoll.distillation.training.agreement import HeldOut
+from ragdoll.distillation.training.agreement import held_out_agreement
 from ragdoll.distillation.training.projection import Task, Trained
 from ragdoll.distillation.training.ridge import Ridge, State
 from ragdoll.embedding.vectors import Vectors
@@ -80,7 +80,6 @@ def _choose(task: Task, settings: TrainSettings, report: Report) -> Trained:
     ridge = Ridge(_vectors(task), projection, [projection.training])
     checkpoint = _Checkpoint(task.folder / "choosing.safetensors", task.key)
     limit = MAX_PASSES if settings.epochs == "auto" else settings.epochs
-    agreement = HeldOut(projection).agreement
     progress = checkpoint.load(ridge.begin())
     detail = ""
     interrupted = False
@@ -97,7 +96,8 @@ def _choose(task: Task, settings: TrainSettings, report: Report) -> Trained:
                     "large.",
                 )
             progress = progress.after(state, loss)
-            detail = f"loss {loss:.3f}, agreement {agreement(ridge.damped(vectors)):.1%}"
+            agreement = held_out_agreement(ridge.damped(vectors), projection)
+            detail = f"loss {loss:.3f}, agreement {agreement:.1%}"
             checkpoint.save_when_due(progress)
     except KeyboardInterrupt:
         if not progress.losses:

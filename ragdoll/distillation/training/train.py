@@ -17,7 +17,7 @@ from ragdoll.distillation.model import folder as model_folder
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import choose_device
 from ragdoll.distillation.training import ridge_method
-from ragdoll.distillation.training.agreement import HeldOut
+from ragdoll.distillation.training.agreement import held_out_agreement, held_out_loss
 from ragdoll.distillation.training.distillate import distil, dtype_for, recipe, reuse, weighted
 from ragdoll.distillation.training.projection import (
     Projection,
@@ -299,16 +299,17 @@ class _Measured:
 def _compare(
     distillate: StaticModel, trained: Trained, projection: Projection, dtype: str
 ) -> _Measured:
-    held_out = HeldOut(projection)
     tables = {
         name: model_folder.quantized(vectors, dtype)
         for name, vectors in _variants(trained.measured, projection).items()
     }
     compared = {"distillate": distillate.embedding, **tables}
-    agreement = {name: held_out.agreement(vectors) for name, vectors in compared.items()}
+    agreement = {
+        name: held_out_agreement(vectors, projection) for name, vectors in compared.items()
+    }
     is_better = agreement["weighted"] >= agreement["unweighted"]
     recommended: Variant = "weighted" if is_better else "unweighted"
-    return _Measured(agreement, recommended, held_out.loss(tables[recommended]))
+    return _Measured(agreement, recommended, held_out_loss(tables[recommended], projection))
 
 
 def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:
