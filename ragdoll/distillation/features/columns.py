@@ -21,13 +21,9 @@ def texts_of(table: pa.Table) -> list[str]:
 
     # Reading a file does not check its buffers; a wrong one would be used beyond its end.
     table.validate(full=True)
-    if "text" not in table.column_names:
-        raise ValueError("it has no column text")
-    texts = table["text"]
+    texts = _column(table, "text")
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
         raise ValueError(f"the text is {texts.type}")
-    if texts.null_count:
-        raise ValueError("a text is missing")
     strings: list[str] = texts.to_pylist()
     return strings
 
@@ -45,18 +41,11 @@ def texts_and_vectors(table: pa.Table) -> tuple[list[str], Vectors]:
     import pyarrow.compute as pc
 
     texts = texts_of(table)
-    if "embedding" not in table.column_names:
-        raise ValueError("it has no column embedding")
-    vectors = table["embedding"]
+    vectors = _column(table, "embedding")
     kind = vectors.type
-    is_list = any(
-        is_kind(kind)
-        for is_kind in (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)
-    )
+    is_list = isinstance(kind, pa.FixedSizeListType | pa.ListType | pa.LargeListType)
     if not is_list or not pa.types.is_floating(kind.value_type):
         raise ValueError(f"the embedding is {kind}, no list of numbers")
-    if vectors.null_count:
-        raise ValueError("a vector is missing")
     if not len(texts):
         return [], np.zeros((0, 0), np.float32)
     lengths = pc.list_value_length(vectors).unique()
@@ -66,3 +55,9 @@ def texts_and_vectors(table: pa.Table) -> tuple[list[str], Vectors]:
     with np.errstate(over="ignore"):
         numbers = np.asarray(flat, dtype=np.float32)
     return texts, numbers.reshape(len(texts), lengths[0].as_py())
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    if name not in table.column_names or table[name].null_count:
+        raise ValueError(f"it has no column {name}, or a value in it is missing")
+    return table[name]

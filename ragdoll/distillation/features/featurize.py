@@ -119,9 +119,7 @@ def featurize(
             loaded = time.perf_counter()
             manifest.complete = False
             manifest.facts = {"signature": signature}
-            TeacherPass(corpus, model, settings.target, folder, manifest, report).run(
-                settings.max_means, settings.batch_size
-            )
+            TeacherPass(corpus, model, settings, folder, manifest, report).run()
             folder.keep_only(part["file"] for part in manifest.parts)
             if any(reading.unread for reading in corpus.readings.values()):
                 # The next run reads the corpus again, with the files that could not be read now.

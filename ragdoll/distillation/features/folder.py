@@ -105,8 +105,7 @@ class FeaturesFolder:
         Raises:
             FeaturesError: the settings were others; the message lists the differences.
         """
-        different = differences(manifest.settings, settings)
-        if different:
+        if different := differences(manifest.settings, settings):
             raise FeaturesError(
                 f"The features in {self.path} were made with other settings: "
                 f"{'; '.join(different)}.",
@@ -178,18 +177,14 @@ class FeaturesFolder:
             for piece in _answers("features", file, vectors=vectors):
                 rows += len(piece[0]["texts"])
                 yield piece
-            if rows != part["rows"]:
-                raise _contradiction(file, "row", rows, part["rows"])
+            _compare(file, "row", rows, part["rows"])
 
     def _check(self, part: Mapping[str, Any], dimension: int) -> None:
         file = self._file(part)
         ((extent, _),) = _answers("features-extent", file)
-        for name, here, stated in (
-            ("row", extent["rows"], part["rows"]),
-            ("dimension", extent["dimension"], dimension),
-        ):
-            if here not in (None, stated):
-                raise _contradiction(file, name, here, stated)
+        _compare(file, "row", extent["rows"], part["rows"])
+        if extent["dimension"] is not None:
+            _compare(file, "dimension", extent["dimension"], dimension)
 
     def _file(self, part: Mapping[str, Any]) -> Path:
         return inside(self.path, self.path / "data" / str(part["file"]))
@@ -208,17 +203,17 @@ def inside(folder: Path, file: Path) -> Path:
                 hint="Copy the file that it leads to into the folder.",
             )
         with suppress(FileNotFoundError, NotADirectoryError):
-            kind = stat.S_IFMT(file.stat().st_mode)
-            if kind not in {stat.S_IFREG, stat.S_IFDIR}:
+            if stat.S_IFMT(file.stat().st_mode) not in {stat.S_IFREG, stat.S_IFDIR}:
                 raise FeaturesError(f"{file} is a device or a pipe.")
     except (OSError, ValueError) as error:  # a link in a circle, a name with a NUL
         raise FeaturesError(f"{file} cannot be read: {error}") from error
     return file
 
 
-def _contradiction(file: Path, name: str, here: int, stated: int) -> FeaturesError:
-    message = f"{file} has {number_of(name, here)} where the manifest says {stated}."
-    return FeaturesError(message, hint=RESTART)
+def _compare(file: Path, name: str, here: int, stated: int) -> None:
+    if here != stated:
+        message = f"{file} has {number_of(name, here)} where the manifest says {stated}."
+        raise FeaturesError(message, hint=RESTART)
 
 
 def _answers(reader: str, file: Path, **arguments: Any) -> Iterator[wall.Answer]:

@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,14 +36,6 @@ _ARRAY = b"\x93NUMPY"
 _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 
 
-class _Source(Protocol):
-    """A source of texts and vectors, in batches of any size and with any type of float."""
-
-    def batches(self) -> Iterator[tuple[list[str], npt.NDArray[Any]]]: ...
-
-    def texts(self) -> Iterator[str]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Features:
     """Passages and their target vectors on disk, which can be read any number of times.
@@ -55,12 +48,12 @@ class Features:
     path: Path
     rows: int
     dimension: int
-    teacher: str | None
-    teacher_fingerprint: str | None
-    identity: str | None
     signature: str
-    settings: dict[str, Any]
-    source: _Source
+    source: FeaturesFolder | _Pairs | _Shards
+    teacher: str | None = None
+    teacher_fingerprint: str | None = None
+    identity: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def batches(self) -> Iterator[Batch]:
         """Yield ``(texts, vectors)`` without the rows with a NaN; vectors are (texts, dimension).
@@ -124,15 +117,15 @@ def open_features(path: Path) -> Features:
         raise _nothing(path)
     folder.check(manifest)
     return Features(
-        path=path,
-        rows=manifest.rows,
-        dimension=manifest.dimension,
+        path,
+        manifest.rows,
+        manifest.dimension,
+        signature=manifest.identity,
+        source=folder,
         teacher=manifest.settings.get("teacher"),
         teacher_fingerprint=manifest.settings.get("teacher_fingerprint"),
         identity=manifest.identity,
-        signature=manifest.identity,
         settings=manifest.settings,
-        source=folder,
     )
 
 
@@ -144,24 +137,14 @@ def _open_tokenlearn(path: Path) -> Features:
     pairs = _numbered(path, "feature_*.json")
     shards = _numbered(path, "shard_*")
     source = _Pairs(pairs) if pairs else _Shards(shards)
-    rows = source.rows()
     first = next((vectors for texts, vectors in source.batches() if texts), None)
     if first is None:
         raise _nothing(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     facts = [(str(file.relative_to(path)), file.stat()) for file in files]
     listing = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
-    return Features(
-        path=path,
-        rows=rows,
-        dimension=first.shape[1],
-        teacher=None,
-        teacher_fingerprint=None,
-        identity=None,
-        signature=hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest(),
-        settings={},
-        source=source,
-    )
+    signature = hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()
+    return Features(path, source.rows(), first.shape[1], signature, source)
 
 
 def _numbered(path: Path, pattern: str) -> list[Path]:
@@ -181,6 +164,7 @@ class _Pairs:
         return sum(len(self._vectors(file)) for file in self.files)
 
     def batches(self) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
+        """Yield the texts and vectors of each file; the vectors have any type of float."""
         for file in self.files:
             texts, vectors = self._texts(file), self._vectors(file)
             if len(texts) != len(vectors):
@@ -195,24 +179,22 @@ class _Pairs:
             yield from self._texts(file)
 
     def _texts(self, file: Path) -> list[str]:
-        try:
+        with _readable(file):
             texts = parse_json(file.read_bytes())
-        except (OSError, ValueError) as error:
-            raise FeaturesError(f"{file} cannot be read: {error}") from error
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise FeaturesError(f"{file} is not a list of texts.")
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError("it is not a list of texts")
         return texts
 
     def _vectors(self, file: Path) -> npt.NDArray[Any]:
         file = inside(file.parent, file.with_suffix(".npy"))
-        try:
+        with _readable(file):
             with file.open("rb") as content:
                 is_array = content.read(len(_ARRAY)) == _ARRAY
-            vectors = np.load(file, mmap_mode="r", allow_pickle=False) if is_array else None
-        except Exception as error:  # numpy's parser of headers raises many kinds
-            raise FeaturesError(f"{file} cannot be read: {first_line(error)}") from error
-        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
-            raise FeaturesError(f"{file} is not a table of vectors.")
+            vectors: npt.NDArray[Any] | None = (
+                np.load(file, mmap_mode="r", allow_pickle=False) if is_array else None
+            )
+            if vectors is None or vectors.ndim != 2 or vectors.dtype.kind != "f":
+                raise ValueError("it is not a table of vectors")
         return vectors
 
 
@@ -222,48 +204,47 @@ class _Shards:
 
     folders: list[Path]
 
-    def rows(self) -> int:
-        return sum(batch.num_rows for _, batch in self._record_batches())
-
     def batches(self) -> Iterator[Batch]:
-        yield from (batch for batch in self._results(texts_and_vectors) if batch[0])
+        yield from (batch for batch in self._read(texts_and_vectors) if batch[0])
 
     def texts(self) -> Iterator[str]:
-        for texts in self._results(texts_of):
+        for texts in self._read(texts_of):
             yield from texts
 
-    def _results(self, function: Callable[[pa.Table], Result]) -> Iterator[Result]:
+    def rows(self) -> int:
+        return sum(self._read(len))
+
+    def _read(self, function: Callable[[pa.Table], Result]) -> Iterator[Result]:
         """Yield the result of a function for each batch of rows, as a table."""
         import pyarrow as pa
 
-        for file, batch in self._record_batches():
-            try:
-                result = function(pa.Table.from_batches([batch]))
-            except (KeyError, AttributeError, ValueError) as error:
-                raise FeaturesError(
-                    f"{file} cannot be read: {error}",
-                    hint="The columns text and embedding are needed.",
-                ) from error
-            yield result
+        for file in self._files():
+            with (
+                _readable(file),
+                pa.memory_map(str(file)) as mapped,
+                pa.ipc.open_stream(mapped) as reader,
+            ):
+                for batch in reader:
+                    yield function(pa.Table.from_batches([batch]))
 
-    def _record_batches(self) -> Iterator[tuple[Path, pa.RecordBatch]]:
-        import pyarrow as pa
-
+    def _files(self) -> Iterator[Path]:
         for folder in self.folders:
             state = inside(folder, folder / "state.json")
-            try:
+            with _readable(state):
                 # Only the names: a listed path may lead out of the folder.
-                names = [
-                    Path(entry["filename"]).name
-                    for entry in parse_json(state.read_bytes())["_data_files"]
-                ]
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-                raise FeaturesError(f"{state} cannot be read: {error!r}") from error
-            for name in names:
-                file = inside(folder, folder / name)
-                try:
-                    with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as reader:
-                        for batch in reader:
-                            yield file, batch
-                except (OSError, ValueError, pa.ArrowException) as error:
-                    raise FeaturesError(f"{file} cannot be read: {error}") from error
+                entries = parse_json(state.read_bytes())["_data_files"]
+                names = [Path(entry["filename"]).name for entry in entries]
+            yield from (inside(folder, folder / name) for name in names)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn an error of a library, of whatever kind, into one that names the file.
+
+    Raises:
+        FeaturesError: the file is missing or damaged.
+    """
+    try:
+        yield
+    except Exception as error:  # numpy's parser of headers alone raises many kinds
+        raise FeaturesError(f"{file} cannot be read: {first_line(error)}") from error

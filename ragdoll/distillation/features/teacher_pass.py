@@ -10,8 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import partial
-from itertools import chain, islice, repeat
-from typing import Any
+from itertools import chain, islice, repeat, zip_longest
 
 import numpy as np
 
@@ -20,9 +19,10 @@ from ragdoll.corpus.names import Seen
 from ragdoll.corpus.passages import cut
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
-from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized
+from ragdoll.distillation.teacher.model import Teacher, Tokenized
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError, number_of
+from ragdoll.settings import FeaturizeSettings
 from ragdoll.streams import Report, read_ahead
 
 # Passages that are sorted, embedded and written together: enough for full batches of one length,
@@ -51,6 +51,7 @@ class Window:
     share: float | None
 
 
+@dataclass(slots=True)
 class Windows:
     """The passages of a corpus in windows, each text once; ``duplicates`` counts the others.
 
@@ -58,42 +59,28 @@ class Windows:
     first windows have the sizes of ``finished`` and are not tokenized.
     """
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        teacher: Teacher,
-        size: int,
-        limit: int,
-        finished: Sequence[int] = (),
-    ) -> None:
-        self._corpus = corpus
-        self._teacher = teacher
-        self._size = size
-        self._limit = limit
-        self._finished = finished
-        self.duplicates = 0
+    corpus: Corpus
+    teacher: Teacher
+    size: int
+    limit: int
+    finished: Sequence[int] = ()
+    duplicates: int = 0
 
     def __iter__(self) -> Iterator[Window]:
-        stream = islice(self._passages(), self._limit)
+        stream = islice(self._passages(), self.limit)
         content = NO_HASH
-        sizes = chain(self._finished, repeat(WINDOW))
-        for number, size in enumerate(sizes):
+        for number, size in enumerate(chain(self.finished, repeat(WINDOW))):
             texts = list(islice(stream, size))
             if not texts:
                 return
             content = rolling_hash(content, texts)
-            new = number >= len(self._finished)
-            yield Window(
-                texts=texts,
-                hash=content,
-                tokens=self._teacher.tokenize(texts) if new else None,
-                share=self._corpus.share_read(),
-            )
+            tokens = self.teacher.tokenize(texts) if number >= len(self.finished) else None
+            yield Window(texts, content, tokens, self.corpus.share_read())
 
     def _passages(self) -> Iterator[str]:
         seen = Seen()
-        for document in self._corpus:
-            for passage in cut(document, self._size, self._teacher.count_tokens):
+        for document in self.corpus:
+            for passage in cut(document, self.size, self.teacher.count_tokens):
                 text = passage.text
                 if seen.add(text):
                     yield text
@@ -101,36 +88,30 @@ class Windows:
                     self.duplicates += 1
 
 
+@dataclass
 class TeacherPass:
     """The pass that embeds the passages of a corpus, from the end of the manifest's parts on."""
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        teacher: Teacher,
-        target: Target,
-        folder: FeaturesFolder,
-        manifest: Manifest,
-        report: Report,
-    ) -> None:
+    corpus: Corpus
+    teacher: Teacher
+    settings: FeaturizeSettings
+    folder: FeaturesFolder
+    manifest: Manifest
+    report: Report
+
+    def __post_init__(self) -> None:
         """Prepare to go on after the parts of the manifest.
 
         Raises:
             FeaturesError: the teacher made these parts with another prompt or passage length.
         """
-        self._corpus = corpus
-        self._teacher = teacher
-        self._target: Target = target
-        self._folder = folder
-        self._manifest = manifest
-        self._report = report
-        self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
-        reading = {"passage_tokens": self._size, "prompt": teacher.prompt("document")}
-        if manifest.parts:
-            folder.refuse_other(manifest, reading)
-        manifest.settings.update(reading)
+        self._size = max(8, min(self.teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
+        reading = {"passage_tokens": self._size, "prompt": self.teacher.prompt("document")}
+        if self.manifest.parts:
+            self.folder.refuse_other(self.manifest, reading)
+        self.manifest.settings.update(reading)
 
-    def run(self, max_means: int, batch_size: int) -> None:
+    def run(self) -> None:
         """Embed up to ``max_means`` passages, in batches of the tokens of ``batch_size`` long ones.
 
         Raises:
@@ -139,75 +120,71 @@ class TeacherPass:
             FeaturesError: a part cannot be written.
             TeacherError: the teacher gives no usable vectors.
         """
-        finished = list(self._manifest.parts)
-        sizes = [part["rows"] for part in finished]
-        windows = Windows(self._corpus, self._teacher, self._size, max_means, sizes)
-        budget = self._budget(batch_size)
+        sizes = [part["rows"] for part in self.manifest.parts]
+        limit = self.settings.max_means
+        windows = Windows(self.corpus, self.teacher, self._size, limit, sizes)
         # An interruption arrives in this thread alone, so a part is written to its end.
         with (
             ThreadPoolExecutor(1, "ragdoll-write") as writer,
             closing(read_ahead(windows)) as coming,
         ):
             writing: Future[None] | None = None
-            for window, vectors in self._embedded(coming, finished, budget, max_means):
+            for window, vectors in self._embedded(coming):
                 if writing:
                     writing.result()
                 writing = writer.submit(self._write, window, vectors)
             if writing:
                 writing.result()
-        if not self._manifest.parts:
+        if not self.manifest.parts:
             raise CorpusError(
-                f"The corpus has no text to learn from.{why_empty(self._corpus.skipped)}",
+                f"The corpus has no text to learn from.{why_empty(self.corpus.skipped)}",
                 hint="It may be files of text, records or source code, a dataset or "
                 "python:PACKAGE.",
             )
-        self._manifest.facts |= {
-            "documents": self._corpus.documents,
+        self.manifest.facts |= {
+            "documents": self.corpus.documents,
             "duplicates": windows.duplicates,
-            "skipped": [astuple(item) for item in self._corpus.skipped],
+            "skipped": [astuple(item) for item in self.corpus.skipped],
         }
 
-    def _budget(self, batch_size: int) -> int:
+    def _budget(self) -> int:
         """Return the tokens of a batch.
 
         Below float32 a vector depends on its batch, so a resumed run keeps the first run's size.
         """
-        longest = self._size + self._teacher.max_length - self._teacher.passage_tokens
-        budget = batch_size * longest
-        settings = self._manifest.settings
+        longest = self._size + self.teacher.max_length - self.teacher.passage_tokens
+        budget = self.settings.batch_size * longest
+        settings = self.manifest.settings
         earlier: int = settings.setdefault("batch_tokens", budget)
         return budget if settings.get("computed_in", "float32") == "float32" else earlier
 
-    def _embedded(
-        self, windows: Iterator[Window], finished: list[dict[str, Any]], budget: int, limit: int
-    ) -> Iterator[tuple[Window, Vectors]]:
+    def _embedded(self, windows: Iterator[Window]) -> Iterator[tuple[Window, Vectors]]:
         """Compare the hashes of the finished windows; embed and yield the others."""
+        budget, limit = self._budget(), self.settings.max_means
         rows = 0
-        settled = False
-        waiting = iter(finished)
-        for window in windows:
+        is_settled = False
+        for window, part in zip_longest(windows, list(self.manifest.parts)):
+            if window is None:
+                raise self._changed(f"ends after {number_of('passage', rows)}")
             end = rows + len(window.texts)
             total = min(limit, round(end / window.share)) if window.share else None
-            part = next(waiting, None)
             if part is not None and part["hash"] != window.hash:
                 raise self._changed(
                     f"differs within passages {rows + 1:,} to {rows + part['rows']:,}"
                 )
             if window.tokens is not None:
-                if not settled:
+                if not is_settled:
                     self._settle_dtype(window.tokens)
-                    settled = True
+                    is_settled = True
                 progress = partial(self._report_rows, rows, total)
-                vectors = self._teacher.embed(window.tokens, self._target, budget, progress)
+                vectors = self.teacher.embed(window.tokens, self.settings.target, budget, progress)
                 self._check(vectors)
                 yield window, vectors
             rows = end
-            self._report("passages", rows, total)
-        if next(waiting, None) is not None:
-            raise self._changed(f"ends after {number_of('passage', rows)}")
+            self.report("passages", rows, total)
 
     def _write(self, window: Window, vectors: Vectors) -> None:
-        manifest, folder = self._manifest, self._folder
+        manifest, folder = self.manifest, self.folder
         try:
             number = len(manifest.parts)
             name = folder.write_part(number, window.texts, vectors, replaces=not number)
@@ -229,26 +206,26 @@ class TeacherPass:
 
     def _settle_dtype(self, sample: Tokenized) -> None:
         """Settle the type to compute in: that of earlier parts, else the teacher's choice."""
-        teacher, settings = self._teacher, self._manifest.settings
-        if self._manifest.parts and settings.get("computed_in"):
-            teacher.dtype = str(settings["computed_in"])
-        settings["computed_in"] = teacher.settle_dtype(sample, self._target)
+        settings = self.manifest.settings
+        if self.manifest.parts and settings.get("computed_in"):
+            self.teacher.dtype = str(settings["computed_in"])
+        settings["computed_in"] = self.teacher.settle_dtype(sample, self.settings.target)
 
     def _check(self, vectors: Vectors) -> None:
         """Refuse a NaN that the type causes by its small range; float32 leaves it to training."""
         bad = int((~np.isfinite(vectors).all(axis=1)).sum())
-        if bad and self._teacher.dtype != "float32":
+        if bad and self.teacher.dtype != "float32":
             raise TeacherError(
-                f"In {self._teacher.dtype} the teacher gives no number for "
+                f"In {self.teacher.dtype} the teacher gives no number for "
                 f"{number_of('passage', bad)}.",
                 hint='Compute in float32: `dtype="float32"` and `restart=True`.',
             )
 
     def _report_rows(self, before: int, total: int | None, done: int) -> None:
-        self._report("passages", before + done, total)
+        self.report("passages", before + done, total)
 
     def _changed(self, how: str) -> CorpusChangedError:
         return CorpusChangedError(
-            f"The corpus is not the one that {self._folder.path} was made from: it {how}.",
+            f"The corpus is not the one that {self.folder.path} was made from: it {how}.",
             hint="Make the features anew with `restart=True`, or give another `output`.",
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ragdoll.embedding.folder import Module, open_folder, read_json, read_modules
+from ragdoll.embedding.folder import open_folder, read_json, read_modules
 from ragdoll.embedding.identity import (
     Metric,
     find_model,
@@ -133,9 +133,14 @@ def refuse_code(name: str, path: Path) -> None:
                 f"{name} has the module '{module.type}', which may run code that comes with it.",
                 hint=HINT_TO_TRUST,
             )
-        _refuse_outside(name, module)
-        _refuse_kernels(name, path / module.path)
-        activation = _activation(path / module.path / "config.json")
+        place = PurePosixPath(module.path.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts:
+            raise TeacherError(f"{name} has a module outside its folder, in '{module.path}'.")
+        folder = path / module.path
+        _refuse_kernels(name, folder)
+        # The library's own default where the module names none.
+        config = _config(folder / "config.json")
+        activation = str(config.get("activation_function", "torch.nn.Tanh"))
         if module.type.endswith(".Dense") and not _SAFE_ACTIVATION.fullmatch(activation):
             raise TeacherError(
                 f"{name} has the activation function '{activation}', which is none of torch's.",
@@ -203,32 +208,23 @@ def _why_not_fetched(error: Exception) -> tuple[str, str]:
     return f"the model hub does not give it: {first_line(error).rstrip('.')}", "check the name"
 
 
-def _refuse_outside(name: str, module: Module) -> None:
-    path = PurePosixPath(module.path.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise TeacherError(f"{name} has a module outside its folder, in '{module.path}'.")
-
-
 def _refuse_kernels(name: str, folder: Path) -> None:
     """Refuse an implementation of attention whose name is that of code on the hub: OWNER/NAME."""
     for file in (folder / "config.json", *folder.glob("sentence_*_config.json")):
-        settings = read_json(file) if file.is_file() else {}
-        for kernel in _values(settings, {"attn_implementation", "_attn_implementation"}):
+        for kernel in _values(_config(file), {"attn_implementation", "_attn_implementation"}):
             if "/" in str(kernel):
                 raise TeacherError(f"{name} wants the code {kernel} from the hub.", HINT_TO_TRUST)
 
 
 def _values(content: Any, keys: set[str]) -> Iterator[Any]:
     """Yield the values of these keys at any depth of a JSON value."""
-    inner = content.values() if isinstance(content, dict) else content
     if isinstance(content, dict):
         yield from (content[key] for key in keys & content.keys())
-    if isinstance(content, dict | list):
-        for value in inner:
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
             yield from _values(value, keys)
 
 
-def _activation(config: Path) -> str:
-    """Return the activation function that a Dense names, or else the library's default."""
-    settings = read_json(config) if config.is_file() else {}
-    return str(settings.get("activation_function", "torch.nn.Tanh"))
+def _config(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ from ragdoll.distillation.teacher.files import (
     refuse_code,
     silence_transformers,
 )
-from ragdoll.embedding.vectors import Vectors
+from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line
 
@@ -227,7 +228,7 @@ class Teacher:
             self._cast("bfloat16")
             fast, fast_seconds = self._timed(sample, target, clock)
             if fast_seconds * _GAIN <= exact_seconds:
-                cosine = _lowest_cosine(exact, fast)
+                cosine = float((unit(exact) * unit(fast)).sum(axis=1).min())
                 if cosine >= _PARITY:
                     self.dtype = "bfloat16"
                 else:
@@ -332,23 +333,16 @@ def native_dtype(device: str) -> Literal["float32", "bfloat16"]:
     """Return bfloat16 for a device that has instructions for it, else float32."""
     import torch
 
+    has_bfloat16 = False
     if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if device == "cpu":
-        try:
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device == "cpu":
+        with suppress(OSError):  # not every system describes its processor
             flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").split()
-        except OSError:
-            return "float32"
-        return "float32" if _BFLOAT16_FLAGS.isdisjoint(flags) else "bfloat16"
-    return "float32"
+            has_bfloat16 = not _BFLOAT16_FLAGS.isdisjoint(flags)
+    return "bfloat16" if has_bfloat16 else "float32"
 
 
 def batch_tokens(device: str, budget: int) -> int:
     """Return the tokens of a batch: the budget, or less on a CPU, where large batches are slow."""
     return min(budget, _CPU_BATCH_TOKENS) if device == "cpu" else budget
-
-
-def _lowest_cosine(exact: Vectors, fast: Vectors) -> float:
-    """Return the lowest cosine between rows of the same number."""
-    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(fast, axis=1)
-    return float(((exact * fast).sum(axis=1) / np.maximum(lengths, 1e-12)).min())

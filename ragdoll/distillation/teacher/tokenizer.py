@@ -6,6 +6,7 @@ import copy
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -57,12 +58,11 @@ class StaticTokenizer:
         self._around = around
         self._own = _unlimited(own)
         self._before = next(_encoded(self._own, [_BEFORE]))
-        self._way: dict[str, bool] | None = None
 
     def as_matched(self, text: str) -> str:
         """Return a text in the form in which terms are matched: normalized, if that is possible."""
         normalizer = self._own.normalizer
-        if normalizer is None or not self._matching()["normalized"]:
+        if normalizer is None or not self._way["normalized"]:
             return text
         return str(normalizer.normalize_str(text))
 
@@ -109,35 +109,30 @@ class StaticTokenizer:
         return alone + terms
 
     def _extended(self, terms: Sequence[str]) -> StaticTokenizer:
-        way = self._matching()
+        way = self._way
         extended = copy.copy(self)
         extended.tokenizer = copy.deepcopy(self.tokenizer)
         extended.tokenizer.add_tokens([AddedToken(term, single_word=True, **way) for term in terms])
         extended.terms = tuple(terms)
         return extended
 
-    def _matching(self) -> dict[str, bool]:
-        """Find the way to match terms that keeps the tokens of the words around them.
+    @cached_property
+    def _way(self) -> dict[str, bool]:
+        """The way to match terms that keeps the tokens of the words around them.
 
         It depends on how a tokenizer treats a space: as a mark on the next word, as a token, or as
         nothing. Each way is tried, since tokenizers have too many kinds of parts to tell from them.
         """
-        if self._way is None:
-            trial = copy.deepcopy(self._own)
-            names = [f"qzxq{number}" for number in range(len(_WAYS))]
-            for name, way in zip(names, _WAYS, strict=True):
-                trial.add_tokens([AddedToken(name, single_word=True, **way)])
-            behind = self.pieces(["b"])[0]
-            encoded = _encoded(trial, [f"{_BEFORE} {name} b" for name in names])
-            self._way = next(
-                (
-                    way
-                    for name, way, ids in zip(names, _WAYS, encoded, strict=True)
-                    if ids == [*self._before, trial.token_to_id(name), *behind]
-                ),
-                _WAYS[0],
-            )
-        return self._way
+        trial = copy.deepcopy(self._own)
+        names = [f"qzxq{number}" for number in range(len(_WAYS))]
+        for name, way in zip(names, _WAYS, strict=True):
+            trial.add_tokens([AddedToken(name, single_word=True, **way)])
+        behind = self.pieces(["b"])[0]
+        encoded = _encoded(trial, [f"{_BEFORE} {name} b" for name in names])
+        for name, way, ids in zip(names, _WAYS, encoded, strict=True):
+            if ids == [*self._before, trial.token_to_id(name), *behind]:
+                return way
+        return _WAYS[0]
 
 
 def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> StaticTokenizer:

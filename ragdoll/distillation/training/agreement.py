@@ -21,26 +21,19 @@ _RIDGE = 1e-3
 _MAX_FITTED = 20_000
 
 
-class HeldOut:
-    """The held-out passages of a projection, for measuring token vectors of any dimension."""
+def held_out_agreement(vectors: Vectors, projection: Projection) -> float:
+    """Return the share of the teacher's nearest neighbours that token vectors find too."""
+    teacher = projection.teacher_vectors
+    return neighbour_agreement(_encode(projection.held_out.bags, vectors, len(teacher)), teacher)
 
-    def __init__(self, projection: Projection) -> None:
-        self._projection = projection
 
-    def agreement(self, vectors: Vectors) -> float:
-        """Return the share of the teacher's nearest neighbours that token vectors find too."""
-        teacher = self._projection.teacher_vectors
-        return neighbour_agreement(
-            _encode(self._projection.held_out.bags, vectors, len(teacher)), teacher
-        )
-
-    def loss(self, vectors: Vectors) -> float:
-        """Return the held-out error of the best linear map from passage vectors to targets."""
-        training, held_out = self._projection.training, self._projection.held_out
-        return linear_loss(
-            (_encode(training.bags, vectors, _MAX_FITTED), _encode(held_out.bags, vectors)),
-            (training.targets[:_MAX_FITTED], held_out.targets),
-        )
+def held_out_loss(vectors: Vectors, projection: Projection) -> float:
+    """Return the held-out error of the best linear map from passage vectors to targets."""
+    training, held_out = projection.training, projection.held_out
+    return linear_loss(
+        (_encode(training.bags, vectors, _MAX_FITTED), _encode(held_out.bags, vectors)),
+        (training.targets[:_MAX_FITTED], held_out.targets),
+    )
 
 
 def neighbour_agreement(student: Vectors, teacher: Vectors) -> float:

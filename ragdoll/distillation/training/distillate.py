@@ -225,7 +225,8 @@ def smooth_inverse_frequency(
 
 def _embed(teacher: Teacher, sequences: Sequence[Sequence[int]], report: Report) -> Vectors:
     """Average the teacher's output over each sequence; an empty one gets the mean of all others."""
-    known = sum(1 for sequence in sequences if sequence)
+    empty = [row for row, sequence in enumerate(sequences) if not sequence]
+    known = len(sequences) - len(empty)
     if not known:
         raise ValueError("its tokenizer has no token that it knows")
     vectors: Vectors | None = None
@@ -239,8 +240,7 @@ def _embed(teacher: Teacher, sequences: Sequence[Sequence[int]], report: Report)
             report(STAGE, done, known)
     if vectors is None:
         raise ValueError("the teacher gave no vectors")
-    if known < len(sequences):
-        empty = [row for row, sequence in enumerate(sequences) if not sequence]
+    if empty:
         vectors[empty] = vectors.sum(axis=0, dtype=np.float64) / known
     return vectors
 

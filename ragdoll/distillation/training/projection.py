@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,7 +39,6 @@ MAX_COMPARED = 2_000
 
 _TRAINING, _HELD_OUT = "training", "held-out"
 _FACTS = "projection.json"
-_ARRAYS = ("teacher_vectors", "spread", "occurrences", "documents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,10 @@ def project(
         TrainingError: without the passages that have a NaN, too few are left.
     """
     width = len(model.embedding)
-    facts = _facts(folder, key)
-    if facts is not None:
-        # A damaged projection is made again; reading arrays raises errors of many kinds.
-        with suppress(Exception):
+    # A missing or damaged projection is made again; reading one raises errors of many kinds.
+    with suppress(Exception):
+        facts = json.loads((folder / _FACTS).read_bytes())
+        if facts["key"] == key:
             return _open(folder, facts, width, settings.dimension)
     facts = _Projector(features, model, settings, folder, report).write(key)
     return _open(folder, facts, width, settings.dimension)
@@ -176,76 +175,65 @@ def is_complete(folder: Path) -> bool:
     return (folder / _FACTS).is_file()
 
 
+@dataclass
 class _Projector:
     """The two passes over the features: tokens and moments, then targets."""
 
-    def __init__(
-        self,
-        features: Features,
-        model: StaticModel,
-        settings: ProjectionSettings,
-        folder: Path,
-        report: Report,
-    ) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._features = features
-        self._model = model
-        self._report = report
-        self._width = len(model.embedding)
-        self._held_out = held_out_rows(features.rows, settings)
-        self._rows = 0
+    features: Features
+    model: StaticModel
+    settings: ProjectionSettings
+    folder: Path
+    report: Report
 
     def write(self, key: str) -> dict[str, Any]:
         """Write the projection; return its facts, which are written last."""
-        (self._folder / _FACTS).unlink(missing_ok=True)
-        moments, counts = self._write_bags()
+        (self.folder / _FACTS).unlink(missing_ok=True)
+        self._held_out = held_out_rows(self.features.rows, self.settings)
+        moments, arrays = self._write_bags()
         # Rows with a NaN are known only now.
-        held_out_rows(self._rows, self._settings)
-        mean, basis, spread, explained = moments.components(self._settings.dimension)
-        teacher_vectors = self._write_targets(mean, basis)
-        _save(self._folder / "spread.npy", spread)
-        _save(self._folder / "teacher_vectors.npy", teacher_vectors)
-        for name, array in counts.items():
-            _save(self._folder / f"{name}.npy", array)
+        held_out_rows(moments.count, self.settings)
+        mean, basis, arrays["spread"], explained = moments.components(self.settings.dimension)
+        arrays["teacher_vectors"] = self._write_targets(mean, basis)
+        for name, array in arrays.items():
+            _save(self.folder / f"{name}.npy", array)
         facts = {
             "key": key,
-            "rows": self._rows,
-            "skipped": self._features.rows - self._rows,
+            "rows": moments.count,
+            "skipped": self.features.rows - moments.count,
             "explained_variance": explained,
         }
-        with atomic_write(self._folder / _FACTS) as aside:
+        with atomic_write(self.folder / _FACTS) as aside:
             aside.write_text(json.dumps(facts), encoding="utf-8")
         return facts
 
-    def _write_bags(self) -> tuple[_Moments, dict[str, npt.NDArray[np.float64]]]:
+    def _write_bags(self) -> tuple[_Moments, dict[str, npt.NDArray[Any]]]:
         """Write the bags; return the moments of the vectors and how often each token occurs."""
-        moments = _Moments(self._features.dimension)
-        counts = {"occurrences": np.zeros(self._width), "documents": np.zeros(self._width)}
-        with ExitStack() as stack:
-            training, held_out = (
-                stack.enter_context(writing(self._folder, name)) for name in (_TRAINING, _HELD_OUT)
-            )
+        width = len(self.model.embedding)
+        moments = _Moments(self.features.dimension)
+        occurrences, documents = np.zeros(width), np.zeros(width)
+        with (
+            writing(self.folder, _TRAINING) as training,
+            writing(self.folder, _HELD_OUT) as held_out,
+        ):
             for texts, vectors, held in self._batches("reading features"):
                 moments.add(vectors)
-                ids = tokenize(self._model, texts)
-                matrix = bags(ids, self._width)
+                ids = tokenize(self.model, texts)
+                matrix = bags(ids, width)
                 lengths = np.fromiter(map(len, ids), dtype=np.float64, count=len(ids))
                 tokens = matrix.data * np.repeat(lengths, np.diff(matrix.indptr))
-                counts["occurrences"] += np.bincount(matrix.indices, tokens, self._width)
-                counts["documents"] += np.bincount(matrix.indices, minlength=self._width)
+                occurrences += np.bincount(matrix.indices, tokens, width)
+                documents += np.bincount(matrix.indices, minlength=width)
                 training(matrix[~held])
                 held_out(matrix[held])
-        return moments, counts
+        return moments, {"occurrences": occurrences, "documents": documents}
 
     def _write_targets(self, mean: Vectors, basis: Vectors) -> Vectors:
         """Write the targets; return the teacher's vectors of the first held-out passages."""
         kept: list[Vectors] = []
-        with ExitStack() as stack:
-            training, held_out = (
-                stack.enter_context((self._folder / f"{name}.targets").open("wb"))
-                for name in (_TRAINING, _HELD_OUT)
-            )
+        with (
+            (self.folder / f"{_TRAINING}.targets").open("wb") as training,
+            (self.folder / f"{_HELD_OUT}.targets").open("wb") as held_out,
+        ):
             for _, vectors, held in self._batches("projecting the targets"):
                 targets = np.asarray((vectors - mean) @ basis, dtype=np.float32)
                 training.write(targets[~held].data)
@@ -256,26 +244,25 @@ class _Projector:
 
     def _batches(self, stage: str) -> Iterator[tuple[list[str], Vectors, npt.NDArray[np.bool_]]]:
         done = 0
-        self._report(stage, 0, self._features.rows)
-        for texts, vectors in self._features.batches():
+        self.report(stage, 0, self.features.rows)
+        for texts, vectors in self.features.batches():
             held = self._held_out[done : done + len(texts)]
             done += len(texts)
-            yield texts, unit(vectors) if self._settings.unit else vectors, held
-            self._report(stage, done, self._features.rows)
-        self._rows = done
+            yield texts, unit(vectors) if self.settings.unit else vectors, held
+            self.report(stage, done, self.features.rows)
 
 
 class _Moments:
     """The mean and the covariance of rows that come in batches."""
 
     def __init__(self, dimension: int) -> None:
-        self._count = 0
+        self.count = 0
         self._sum = np.zeros(dimension)
         self._products = np.zeros((dimension, dimension))
 
     def add(self, vectors: Vectors) -> None:
         rows = vectors.astype(np.float64)
-        self._count += len(rows)
+        self.count += len(rows)
         self._sum += rows.sum(axis=0)
         self._products += rows.T @ rows
 
@@ -284,8 +271,8 @@ class _Moments:
 
         The largest entry of each component is positive.
         """
-        mean = self._sum / self._count
-        covariance = self._products / self._count - np.outer(mean, mean)
+        mean = self._sum / self.count
+        covariance = self._products / self.count - np.outer(mean, mean)
         values, vectors = np.linalg.eigh(covariance)
         values = np.maximum(values[::-1], 0)
         basis = vectors[:, ::-1][:, :dimension]
@@ -307,15 +294,6 @@ def _save(file: Path, array: npt.NDArray[Any]) -> None:
     file.write_bytes(content.getbuffer())
 
 
-def _facts(folder: Path, key: str) -> dict[str, Any] | None:
-    """Read the facts of a projection; None where there is none of this key."""
-    try:
-        facts = json.loads((folder / _FACTS).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return facts if isinstance(facts, dict) and facts.get("key") == key else None
-
-
 def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Projection:
     """Map a projection.
 
@@ -330,22 +308,23 @@ def _open(folder: Path, facts: dict[str, Any], width: int, dimension: int) -> Pr
             raise ValueError(f"{name}: {len(bags)} bags, {len(targets)} targets")
         return Passages(bags, targets)
 
-    shapes = {"spread": (dimension,), "occurrences": (width,), "documents": (width,)}
-    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+    def array(name: str, *shape: int) -> npt.NDArray[Any]:
+        numbers: npt.NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+        if numbers.shape[: len(shape)] != shape or numbers.dtype.kind != "f":
             raise ValueError(f"{name} is of another shape")
-    projection = Projection(
-        training=passages(_TRAINING),
-        held_out=passages(_HELD_OUT),
-        explained_variance=float(facts["explained_variance"]),
-        rows=int(facts["rows"]),
-        skipped=int(facts["skipped"]),
-        **arrays,
-    )
-    compared = min(len(projection.held_out.targets), MAX_COMPARED)
-    if projection.teacher_vectors.ndim != 2 or len(projection.teacher_vectors) != compared:
-        raise ValueError("teacher_vectors are of other passages")
-    if len(projection.training.targets) + len(projection.held_out.targets) != projection.rows:
+        return numbers
+
+    training, held_out = passages(_TRAINING), passages(_HELD_OUT)
+    if len(training.targets) + len(held_out.targets) != facts["rows"]:
         raise ValueError("targets of other passages")
-    return projection
+    return Projection(
+        training,
+        held_out,
+        teacher_vectors=array("teacher_vectors", min(len(held_out.targets), MAX_COMPARED)),
+        spread=array("spread", dimension),
+        occurrences=array("occurrences", width),
+        documents=array("documents", width),
+        explained_variance=float(facts["explained_variance"]),
+        rows=facts["rows"],
+        skipped=int(facts["skipped"]),
+    )

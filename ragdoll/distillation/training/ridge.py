@@ -27,9 +27,8 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +55,7 @@ _MEMORY_OF_SUMS = 1 << 30
 _TOKENS_OF_BLOCK = 16
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Conjugate gradients after some passes; each array is of shape (tokens that occur, dimension).
 
     ``solution`` is D, ``residual`` the rest of the normal equations, ``direction`` the next step's.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ragdoll.distillation.training.agreement import HeldOut
+from ragdoll.distillation.training.agreement import held_out_agreement
 from ragdoll.distillation.training.projection import Task, Trained
 from ragdoll.distillation.training.ridge import Ridge, State
 from ragdoll.embedding.vectors import Vectors
@@ -79,9 +80,7 @@ def _choose(task: Task, settings: TrainSettings, report: Report) -> Trained:
     ridge = Ridge(_vectors(task), projection, [projection.training])
     checkpoint = _Checkpoint(task.folder / "choosing.safetensors", task.key)
     limit = MAX_PASSES if settings.epochs == "auto" else settings.epochs
-    agreement = HeldOut(projection).agreement
-    begin = ridge.begin()
-    progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
+    progress = checkpoint.load(ridge.begin())
     detail = ""
     interrupted = False
     try:
@@ -97,7 +96,8 @@ def _choose(task: Task, settings: TrainSettings, report: Report) -> Trained:
                     "large.",
                 )
             progress = progress.after(state, loss)
-            detail = f"loss {loss:.3f}, agreement {agreement(ridge.damped(vectors)):.1%}"
+            agreement = held_out_agreement(ridge.damped(vectors), projection)
+            detail = f"loss {loss:.3f}, agreement {agreement:.1%}"
             checkpoint.save_when_due(progress)
     except KeyboardInterrupt:
         if not progress.losses:
@@ -114,8 +114,7 @@ def _fit_all(task: Task, passes: int, report: Report) -> Vectors:
     projection = task.projection
     ridge = Ridge(_vectors(task), projection, [projection.training, projection.held_out])
     checkpoint = _Checkpoint(task.folder / "all.safetensors", task.key)
-    begin = ridge.begin()
-    progress = checkpoint.load(begin) or _Progress(begin, begin.solution)
+    progress = checkpoint.load(ridge.begin())
     while len(progress.losses) < passes:
         report("training on the held-out passages, too", len(progress.losses), passes)
         state = ridge.step(progress.state)
@@ -144,13 +143,7 @@ class _Checkpoint:
     def save(self, progress: _Progress) -> None:
         from safetensors.numpy import save_file
 
-        state = progress.state
-        tensors = {
-            "solution": state.solution,
-            "residual": state.residual,
-            "direction": state.direction,
-            "best": progress.best,
-        }
+        tensors = {**progress.state._asdict(), "best": progress.best}
         facts = {
             "key": self._key,
             "losses": json.dumps(progress.losses),
@@ -160,23 +153,17 @@ class _Checkpoint:
             save_file(tensors, aside, metadata=facts)
         self._last = time.monotonic()
 
-    def load(self, begin: State) -> _Progress | None:
-        """Read the progress; None where there is none that goes on from this beginning."""
-        from safetensors import SafetensorError, safe_open
+    def load(self, begin: State) -> _Progress:
+        """Read the progress; return this beginning where none goes on from it."""
+        from safetensors import safe_open
 
-        try:
-            with safe_open(self._file, framework="np") as file:
-                facts = file.metadata() or {}
-                if facts.get("key") != self._key:
-                    return None
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # A missing or damaged file counts for nothing; reading one raises errors of many kinds.
+        with suppress(Exception), safe_open(self._file, framework="np") as file:
+            facts = file.metadata()
+            *arrays, best = (file.get_tensor(name) for name in (*State._fields, "best"))
+            kinds = {(array.shape, array.dtype) for array in (*arrays, best)}
+            fits = kinds == {(begin.solution.shape, begin.solution.dtype)}
+            if fits and facts["key"] == self._key:
                 losses = tuple(map(float, json.loads(facts["losses"])))
-                best_passes = int(facts["best_passes"])
-            best = arrays.pop("best")
-            state = State(**arrays)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-            return None
-        kinds = {(array.shape, array.dtype) for array in (*arrays.values(), best)}
-        if kinds != {(begin.solution.shape, begin.solution.dtype)}:
-            return None
-        return _Progress(state, best, best_passes, losses)
+                return _Progress(State(*arrays), best, int(facts["best_passes"]), losses)
+        return _Progress(begin, begin.solution)

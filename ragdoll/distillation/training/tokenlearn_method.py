@@ -8,9 +8,11 @@ progress, and padding for tokenizers other than BERT's.
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from ragdoll.distillation.training.projection import Task, Trained
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TrainingError
 from ragdoll.settings import TrainSettings
-from ragdoll.streams import Report
+from ragdoll.streams import Report, silent
 
 logger = logging.getLogger(__name__)
 
@@ -49,29 +51,18 @@ def fit(task: Task, settings: TrainSettings, report: Report) -> Trained:
     Raises:
         TrainingError: the loss is not a number.
     """
-    training: list[str] = []
-    held_out: list[str] = []
     # The batches lack the rows with a NaN, as the targets do.
-    texts = (text for batch, _ in task.features.batches() for text in batch)
-    for text, is_held in zip(texts, task.held_out, strict=False):
-        (held_out if is_held else training).append(text)
-    projection = task.projection
+    texts = [text for batch, _ in task.features.batches() for text in batch]
+    training, held_out = compress(texts, ~task.held_out), compress(texts, task.held_out)
+    targets = task.projection.training.targets
+    held_out_targets = task.projection.held_out.targets
+    epochs = math.inf if settings.epochs == "auto" else settings.epochs
     model = _with_pad_token(task.distillate)
-    data = _Dataset(
-        model,
-        training,
-        np.array(projection.training.targets),
-        epochs=None if settings.epochs == "auto" else settings.epochs,
-        report=report,
-    )
-    with (
-        _reproducible(settings.seed),
-        _messages_of_the_library() as messages,
-        _state_kept_by_value(),
-    ):
+    data = _Dataset(model, training, targets, epochs, report)
+    with _prepared_libraries(settings.seed) as messages:
         trained = train_supervised(
             train_dataset=data,
-            validation_dataset=_Dataset(model, held_out, np.array(projection.held_out.targets)),
+            validation_dataset=_Dataset(model, held_out, held_out_targets),
             model=model,
             patience=settings.patience,
             device=_device(settings.device),
@@ -93,38 +84,8 @@ def _device(device: str) -> str:
 
 
 @contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """Seed torch and let it add up in a fixed order, at no measurable cost."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.manual_seed(seed)
-    # A device without such an algorithm gets a warning, and runs differ in their last bits.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
-@contextmanager
-def _state_kept_by_value() -> Iterator[None]:
-    """Let the library keep a copy of its best state, which training would otherwise change."""
-
-    class Remembering(pretrain.StaticModelFineTuner):  # type: ignore[misc]
-        def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-            state = super().state_dict(*arguments, **options)
-            return {name: value.clone() for name, value in state.items()}
-
-    original = pretrain.StaticModelFineTuner
-    pretrain.StaticModelFineTuner = Remembering
-    try:
-        yield
-    finally:
-        pretrain.StaticModelFineTuner = original
-
-
-@contextmanager
-def _messages_of_the_library() -> Iterator[list[str]]:
-    """Collect the log messages of the library, and keep them from other handlers.
+def _prepared_libraries(seed: int) -> Iterator[list[str]]:
+    """Prepare torch and tokenlearn for one training; yield a list that gets tokenlearn's messages.
 
     Raises:
         TrainingError: a message says that the loss is not a number, with which the library would
@@ -141,18 +102,30 @@ def _messages_of_the_library() -> Iterator[list[str]]:
                     hint="Lower the learning rate: `lr=1e-4`.",
                 )
 
-    library = logging.getLogger("tokenlearn.pretrain")
-    collector = Collector()
-    before = (library.level, library.propagate)
-    library.setLevel(logging.INFO)
-    library.propagate = False
-    library.addHandler(collector)
-    try:
+    class Remembering(pretrain.StaticModelFineTuner):  # type: ignore[misc]
+        """The library's model, whose best state is kept as a copy: training would change it."""
+
+        def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            state = super().state_dict(*arguments, **options)
+            return {name: value.clone() for name, value in state.items()}
+
+    library, collector = logging.getLogger("tokenlearn.pretrain"), Collector()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    with ExitStack() as restored:
+        restored.callback(torch.use_deterministic_algorithms, was_deterministic)
+        restored.callback(library.setLevel, library.level)
+        restored.callback(library.removeHandler, collector)
+        for owner, name in ((library, "propagate"), (pretrain, "StaticModelFineTuner")):
+            restored.callback(setattr, owner, name, getattr(owner, name))
+        torch.manual_seed(seed)
+        # Sums in a fixed order take no measurable time. A device without such an algorithm gets a
+        # warning, and runs differ in their last bits.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        library.setLevel(logging.INFO)
+        library.addHandler(collector)
+        library.propagate = False
+        pretrain.StaticModelFineTuner = Remembering
         yield messages
-    finally:
-        library.removeHandler(collector)
-        library.setLevel(before[0])
-        library.propagate = before[1]
 
 
 class _Dataset(TextDataset):  # type: ignore[misc]
@@ -161,40 +134,21 @@ class _Dataset(TextDataset):  # type: ignore[misc]
     def __init__(
         self,
         model: StaticModel,
-        texts: Sequence[str],
+        texts: Iterable[str],
         targets: Vectors,
-        epochs: int | None = None,
-        report: Report | None = None,
+        epochs: float = math.inf,
+        report: Report = silent,
     ) -> None:
-        super().__init__(list(texts), torch.from_numpy(targets), model.tokenizer)
+        super().__init__(list(texts), torch.from_numpy(np.array(targets)), model.tokenizer)
         self._pad_id = model.tokenizer.token_to_id(_PAD)
-        self._epochs = epochs
-        self._report = report
+        self.epochs = epochs
+        self.report = report
         self.epochs_begun = 0
         self.ended = False
 
     def to_dataloader(self, shuffle: bool, batch_size: int = 32) -> _Epochs:
         """Return the batches, which the library iterates once in each epoch."""
-        loader: DataLoader[Any] = DataLoader(
-            self, collate_fn=self._collate, shuffle=shuffle, batch_size=batch_size
-        )
-        return _Epochs(self, loader)
-
-    def epoch(self, loader: DataLoader[Any]) -> Iterator[Any]:
-        """Yield the batches of the next epoch.
-
-        Raises:
-            KeyboardInterrupt: the last epoch is over. The library then ends the training and goes
-                on to its result.
-        """
-        if self._epochs is not None and self.epochs_begun >= self._epochs:
-            self.ended = True
-            raise KeyboardInterrupt
-        self.epochs_begun += 1
-        for number, batch in enumerate(loader, start=1):
-            if self._report:
-                self._report(f"training, epoch {self.epochs_begun}", number, len(loader))
-            yield batch
+        return _Epochs(self, batch_size, shuffle, collate_fn=self._collate)
 
     def _collate(self, batch: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         ids, targets = zip(*batch, strict=True)
@@ -205,18 +159,26 @@ class _Dataset(TextDataset):  # type: ignore[misc]
         )
 
 
-class _Epochs:
+class _Epochs(DataLoader[Any]):
     """A data loader whose every iteration is an epoch of its dataset."""
 
-    def __init__(self, dataset: _Dataset, loader: DataLoader[Any]) -> None:
-        self._dataset = dataset
-        self._loader = loader
+    dataset: _Dataset
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._dataset.epoch(self._loader)
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the batches of the next epoch.
 
-    def __len__(self) -> int:
-        return len(self._loader)
+        Raises:
+            KeyboardInterrupt: the last epoch is over. The library then ends the training and goes
+                on to its result.
+        """
+        data = self.dataset
+        if data.epochs_begun >= data.epochs:
+            data.ended = True
+            raise KeyboardInterrupt
+        data.epochs_begun += 1
+        for number, batch in enumerate(super().__iter__(), start=1):
+            data.report(f"training, epoch {data.epochs_begun}", number, len(self))
+            yield batch
 
 
 def _with_pad_token(model: StaticModel) -> StaticModel:
@@ -232,7 +194,7 @@ def _with_pad_token(model: StaticModel) -> StaticModel:
     return StaticModel(
         vectors=vectors,
         tokenizer=tokenizer,
-        config={**model.config},
+        config=model.config,
         normalize=model.normalize,
         max_length=model.max_length,
     )

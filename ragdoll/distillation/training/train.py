@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -17,7 +17,7 @@ from ragdoll.distillation.model import folder as model_folder
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import choose_device
 from ragdoll.distillation.training import ridge_method
-from ragdoll.distillation.training.agreement import HeldOut
+from ragdoll.distillation.training.agreement import held_out_agreement, held_out_loss
 from ragdoll.distillation.training.distillate import distil, dtype_for, recipe, reuse, weighted
 from ragdoll.distillation.training.projection import (
     Projection,
@@ -127,36 +127,33 @@ def train(
         return Training(settings, teacher, trust_remote_code, report).run()
 
 
+@dataclass
 class Training:
-    """One training by the only process that makes this model; see ``train``."""
+    """One training by the only process that makes this model; see ``train``.
 
-    def __init__(
-        self,
-        settings: TrainSettings,
-        teacher: str | None,
-        trust_remote_code: bool,
-        report: Report,
-        replaces: Path | None = None,
-    ) -> None:
-        """Open the features and find the teacher.
+    The distillate of the model ``replaces`` is used again if it was made in the same way; None is
+    the model at the output.
+    """
 
-        The distillate of the model ``replaces`` is used again if it was made in the same way; None
-        is the model at the output.
-        """
+    settings: TrainSettings
+    teacher: str | None
+    trust_remote_code: bool
+    report: Report
+    replaces: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Open the features and find the teacher."""
         self._started = time.perf_counter()
         require("train", "Training")
-        self._settings = settings
+        settings = self.settings
         self._output = Path(settings.output)
-        self._trust_remote_code = trust_remote_code
-        self._report = report
-        self._replaces = replaces or self._output
         self._projection_settings = _projection_settings(settings)
         model_folder.refuse_foreign(self._output)
         self._features = open_features(Path(settings.features or FeaturizeSettings().output))
         # Checked now, so that a training does not fail after long work.
         refuse_dimension(settings.pca_dims, self._features.dimension)
-        held_out_rows(self._features.rows, self._projection_settings)
-        self._teacher = _teacher_of(self._features, teacher, trust_remote_code)
+        self._held_out = held_out_rows(self._features.rows, self._projection_settings)
+        self._files = _teacher_of(self._features, self.teacher, self.trust_remote_code)
         self._device = choose_device(settings.device)
 
     def run(self, keep_interrupted: bool = True) -> TrainResult:
@@ -164,15 +161,14 @@ class Training:
 
         An interruption saves the best model so far if ``keep_interrupted``, and else is raised.
         """
-        settings, report = self._settings, self._report
+        settings, report, features = self.settings, self.report, self._features
         with workplace(self._output) as place:
             distillate, made_by = self._distillate()
-            key = _key(self._features, made_by, settings)
-            held_out = held_out_rows(self._features.rows, self._projection_settings)
+            key = _key(features, made_by, settings)
             projection = project(
-                self._features, distillate, self._projection_settings, place, key, report
+                features, distillate, self._projection_settings, place, key, report
             )
-            task = Task(distillate, self._features, projection, held_out, place, key)
+            task = Task(distillate, features, projection, self._held_out, place, key)
             trained = _method(settings.method)(task, settings, report)
             if trained.interrupted and not keep_interrupted:
                 raise KeyboardInterrupt
@@ -186,14 +182,14 @@ class Training:
 
     def _distillate(self) -> tuple[StaticModel, dict[str, Any]]:
         """Make the distillate, or load that of an earlier model; return it with its recipe."""
-        settings, files, features = self._settings, self._teacher, self._features
-        trust, report = self._trust_remote_code, self._report
+        settings, files, features = self.settings, self._files, self._features
+        trust, report = self.trust_remote_code, self.report
         if settings.vocab_size:
             report("counting the terms of the corpus", 0, None)
         vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size, files, trust)
         dtype = dtype_for(features.settings.get("computed_in"), self._device)
         made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
-        distillate = reuse(self._replaces, made_by) or distil(
+        distillate = reuse(self.replaces or self._output, made_by) or distil(
             files, vocabulary, settings.pca_dims, self._device, trust, dtype, report
         )
         return distillate, made_by
@@ -201,17 +197,34 @@ class Training:
     def _save(
         self, task: Task, trained: Trained, measured: _Measured, made_by: dict[str, Any]
     ) -> TrainResult:
-        """Write the model folder."""
-        settings, projection = self._settings, task.projection
+        """Write the model folder, with the provenance that the model's card shows too."""
+        settings, projection = self.settings, task.projection
         variants = {
             name: model_folder.model_like(
                 vectors, trained.tokenizer, task.distillate, settings.save_dtype
             )
             for name, vectors in _variants(trained.vectors, projection).items()
         }
-        provenance = self._provenance(projection, trained, measured, made_by)
         recommended = measured.recommended
-        model_folder.save(self._output, variants, recommended, task.distillate, provenance)
+        record = {
+            "teacher": {"name": self._files.name, "fingerprint": self._files.fingerprint},
+            "metric": self._files.metric,
+            "method": settings.method,
+            "settings": model_settings(settings),
+            "features": {**task.features.settings, "identity": task.features.identity},
+            "rows": projection.rows,
+            "distillate": made_by,
+            "explained_variance": round(projection.explained_variance, 6),
+            "validation_loss": float(f"{measured.loss:.6g}"),
+            "heldout_agreement": {
+                name: round(value, 6) for name, value in measured.agreement.items()
+            },
+            "recommended": recommended,
+            "epochs": trained.epochs,
+            **({"interrupted": True} if trained.interrupted else {}),
+            "versions": _versions(),
+        }
+        model_folder.save(self._output, variants, recommended, task.distillate, record)
         vocabulary_size, dimension = variants[recommended].embedding.shape
         return TrainResult(
             model=self._output,
@@ -229,33 +242,6 @@ class Training:
             interrupted=trained.interrupted,
         )
 
-    def _provenance(
-        self,
-        projection: Projection,
-        trained: Trained,
-        measured: _Measured,
-        made_by: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Return the content of ``ragdoll.json``, which the model's card shows too."""
-        files, features = self._teacher, self._features
-        agreement = {name: round(value, 6) for name, value in measured.agreement.items()}
-        return {
-            "teacher": {"name": files.name, "fingerprint": files.fingerprint},
-            "metric": files.metric,
-            "method": self._settings.method,
-            "settings": model_settings(self._settings),
-            "features": {**features.settings, "identity": features.identity},
-            "rows": projection.rows,
-            "distillate": made_by,
-            "explained_variance": round(projection.explained_variance, 6),
-            "validation_loss": float(f"{measured.loss:.6g}"),
-            "heldout_agreement": agreement,
-            "recommended": measured.recommended,
-            "epochs": trained.epochs,
-            **({"interrupted": True} if trained.interrupted else {}),
-            "versions": _versions(),
-        }
-
 
 def _method(name: str) -> Callable[[Task, TrainSettings, Report], Trained]:
     if name == "ridge":
@@ -271,10 +257,11 @@ def model_settings(settings: TrainSettings) -> dict[str, Any]:
 
     None stands for ``auto``, the method's own value.
     """
-    no_matter = {"features", "output", "device"}
-    names = [item.name for item in fields(TrainSettings) if item.name not in no_matter]
-    values = {name: getattr(settings, name) for name in names}
-    return {name: None if value == "auto" else value for name, value in values.items()}
+    return {
+        name: None if value == "auto" else value
+        for name, value in asdict(settings).items()
+        if name not in {"features", "output", "device"}
+    }
 
 
 def _projection_settings(settings: TrainSettings) -> ProjectionSettings:
@@ -312,19 +299,17 @@ class _Measured:
 def _compare(
     distillate: StaticModel, trained: Trained, projection: Projection, dtype: str
 ) -> _Measured:
-    held_out = HeldOut(projection)
     tables = {
         name: model_folder.quantized(vectors, dtype)
         for name, vectors in _variants(trained.measured, projection).items()
     }
+    compared = {"distillate": distillate.embedding, **tables}
     agreement = {
-        name: held_out.agreement(vectors)
-        for name, vectors in {"distillate": distillate.embedding, **tables}.items()
+        name: held_out_agreement(vectors, projection) for name, vectors in compared.items()
     }
-    recommended: Variant = (
-        "weighted" if agreement["weighted"] >= agreement["unweighted"] else "unweighted"
-    )
-    return _Measured(agreement, recommended, held_out.loss(tables[recommended]))
+    is_better = agreement["weighted"] >= agreement["unweighted"]
+    recommended: Variant = "weighted" if is_better else "unweighted"
+    return _Measured(agreement, recommended, held_out_loss(tables[recommended], projection))
 
 
 def _variants(vectors: Vectors, projection: Projection) -> dict[str, Vectors]:

@@ -157,7 +157,7 @@ class TermCounts:
         return information / -math.log(together / self.total)
 
 
-class BoundedCounts:
+class BoundedCounts(Counter[str]):
     """Counts of strings, in a table of at most ``limit`` entries.
 
     When the table is full, its rarest half is forgotten, as in the lossy counting of Manku and
@@ -167,35 +167,25 @@ class BoundedCounts:
     """
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self.error = 0
         self._limit = limit
-        self._counts: Counter[str] = Counter()
-
-    def __getitem__(self, item: str) -> int:
-        return self._counts[item]
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def items(self) -> Iterable[tuple[str, int]]:
-        """Return the strings in the table and their counts, in the order of first occurrence."""
-        return self._counts.items()
 
     def add(self, items: Iterable[str]) -> None:
         """Count items; the table may exceed its limit while they are read."""
-        self._counts.update(items)
-        if len(self._counts) > self._limit:
+        self.update(items)
+        if len(self) > self._limit:
             self._forget()
 
     def _forget(self) -> None:
-        counts = np.fromiter(self._counts.values(), dtype=np.int64, count=len(self._counts))
-        kept = self._limit // 2
-        threshold = int(np.partition(counts, len(counts) - kept - 1)[len(counts) - kept - 1])
+        counts = np.fromiter(self.values(), dtype=np.int64, count=len(self))
+        place = len(counts) - self._limit // 2 - 1
+        threshold = int(np.partition(counts, place)[place])
         # A forgotten string was counted at most ``threshold`` times since it was last forgotten.
         self.error += threshold
-        self._counts = Counter(
-            {item: count for item, count in self._counts.items() if count > threshold}
-        )
+        kept = {item: count for item, count in self.items() if count > threshold}
+        self.clear()
+        self.update(kept)
 
 
 def _costs(counts: TermCounts, saves: Mapping[str, int]) -> Counter[str]:
