@@ -159,6 +159,11 @@ class Index:
         chosen for the table. ``where`` is a condition in SQL on the table's columns, ``source`` a
         glob as in ignore files.
 
+        ``where`` knows the columns ``id``, ``source``, ``title``, ``text``, ``start``, ``end`` and
+        ``metadata`` (a JSON string), and those that ``IndexSettings.metadata`` makes of fields of
+        records and of front matter; a value that is not of its column's type is null. BM25 takes
+        words from between spaces and punctuation, and knows the endings of English.
+
         A query without a word that the model knows has no vector: ``vector`` finds nothing then,
         and ``hybrid`` searches by words alone.
 

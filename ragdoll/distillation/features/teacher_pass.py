@@ -1,6 +1,10 @@
 """One pass of a teacher over a corpus, window by window of passages.
 
 One thread reads and tokenizes the next window, one embeds, and one writes the last.
+
+The target ``mean`` (of token embeddings, without special tokens and prompt) is the default because
+a static model is a mean of token vectors too: trained on it, models had a higher nDCG@10 than on
+``sentence`` on Cranfield, CISI and NPL.
 """
 
 from __future__ import annotations

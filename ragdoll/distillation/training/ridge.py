@@ -43,7 +43,8 @@ Sums = tuple[npt.NDArray[Any], ...]
 _Work = Callable[["csr_matrix", Vectors], Sums]
 _Block = tuple[Passages, int, int]
 
-# Chosen on Cranfield, CISI and NPL together: each is near the best on all three.
+# Chosen by nDCG@10 on Cranfield, CISI and NPL together: each is near the best on all three. What
+# every part of the recipe is worth stands in tests/benchmarks/README.md.
 PENALTY = 0.3
 FROM_DISTILLATE = 0.5
 FLATTENING = 0.2

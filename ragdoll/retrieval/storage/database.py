@@ -25,7 +25,15 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
 class Database:
-    """A folder, or a URI that LanceDB understands, that holds tables."""
+    """A folder, or a URI that LanceDB understands, that holds tables.
+
+    A database on a server has no lock, so the caller must let one process write a table at a time.
+    Files that a killed run left there stay for a week, because another process may be at work on
+    them, and a server that gives no answer within ten seconds is given up. LanceDB finds the
+    credentials itself: for S3 in ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and
+    ``AWS_REGION``, and for other servers that speak the protocol also in ``AWS_ENDPOINT`` (with
+    ``AWS_ALLOW_HTTP=true`` for ``http://``).
+    """
 
     def __init__(self, uri: str, create: bool = False, to_search: bool = False) -> None:
         """Connect; a local folder that is not there is created only if ``create``.
@@ -184,6 +192,9 @@ def check_name(name: str) -> None:
 
 def refuse_links(database: str, name: str) -> None:
     """Check that a table of a local database holds no link, which LanceDB would follow.
+
+    LanceDB also reads data files that a manifest names in another folder or on a server, as that of
+    a shallow clone does. Manifests are not parsed, so that is not refused.
 
     Raises:
         TableError: it is a link or holds one.
