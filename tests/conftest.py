@@ -49,6 +49,8 @@ os.environ["XDG_CACHE_HOME"] = f"{_HOME}/cache"
 # The same examples in every run, however slow the machine.
 property_tests.register_profile("ragdoll", deadline=None, derandomize=True)
 property_tests.load_profile("ragdoll")
+# For the quick round.
+property_tests.register_profile("few", property_tests.get_profile("ragdoll"), max_examples=10)
 
 # Models of sources that have changed since are removed after a day.
 _KEPT_SECONDS = 86_400

@@ -32,6 +32,8 @@ MIB = 2**20
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="there is no limit of memory")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
