@@ -35,9 +35,7 @@ def library(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Index
 @pytest.fixture
 def indexed(tmp_path: Path, docs: Path, trained: Trained) -> Indexed:
     """A table of the documents."""
-    table = Indexed(tmp_path / "database", docs, trained.model)
-    table.index()
-    return table
+    return Indexed.made(tmp_path / "database", docs, trained.model)
 
 
 @pytest.fixture

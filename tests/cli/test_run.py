@@ -39,6 +39,10 @@ docs = "docs"
 Run = Callable[..., Result]
 
 
+class PowerCut(BaseException):
+    """An end that nothing can catch and tidy up after."""
+
+
 @pytest.fixture
 def docs() -> Path:
     """Documents to search, in the current folder."""
@@ -258,9 +262,6 @@ def test_while_a_new_model_is_trained_queries_find_the_old_pair(
 def test_a_run_that_dies_leaves_a_pair_and_the_next_one_ends_the_work(
     finished: Run, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    class PowerCut(BaseException):
-        pass
-
     def cut(*arguments: object, **options: object) -> None:
         raise PowerCut
 
@@ -292,9 +293,6 @@ def test_a_run_that_dies_leaves_a_pair_and_the_next_one_ends_the_work(
 def test_a_new_model_and_a_table_on_a_server_replace_the_old_pair_together(
     finished: Run, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerCut(BaseException):
-        pass
-
     def cut(*arguments: object, **options: object) -> None:
         raise PowerCut
 
@@ -350,9 +348,6 @@ def test_more_dimensions_than_the_teacher_has_are_refused_before_its_pass(
 def test_a_model_that_was_given_up_does_not_stay_behind(
     finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerCut(BaseException):
-        pass
-
     def cut(*arguments: object, **options: object) -> None:
         raise PowerCut
 
@@ -368,9 +363,6 @@ def test_a_model_that_was_given_up_does_not_stay_behind(
 def test_a_kill_while_a_model_is_cleared_away_leaves_nothing_in_the_way(
     finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerCut(BaseException):
-        pass
-
     def cut(folder: Path, **options: object) -> None:
         if folder.is_dir():
             (folder / "ragdoll.json").unlink()

@@ -30,6 +30,13 @@ class Indexed:
     docs: Path
     model: Path
 
+    @classmethod
+    def made(cls, database: Path, docs: Path, model: Path) -> Indexed:
+        """Index documents into a new database."""
+        table = cls(database, docs, model)
+        table.index()
+        return table
+
     def at(self, database: Path) -> Indexed:
         """Return the same for another database, which is not made by this."""
         return replace(self, database=database)
@@ -94,18 +101,14 @@ class Indexed:
 @pytest.fixture
 def indexed(tmp_path: Path, docs: Path, trained: Trained) -> Indexed:
     """A table of the documents."""
-    table = Indexed(tmp_path / "database", docs, trained.model)
-    table.index()
-    return table
+    return Indexed.made(tmp_path / "database", docs, trained.model)
 
 
 @pytest.fixture
 def movable(tmp_path: Path, docs: Path, trained: Trained) -> Indexed:
     """A table whose model may be moved or changed."""
     model = Path(shutil.copytree(trained.model, tmp_path / "model"))
-    table = Indexed(tmp_path / "database", docs, model)
-    table.index()
-    return table
+    return Indexed.made(tmp_path / "database", docs, model)
 
 
 def snapshot(folder: Path) -> dict[str, str]:
