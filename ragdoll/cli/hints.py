@@ -1,7 +1,8 @@
 """From what the library says of parameters and calls to options and commands.
 
-A message of the library names a parameter or a call in backticks, as a script would write it:
-``output``, ``restart=True``, ``run(...)``. On the command line the same is an option or a command.
+A hint or a reason of the library names a parameter or a call in backticks, as a script would write
+it: ``output``, ``restart=True``, ``run(...)``. On the command line the same is an option or a
+command. A message is not translated: it quotes what a user wrote, where SQL has backticks too.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _PARAMETERS = {
 
 
 def for_command_line(text: str) -> str:
-    """Write options and commands in the place of the parameters and calls in a message."""
-    return _QUOTED.sub(lambda quoted: _translated(quoted[1]) or quoted[1], text)
+    """Write options and commands in the place of parameters and calls; the rest stays as it is."""
+    return _QUOTED.sub(lambda quoted: _translated(quoted[1]) or quoted[0], text)
 
 
 def _translated(phrase: str) -> str | None:

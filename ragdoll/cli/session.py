@@ -81,7 +81,7 @@ def _interruption(console: Console, resume_hint: str) -> typer.Exit:
 def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
     """Return what is wrong, and what to do about it or None."""
     if isinstance(error, RagdollError):
-        return for_command_line(error.message), error.hint and for_command_line(error.hint)
+        return error.message, error.hint and for_command_line(error.hint)
     if isinstance(error, MemoryError):
         return "There is not enough memory.", None
     if isinstance(error, OSError):

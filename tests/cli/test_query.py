@@ -356,3 +356,11 @@ def test_as_many_lines_of_an_answer_are_shown_as_are_asked_for(
     assert ragdoll("index", tmp_path / "long.txt", "--model", trained.model).status == 0
     shown = ragdoll("query", "locks", "--lines", 3).out.splitlines()
     assert len([line for line in shown if "Line" in line]) == 3
+
+
+def test_a_condition_that_is_refused_is_quoted_as_it_was_written(
+    ask: Callable[..., Any],
+) -> None:
+    result = ask("lock", "--where", "`source` LIKE `nothing`")
+    assert result.status == 2
+    assert "The filter '`source` LIKE `nothing`' cannot be used" in result.err

@@ -140,12 +140,9 @@ def _table(found: TableFacts) -> RenderableType:
     described = facts(rows)
     if found.problem is None:
         return Group(described, Text("Table and model agree.", style="green"))
-    problem, hint = (
-        one_line(for_command_line(text or ""))
-        for text in (found.problem.message, found.problem.hint)
-    )
-    verdict = Text.assemble(("Table and model do not agree. ", "bold red"), problem)
-    return Group(described, verdict, Text(hint, style="dim"))
+    problem, hint = found.problem.message, for_command_line(found.problem.hint or "")
+    verdict = Text.assemble(("Table and model do not agree. ", "bold red"), one_line(problem))
+    return Group(described, verdict, Text(one_line(hint), style="dim"))
 
 
 def _weight(state: TableState) -> str:
