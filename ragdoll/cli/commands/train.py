@@ -83,12 +83,15 @@ def _teacher(config: Config, features: str) -> str | None:
     from pathlib import Path
 
     from ragdoll.distillation.features.featurize import named
-    from ragdoll.distillation.features.reading import open_features
+    from ragdoll.distillation.features.folder import FeaturesFolder
 
     teacher = named(config.teacher).model
     if config.origins["teacher.model"] == "option":
         return teacher
-    return teacher if open_features(Path(features)).teacher in (None, teacher) else None
+    # The manifest alone: training opens the features, which is to look at every part.
+    manifest = FeaturesFolder(Path(features)).manifest()
+    made_by = manifest.settings.get("teacher") if manifest else None
+    return teacher if made_by in (None, teacher) else None
 
 
 def _interruption(console: Console, was_to_upload: bool) -> typer.Exit:
