@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.inspection import ModelFacts
 from ragdoll.embedding.token_table import TokenTable
+from ragdoll.embedding.vectors import Vectors
 
 Exact = npt.NDArray[np.float64]
 
@@ -94,17 +95,16 @@ def compare(first: ModelFacts, second: ModelFacts, words: int = 15) -> Compariso
     Raises:
         ModelError: a model is damaged.
     """
-    flat = [_flat(asdict(facts)) for facts in (first, second)]
+    one, other = _flat(asdict(first)), _flat(asdict(second))
     differences = [
-        Difference(name, flat[0].get(name), flat[1].get(name))
-        for name in dict.fromkeys([*flat[0], *flat[1]])
-        if flat[0].get(name) != flat[1].get(name)
+        Difference(name, one.get(name), other.get(name))
+        for name in one | other
+        if name not in _ASIDE and one.get(name) != other.get(name)
     ]
     if "sentence-transformer" in (first.kind, second.kind):
         return Comparison(differences, None)
-    pair = (
-        (second, first) if _is_distillate(second) and not _is_distillate(first) else (first, second)
-    )
+    # The sort is stable: two models of one sort stay in their order.
+    pair = sorted((first, second), key=_is_distillate, reverse=True)
     before, after = (TokenTable(open_folder(facts.path)) for facts in pair)
     same = before.size == after.size and before.tokens == after.tokens
     return Comparison(differences, movement(before, after, words) if same else None)
@@ -145,8 +145,7 @@ def movement(before: TokenTable, after: TokenTable, words: int) -> Movement:
         )
         for place, old, new in zip(farthest, *neighborhoods, strict=True)
     ]
-    tokens = len(changes.ids)
-    return Movement(str(before.path), str(after.path), tokens, int(moved.sum()), most)
+    return Movement(str(before.path), str(after.path), len(names), int(moved.sum()), most)
 
 
 def _pairs(
@@ -154,13 +153,16 @@ def _pairs(
 ) -> Iterator[tuple[npt.NDArray[np.int64], Exact, Exact]]:
     """Yield the ids and both vectors of the tokens with a direction in both models, in blocks."""
     for (ids, old), (_, new) in zip(before.blocks(), after.blocks(), strict=True):
-        with np.errstate(over="ignore"):
-            lengths = np.linalg.norm(old, axis=1), np.linalg.norm(new, axis=1)
         ordinary = [int(n) in before.tokens and int(n) not in before.special for n in ids]
-        kept = np.array(ordinary) & np.all(
-            [(each > 0) & (each < np.inf) for each in lengths], axis=0
-        )
+        kept = np.array(ordinary) & _has_direction(old) & _has_direction(new)
         yield ids[kept], old[kept].astype(np.float64), new[kept].astype(np.float64)
+
+
+def _has_direction(vectors: Vectors) -> npt.NDArray[np.bool_]:
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1)
+    has_direction: npt.NDArray[np.bool_] = (lengths > 0) & (lengths < np.inf)
+    return has_direction
 
 
 def _common_map(before: TokenTable, after: TokenTable) -> Exact:
@@ -221,8 +223,6 @@ def _typical(values: Exact) -> float:
 def _names_near(
     table: TokenTable, ids: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]
 ) -> list[list[str]]:
-    if not len(ids):
-        return []
     themselves = [{int(number)} for number in ids]
     vectors = table.vectors(ids).astype(np.float32)
     nearest = table.nearest(vectors, _NEIGHBORS, themselves, among)
@@ -239,13 +239,12 @@ def _is_distillate(facts: ModelFacts) -> bool:
     return (facts.provenance or {}).get("variant") == "distillate"
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """Flatten nested records: each fact by the path of its keys."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        if prefix or key not in _ASIDE:
-            if isinstance(value, Mapping):
-                flat |= _flat(value, f"{prefix}{key}.")
-            else:
-                flat[f"{prefix}{key}"] = value
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{path}": fact for path, fact in _flat(value).items()}
+        else:
+            flat[key] = value
     return flat

@@ -137,16 +137,15 @@ def open_folder(path: Path) -> ModelFolder:
         raise ModelError(
             f"No model folder at {path}.", hint="Train one with `run(...)`, or name another."
         )
-    config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
-    provenance_file = path / PROVENANCE_FILE
-    provenance = read_json(provenance_file) if provenance_file.is_file() else None
+    config = read_json(path / "config.json")
+    provenance = read_json(path / PROVENANCE_FILE) or None
     for subfolder, name, kind in _LAYOUTS:
         weights = path / subfolder / "model.safetensors"
         tokenizer = path / subfolder / "tokenizer.json"
         tensors = read_header(weights) if weights.is_file() else {}
-        table = tensors.get(name)
-        if table is None:
+        if name not in tensors:
             continue
+        table = tensors[name]
         if not tokenizer.is_file():
             raise ModelError(f"{path} is incomplete: it has no tokenizer.json.")
         if len(table.shape) != 2 or 0 in table.shape:
@@ -177,18 +176,10 @@ def _open_transformer(
         raise ModelError(
             f"{path} is no model: it has weights, but neither config.json nor modules.json."
         )
-    tokenizers = [*_files(path, "tokenizer.json"), *_files(path, "0_*/tokenizer.json")]
+    tokenizers = [*_files(path, "tokenizer.json"), *_files(path, "0_*/tokenizer.json"), None]
     tensors = {name: tensor for file in weights for name, tensor in read_header(file).items()}
-    return ModelFolder(
-        path,
-        "sentence-transformer",
-        weights,
-        next(iter(tokenizers), None),
-        tensors,
-        None,
-        config,
-        provenance,
-    )
+    kind: Kind = "sentence-transformer"
+    return ModelFolder(path, kind, weights, tokenizers[0], tensors, None, config, provenance)
 
 
 def _files(path: Path, pattern: str) -> list[Path]:
@@ -210,19 +201,13 @@ def read_header(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = parse_json(file.read(length))
-        start = 8 + length
-        return {
-            name: Tensor(
-                path,
-                name,
-                _NAMES.get(entry["dtype"], entry["dtype"].lower()),
-                tuple(entry["shape"]),
-                start + entry["data_offsets"][0],
-                start + entry["data_offsets"][1],
-            )
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
+        header.pop("__metadata__", None)
+        tensors = {}
+        for name, entry in header.items():
+            dtype = _NAMES.get(entry["dtype"], entry["dtype"].lower())
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            tensors[name] = Tensor(path, name, dtype, tuple(entry["shape"]), begin, end)
+        return tensors
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
     # The library also takes an entry that is a list of its values, which nothing writes.
@@ -230,15 +215,20 @@ def read_header(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} is not a whole safetensors file: {first_line(error)}.") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of bounded size.
+def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
+    """Read a JSON object or list of bounded size; it is empty without the file.
 
     Raises:
-        ModelError: the file is missing, too large, or not a JSON object.
+        ModelError: the file cannot be read, is too large, or holds something else.
     """
-    content = _read_json(path)
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object.")
+    if not path.is_file():
+        return kind()
+    try:
+        content = parse_json(read_bytes(path))
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(content, kind):
+        raise ModelError(f"{path} does not hold a JSON {'object' if kind is dict else 'list'}.")
     return content
 
 
@@ -249,19 +239,10 @@ def read_modules(path: Path) -> list[Module]:
         ModelError: the file is too large or not a list of modules.
     """
     file = path / "modules.json"
-    if not file.is_file():
-        return []
-    content = _read_json(file)
-    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+    entries = read_json(file, list)
+    if not all(isinstance(entry, dict) for entry in entries):
         raise ModelError(f"{file} is not a list of modules.")
-    return [Module(str(entry.get("type", "")), str(entry.get("path", ""))) for entry in content]
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return parse_json(read_bytes(path))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON: {error}.") from error
+    return [Module(str(entry.get("type", "")), str(entry.get("path", ""))) for entry in entries]
 
 
 def read_bytes(path: Path) -> bytes:

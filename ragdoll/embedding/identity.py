@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from ragdoll.embedding.folder import ModelFolder, open_folder, read_json, read_modules
 from ragdoll.errors import ModelError
@@ -78,17 +78,15 @@ def identity_of(folder: ModelFolder) -> ModelIdentity:
         ModelError: the model is not static, or is damaged.
     """
     table, _ = folder.static_parts()
-    normalize = normalizes(folder)
-    max_length = truncates_at(folder)
     metric, reason = metric_of(folder)
     return ModelIdentity(
-        fingerprint=fingerprint(folder, normalize, max_length),
+        fingerprint=fingerprint(folder),
         dimension=table.shape[1],
         path=folder.path,
         metric=metric,
         metric_reason=reason,
-        normalize=normalize,
-        max_length=max_length,
+        normalize=normalizes(folder),
+        max_length=truncates_at(folder),
     )
 
 
@@ -113,13 +111,11 @@ def truncates_at(folder: ModelFolder) -> int | None:
             f"{folder.path / 'config.json'}: max_length is {length!r}, not a number of tokens."
         )
     for name in ("sentence_bert_config.json", "tokenizer_config.json"):
-        file = folder.path / name
-        if file.is_file():
-            settings = read_json(file)
-            length = settings.get("max_seq_length", settings.get("model_max_length"))
-            # Tokenizers write a huge number for "no limit".
-            if isinstance(length, int) and length < 10**6:
-                return length
+        settings = read_json(folder.path / name)
+        length = settings.get("max_seq_length", settings.get("model_max_length"))
+        # Tokenizers write a huge number for "no limit".
+        if isinstance(length, int) and length < 10**6:
+            return length
     length = folder.config.get("max_position_embeddings")
     return length if isinstance(length, int) else None
 
@@ -129,8 +125,7 @@ def metric_of(folder: ModelFolder) -> tuple[Metric, str]:
     recorded = (folder.provenance or {}).get("metric")
     if isinstance(recorded, str) and recorded in get_args(Metric):
         return cast(Metric, recorded), "recorded when the model was trained"
-    file = folder.path / "config_sentence_transformers.json"
-    settings: dict[str, Any] = read_json(file) if file.is_file() else {}
+    settings = read_json(folder.path / "config_sentence_transformers.json")
     similarity = str(settings.get("similarity_fn_name"))
     if similarity in _SIMILARITIES:
         return _SIMILARITIES[similarity], f"its similarity function is {similarity}"
@@ -141,55 +136,49 @@ def metric_of(folder: ModelFolder) -> tuple[Metric, str]:
     return "cosine", "nothing says otherwise"
 
 
-def fingerprint(folder: ModelFolder, normalize: bool, max_length: int | None) -> str:
+def fingerprint(folder: ModelFolder) -> str:
     """Hash every tensor (name, type, shape, bytes), the tokenizer and how vectors are made."""
-    files = [*folder.weights, *([folder.tokenizer] if folder.tokenizer else [])]
-    return _remembered(
-        folder.path, files, [normalize, max_length], lambda: _hash(folder, normalize, max_length)
-    )
+    tokenizer = [folder.tokenizer] if folder.tokenizer else []
+    normalize, max_length = normalizes(folder), truncates_at(folder)
+
+    def make(digest: hashlib._Hash) -> None:
+        for name, tensor in sorted(folder.tensors.items()):
+            # With its length in front, so that no name can pass for another tensor's bytes.
+            framed = json.dumps([name, tensor.dtype, tensor.shape]).encode()
+            digest.update(len(framed).to_bytes(8, "little") + framed)
+            _feed(digest, tensor.file, tensor.begin, tensor.end)
+        for file in tokenizer:
+            _feed(digest, file)
+        digest.update(f"\0normalize={normalize}\0max_length={max_length}".encode())
+
+    return _remembered(folder.path, [*folder.weights, *tokenizer], [normalize, max_length], make)
 
 
 def weights_fingerprint(folder: ModelFolder) -> str:
     """Hash the weights' files of a teacher, byte by byte."""
-    return _remembered(
-        folder.path, folder.weights, ["weights"], lambda: _hash_files(folder.weights)
-    )
+
+    def make(digest: hashlib._Hash) -> None:
+        for file in folder.weights:
+            _feed(digest, file)
+
+    return _remembered(folder.path, folder.weights, ["weights"], make)
 
 
-def _hash_files(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        _feed(digest, file, 0, file.stat().st_size)
-    return digest.hexdigest()
-
-
-def _hash(folder: ModelFolder, normalize: bool, max_length: int | None) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(folder.tensors.items()):
-        # With its length in front, so that no name can pass for another tensor's bytes.
-        framed = json.dumps([name, tensor.dtype, tensor.shape]).encode()
-        digest.update(len(framed).to_bytes(8, "little") + framed)
-        _feed(digest, tensor.file, tensor.begin, tensor.end)
-    if folder.tokenizer:
-        _feed(digest, folder.tokenizer, 0, folder.tokenizer.stat().st_size)
-    digest.update(f"\0normalize={normalize}\0max_length={max_length}".encode())
-    return digest.hexdigest()
-
-
-def _feed(digest: hashlib._Hash, file: Path, begin: int, end: int) -> None:
-    try:
-        with file.open("rb") as content:
-            content.seek(begin)
-            left = end - begin
-            while left > 0 and (block := content.read(min(_CHUNK, left))):
-                digest.update(block)
-                left -= len(block)
-    except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}.") from error
+def _feed(digest: hashlib._Hash, file: Path, begin: int = 0, end: int | None = None) -> None:
+    """Hash a part of a file; ``end`` None is the end of the file."""
+    with file.open("rb") as content:
+        content.seek(begin)
+        left = (file.stat().st_size if end is None else end) - begin
+        while left > 0 and (block := content.read(min(_CHUNK, left))):
+            digest.update(block)
+            left -= len(block)
 
 
 def _remembered(
-    path: Path, files: Sequence[Path], settings: list[object], make: Callable[[], str]
+    path: Path,
+    files: Sequence[Path],
+    settings: list[object],
+    make: Callable[[hashlib._Hash], None],
 ) -> str:
     """Return the hash that was made of these files, or make it if one of them has changed since."""
     key = [*settings, *map(_facts, files)]
@@ -197,7 +186,9 @@ def _remembered(
         known = json.loads(_cache_file(path).read_bytes())
         if known["key"] == key:
             return str(known["fingerprint"])
-    value = make()
+    digest = hashlib.sha256()
+    make(digest)
+    value = digest.hexdigest()
     # Without a home, or with a read-only one, the next run hashes again. If two processes write at
     # once, the file is that of one of them, or damaged and not believed.
     with suppress(OSError, RuntimeError):

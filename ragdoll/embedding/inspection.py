@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from ragdoll.embedding.identity import (
     truncates_at,
     weights_fingerprint,
 )
+from ragdoll.embedding.token_table import load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +63,26 @@ def inspect(path: Path) -> ModelFacts:
         ModelError: the folder holds no model, or a damaged one.
     """
     folder = open_folder(path)
-    normalize = normalizes(folder)
-    max_length = truncates_at(folder)
     metric, reason = metric_of(folder)
-    size, family = _tokenizer(folder)
     dimension = _dimension(folder)
+    vocabulary, family = _tokenizer(folder)
     return ModelFacts(
         path=path,
         kind=folder.kind,
         dimension=dimension,
         metric=metric,
         metric_reason=reason,
-        vocabulary=size,
+        vocabulary=vocabulary,
         tokenizer=family,
         corpus_tokens=_corpus_tokens(folder),
         dtype=_dtype(folder),
-        normalize=normalize,
-        max_length=max_length,
+        normalize=normalizes(folder),
+        max_length=truncates_at(folder),
         parameters=sum(tensor.size for tensor in folder.tensors.values()),
         bytes=sum(file.stat().st_size for file in folder.weights),
-        fingerprint=(
-            fingerprint(folder, normalize, max_length)
-            if folder.is_static
-            else weights_fingerprint(folder)
-        ),
+        fingerprint=(fingerprint if folder.is_static else weights_fingerprint)(folder),
         provenance=folder.provenance,
-        remarks=[*_remarks_on_dimension(folder, dimension), *_remarks(folder, normalize, size)],
+        remarks=list(_remarks(folder, dimension, vocabulary)),
     )
 
 
@@ -93,12 +90,11 @@ def _dimension(folder: ModelFolder) -> int | None:
     """Return the length of the vectors: the table's, or that which the last module states."""
     if folder.embedding is not None:
         return folder.embedding.shape[1]
-    for pattern, key in (("*_Dense", "out_features"), ("*_Pooling", "word_embedding_dimension")):
-        modules = sorted(folder.path.glob(pattern), key=lambda module: len(module.name))
-        for config in (module / "config.json" for module in reversed(modules)):
-            value = read_json(config).get(key) if config.is_file() else None
-            if isinstance(value, int):
-                return value
+    for module in reversed(read_modules(folder.path)):
+        config = read_json(folder.path / module.path / "config.json")
+        for key in ("out_features", "word_embedding_dimension"):
+            if isinstance(config.get(key), int):
+                return int(config[key])
     size = folder.config.get("hidden_size")
     return size if isinstance(size, int) else None
 
@@ -108,32 +104,18 @@ def _tokenizer(folder: ModelFolder) -> tuple[int | None, str | None]:
     if folder.tokenizer is None:
         size = folder.config.get("vocab_size")
         return (size if isinstance(size, int) else None), None
-    content = read_json(folder.tokenizer)
-    model = content.get("model")
-    model = model if isinstance(model, dict) else {}
-    family = str(model.get("type") or "unknown")
-    vocabulary = model.get("vocab")
-    if isinstance(vocabulary, list):  # Unigram: pairs of token and score
-        vocabulary = [str(pair[0]) for pair in vocabulary if isinstance(pair, list) and pair]
-    elif not isinstance(vocabulary, dict):
-        return None, family
-    added = content.get("added_tokens")
-    extra = {
-        str(token.get("content"))
-        for token in (added if isinstance(added, list) else [])
-        if isinstance(token, dict)
-    }
-    return len(extra.union(vocabulary)), family
+    tokenizer = load_tokenizer(folder.tokenizer)
+    return tokenizer.get_vocab_size(), type(tokenizer.model).__name__
 
 
 def _dtype(folder: ModelFolder) -> str:
     """Return the type of the table, or that of most parameters."""
     if folder.embedding is not None:
         return folder.embedding.dtype
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     for tensor in folder.tensors.values():
-        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size
-    return max(sizes, key=lambda dtype: sizes[dtype]) if sizes else "unknown"
+        sizes[tensor.dtype] += tensor.size
+    return max(sizes, key=sizes.__getitem__, default="unknown")
 
 
 def _corpus_tokens(folder: ModelFolder) -> int | None:
@@ -142,36 +124,25 @@ def _corpus_tokens(folder: ModelFolder) -> int | None:
     return count if isinstance(count, int) else None
 
 
-def _remarks_on_dimension(folder: ModelFolder, dimension: int | None) -> list[str]:
-    """Remark that the configuration and the tensors have different dimensions."""
-    if folder.embedding is not None:
-        stated = folder.config.get("hidden_dim")
-        if stated not in (None, dimension):
-            return [f"config.json says hidden_dim {stated}; the vectors have {dimension}."]
-        return []
-    shapes = [tensor.shape for tensor in folder.tensors.values()]
-    for file in folder.path.glob("*_Dense/model.safetensors"):
-        if file.is_file():
+def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None) -> Iterator[str]:
+    """Remark on the configuration where the tensors, the tokenizer or the modules differ."""
+    if folder.embedding is None:
+        shapes = [tensor.shape for tensor in folder.tensors.values()]
+        for file in folder.path.glob("*_Dense/model.safetensors"):
             shapes += [tensor.shape for tensor in read_header(file).values()]
-    if dimension is not None and not any(dimension in shape for shape in shapes):
-        return [f"The configuration says {dimension} dimensions; no tensor has that many."]
-    return []
-
-
-def _remarks(folder: ModelFolder, normalize: bool, vocabulary: int | None) -> list[str]:
-    remarks = []
-    if vocabulary is None and folder.tokenizer is not None:
-        remarks.append(f"{folder.tokenizer.name} has no vocabulary.")
-    if folder.embedding is not None:
-        rows = folder.embedding.shape[0]
-        if "mapping" not in folder.tensors and vocabulary not in (None, rows):
-            remarks.append(f"The tokenizer has {vocabulary} tokens, the table {rows} rows.")
-    modules = read_modules(folder.path)
-    if folder.kind == "model2vec" and modules:
-        elsewhere = any("Normalize" in module.type for module in modules)
-        if elsewhere != normalize:
-            remarks.append(
-                f"config.json says normalize {str(normalize).lower()}, modules.json the contrary: "
-                "model2vec and sentence-transformers will make different vectors."
-            )
-    return remarks
+        if dimension is not None and not any(dimension in shape for shape in shapes):
+            yield f"The configuration says {dimension} dimensions; no tensor has that many."
+        return
+    stated = folder.config.get("hidden_dim")
+    if stated not in (None, dimension):
+        yield f"config.json says hidden_dim {stated}; the vectors have {dimension}."
+    rows = folder.embedding.shape[0]
+    if "mapping" not in folder.tensors and vocabulary != rows:
+        yield f"The tokenizer has {vocabulary} tokens, the table {rows} rows."
+    modules, normalize = read_modules(folder.path), normalizes(folder)
+    elsewhere = any("Normalize" in module.type for module in modules)
+    if folder.kind == "model2vec" and modules and elsewhere != normalize:
+        yield (
+            f"config.json says normalize {str(normalize).lower()}, modules.json the contrary: "
+            "model2vec and sentence-transformers will make different vectors."
+        )

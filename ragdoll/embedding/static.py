@@ -24,7 +24,6 @@ from ragdoll.embedding.identity import ModelIdentity, identity_of
 from ragdoll.embedding.token_table import TokenTable
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.embedding.words import WordTokens, tokenizer_errors, words_of
-from ragdoll.errors import ModelError, first_line
 from ragdoll.streams import grouped
 
 # Below this number, one by one is faster than importing the library for sparse matrices.
@@ -93,15 +92,9 @@ class StaticModel:
             ModelError: the folder holds no static model, or one whose parts do not fit together.
         """
         folder = open_folder(Path(path))
-        try:
-            # In this order: of files that are replaced meanwhile, the fingerprint is the new one.
-            table = TokenTable(folder)
-            return cls(table, identity_of(folder))
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{path} has changed while it was loaded: {first_line(error)}.",
-                hint="Load it again.",
-            ) from error
+        # In this order: of files that are replaced meanwhile, the fingerprint is the new one.
+        table = TokenTable(folder)
+        return cls(table, identity_of(folder))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32, shape ``(len(texts), dimension)``.

@@ -75,51 +75,46 @@ def test_a_dimension_that_the_config_gets_wrong_is_remarked(ragdoll: Ragdoll, mo
     assert "999" in ragdoll("inspect-model", model).out
 
 
+UNIGRAM: dict[str, Any] = {"type": "Unigram", "unk_id": 0, "vocab": [["a", -1], ["b", -2]]}
+ADDED = dict.fromkeys(("special", "single_word", "normalized", "lstrip", "rstrip"), False)
+
+
 @pytest.mark.parametrize(
-    ("content", "size"),
+    ("content", "family", "size"),
     [
-        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}, "added_tokens": []}, 2),
-        ({"model": {"vocab": [["a", -1.5], ["b", -2.5]], "type": "Unigram"}}, 2),
-        ({"model": {"vocab": {"a": 0}}, "added_tokens": [{"content": "a"}, {"content": "z"}]}, 2),
-        ({"model": {"vocab": [["a", 0]]}, "added_tokens": [{"content": "a"}, {"content": "z"}]}, 2),
-        ({"model": {"vocab": [[], "a"]}}, 0),
-        ({"model": {}}, None),
-        ({}, None),
-        ({"model": [], "added_tokens": 5}, None),
+        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}, "BPE", 2),
+        ({"model": UNIGRAM}, "Unigram", 2),
+        ({"model": UNIGRAM, "added_tokens": [{"id": 0, "content": "a", **ADDED}]}, "Unigram", 2),
+        ({"model": UNIGRAM, "added_tokens": [{"id": 2, "content": "z", **ADDED}]}, "Unigram", 3),
     ],
-    ids=[
-        "map",
-        "list",
-        "map and added",
-        "list and added",
-        "list of others",
-        "no vocabulary",
-        "empty",
-        "other types",
-    ],
+    ids=["map", "list", "added from it", "added to it"],
 )
 def test_the_vocabulary_is_counted_with_the_tokens_added_to_it(
-    model: Path, content: dict[str, Any], size: int | None
+    model: Path, content: dict[str, Any], family: str, size: int
 ) -> None:
     (model / "tokenizer.json").write_text(json.dumps(content))
-    assert inspect(model).vocabulary == size
+    facts = inspect(model)
+    assert (facts.tokenizer, facts.vocabulary) == (family, size)
 
 
 @pytest.mark.parametrize(
     "content",
     [
+        {},
+        {"model": {}},
+        {"model": [], "added_tokens": 5},
         {"model": {"vocab": [[["nested"], 0]]}, "added_tokens": []},
         {"model": {"vocab": {"a": 0}}, "added_tokens": [{"content": ["a"]}]},
     ],
-    ids=["vocabulary", "added tokens"],
+    ids=["empty", "no vocabulary", "other types", "vocabulary", "added tokens"],
 )
-def test_a_tokenizer_of_other_types_is_no_unforeseen_error(
+def test_a_tokenizer_that_is_none_is_an_error(
     ragdoll: Ragdoll, model: Path, content: dict[str, Any]
 ) -> None:
     (model / "tokenizer.json").write_text(json.dumps(content))
     result = ragdoll("inspect-model", model)
-    assert result.status in (0, 1)
-    assert "Unexpected" not in result.err
+    assert (result.status, result.out) == (1, "")
+    assert "tokenizer.json is no tokenizer" in result.err
 
 
 @pytest.mark.parametrize(
