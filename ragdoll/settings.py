@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import math
 import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from functools import cache, partial
+from operator import eq
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -27,34 +29,13 @@ _HEAD = """\
 # Every setting with its default. A setting may also be given as an option, or as an environment
 # variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
 
-_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
-
-def setting(
-    default: Any,
-    help: str,  # noqa: A002  (as Typer and argparse name it)
-    *,
-    option: str | None = None,
-    in_run: str | None = None,
-    least: float = -math.inf,
-    most: float = math.inf,
-    path: Literal["path", "name"] | None = None,
-) -> Any:
-    """Declare a setting: a field of a section's dataclass.
-
-    ``option`` has the names of the option, separated by commas, and its metavar behind a space;
-    None derives them from the key, and an empty string declares no option. ``in_run`` is the option
-    of the command ``run`` where it differs. ``least`` and ``most`` bound a number.
-
-    ``path`` says how a string in the file resolves. A ``path`` is always a file or a folder. A
-    ``name`` may also be a hub id or a scheme such as ``python:stdlib``; it becomes a path only
-    where such a path exists.
-    """
-    facts: dict[str, Any] = {"help": help, "option": option, "in_run": in_run, "path": path}
-    facts |= {"least": least, "most": most}
+def setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002  (as Typer names it)
+    """Declare a setting: a field of a section's dataclass; ``facts`` are those of ``Setting``."""
+    metadata = {"help": help, **facts}
     if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=facts)
-    return field(default=default, metadata=facts)
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 class _Section:
@@ -318,7 +299,16 @@ class Settings:
 
 
 class Setting(NamedTuple):
-    """One declared setting; ``hint`` is its type, the rest as ``setting`` takes it."""
+    """One declared setting; ``hint`` is its type.
+
+    ``option`` has the names of the option, separated by commas, and its metavar behind a space. It
+    follows from the key where none is declared; an empty string declares no option. ``in_run`` is
+    the option of the command ``run`` where it differs. ``least`` and ``most`` bound a number.
+
+    ``path`` says how a string in the file resolves. A ``path`` is always a file or a folder. A
+    ``name`` may also be a hub id or a scheme such as ``python:stdlib``; it becomes a path only
+    where such a path exists. None stands for a string that is no path.
+    """
 
     section: str
     key: str
@@ -327,9 +317,9 @@ class Setting(NamedTuple):
     help: str
     option: str
     in_run: str
-    path: str | None
-    least: float
-    most: float
+    path: Literal["path", "name"] | None = None
+    least: float = -math.inf
+    most: float = math.inf
 
     @property
     def name(self) -> str:
@@ -352,17 +342,15 @@ class Setting(NamedTuple):
 def settings() -> dict[str, Setting]:
     """Return every setting by its name, in the order of the sections."""
     found = {}
-    for section, record in get_type_hints(Settings).items():
+    for section, record in sections().items():
         hints = get_type_hints(record)
         for item in fields(record):
-            facts = dict(item.metadata)
-            default = item.default if item.default is not MISSING else {}
-            option = facts["option"]
-            if option is None:
-                option = f"--{item.name.replace('_', '-')} {_metavar(hints[item.name])}".strip()
-            facts["in_run"] = option if facts["in_run"] is None else facts["in_run"]
-            facts["option"] = option
-            one = Setting(section, item.name, hints[item.name], default, **facts)
+            hint, facts = hints[item.name], dict(item.metadata)
+            metavar = "|".join(kind.metavar for kind in _kinds(hint))
+            facts.setdefault("option", f"--{item.name.replace('_', '-')} {metavar}".strip())
+            facts.setdefault("in_run", facts["option"])
+            default = {} if item.default is MISSING else item.default
+            one = Setting(section, item.name, hint, default, **facts)
             found[one.name] = one
     return found
 
@@ -398,16 +386,15 @@ def checked(value: Any, declared: Setting, origin: str) -> Any:
     Raises:
         UsageError: it is empty, of the wrong type or out of range (with key, value and origin).
     """
-    name = declared.name
-    kinds = alternatives(declared.hint)
-    if isinstance(value, str) and any(get_origin(kind) is list for kind in kinds):
+    name, kinds = declared.name, _kinds(declared.hint)
+    if isinstance(value, str) and _KINDS[list] in kinds:
         value = [value]
     if value in ("", []) or (isinstance(value, list) and "" in value):
         raise UsageError(f"{name} must not be empty (from {origin}).")
-    if not any(_fits(value, kind) for kind in kinds):
-        raise UsageError(
-            f"{name} must be {_expected(kinds)}, not {described(value)} (from {origin})."
-        )
+    if not any(kind.admits(value) for kind in kinds):
+        *others, last = (kind.description for kind in kinds)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise UsageError(f"{name} must be {expected}, not {described(value)} (from {origin}).")
     if isinstance(value, int | float) and not isinstance(value, bool):
         given = f"{described(value)} (from {origin})"
         if isinstance(value, float) and not math.isfinite(value):
@@ -460,7 +447,7 @@ def example(**values: str) -> str:
                 value = values.get(f"{section}_{one.key}", one.default)
                 off = "# " if value in (None, {}) else ""
                 choices = f" {' | '.join(one.choices)}." if one.choices else ""
-                written = f"{off}{one.key} = {_as_toml(value, one.hint)}"
+                written = f"{off}{one.key} = {_as_toml(value)}"
                 lines.append(_with_comment(written, one.help + choices))
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
@@ -472,44 +459,49 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
     return tuple(part for part in parts if part is not type(None))
 
 
-def _metavar(hint: Any) -> str:
-    names = []
-    for kind in alternatives(hint):
-        if kind is bool:
-            return ""
-        if get_origin(kind) is Literal:
-            names.append("|".join(get_args(kind)))
+class _Kind(NamedTuple):
+    """A kind of value: in a message, in a help text, and as a test."""
+
+    description: str
+    metavar: str
+    admits: Callable[[Any], bool]
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _are_strings(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+_KINDS = {
+    bool: _Kind("true or false", "", lambda value: isinstance(value, bool)),
+    int: _Kind("a whole number", "N", lambda value: _is_number(value, int)),
+    float: _Kind("a number", "RATE", lambda value: _is_number(value, int | float)),
+    str: _Kind("a string", "TEXT", lambda value: isinstance(value, str)),
+    list: _Kind(
+        "a string or a list of strings",
+        "TEXT",
+        lambda value: isinstance(value, list) and _are_strings(value),
+    ),
+    dict: _Kind(
+        "a section of strings",
+        "TEXT",
+        lambda value: isinstance(value, dict) and _are_strings(value.values()),
+    ),
+}
+
+
+def _kinds(hint: Any) -> list[_Kind]:
+    """List the kinds of value that a type admits; each word of a ``Literal`` is one."""
+    kinds = []
+    for part in alternatives(hint):
+        if get_origin(part) is Literal:
+            kinds += [_Kind(f'"{word}"', word, partial(eq, word)) for word in get_args(part)]
         else:
-            names.append("N" if kind is int else "RATE" if kind is float else "TEXT")
-    return "|".join(names)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind) and isinstance(value, str)
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if get_origin(kind) is dict:
-        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind)
-
-
-def _expected(kinds: tuple[Any, ...]) -> str:
-    parts: list[str] = []
-    for kind in kinds:
-        if get_origin(kind) is Literal:
-            parts.extend(f'"{choice}"' for choice in get_args(kind))
-        elif get_origin(kind) is list:
-            parts.append("a string or a list of strings")
-        elif get_origin(kind) is dict:
-            parts.append("a section of strings")
-        else:
-            parts.append(_TYPE_NAMES[kind])
-    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+            kinds.append(_KINDS[get_origin(part) or part])
+    return kinds
 
 
 def _with_comment(written: str, comment: str) -> str:
@@ -522,8 +514,8 @@ def _with_comment(written: str, comment: str) -> str:
     return "\n".join([*lines, *(f"{'':<{_COLUMN}}# {line}" for line in others)])
 
 
-def _as_toml(value: Any, hint: Any) -> str:
-    if isinstance(value, dict) or (value is None and get_origin(alternatives(hint)[0]) is dict):
+def _as_toml(value: Any) -> str:
+    if isinstance(value, dict):
         return '{ year = "integer" }'
     if value is None:
         return '""'

@@ -207,12 +207,12 @@ def read_header(path: Path) -> dict[str, Tensor]:
             dtype = _NAMES.get(entry["dtype"], entry["dtype"].lower())
             begin, end = (8 + length + offset for offset in entry["data_offsets"])
             tensors[name] = Tensor(path, name, dtype, tuple(entry["shape"]), begin, end)
-        return tensors
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
     # The library also takes an entry that is a list of its values, which nothing writes.
     except (SafetensorError, ValueError, TypeError) as error:
         raise ModelError(f"{path} is not a whole safetensors file: {first_line(error)}.") from error
+    return tensors
 
 
 def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
