@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,15 @@ def unannounced(stage: str, why: str) -> None:
 class Plan:
     """The stages to run. Each holds the reason, or None where the stage is not needed.
 
-    ``index`` is always needed; its reason tells how much of the table is written.
-    ``model_is_ready`` tells that an earlier run finished the new model, which waits to come into
-    use.
+    ``index`` is always needed; its reason tells how much of the table is written. ``restart`` makes
+    the features from the beginning. ``model_is_ready`` tells that an earlier run finished the new
+    model, which waits to come into use.
     """
 
     featurize: str | None
     train: str | None
-    index: str
+    index: str = _WITH_MODEL
+    restart: bool = False
     model_is_ready: bool = False
 
 
@@ -116,17 +118,6 @@ def run(
     )
 
 
-def plan(
-    *places: str | Path,
-    settings: Settings | None = None,
-    retrain: bool = False,
-    restart: bool = False,
-    overwrite: bool = False,
-) -> Plan:
-    """Tell from what is on disk which stages ``run`` would make, and why; nothing is written."""
-    return Pipeline(_placed(settings or Settings(), places), retrain, restart, overwrite).plan()
-
-
 class Pipeline:
     """The three stages with their settings; ``corpus`` is learned from, ``documents`` searched."""
 
@@ -148,12 +139,11 @@ class Pipeline:
 
     def plan(self) -> Plan:
         """Tell which stages are needed, and why."""
-        needs = self._model_needs()
-        if needs.train or needs.is_ready:
-            rebuild: str | None = _WITH_MODEL
-        else:
-            rebuild = self._reason_to_rebuild(self._target(self._output))
-        return Plan(needs.featurize, needs.train, rebuild or _WHAT_CHANGED, needs.is_ready)
+        plan = self._plan_of_model()
+        if plan.train or plan.model_is_ready:
+            return plan
+        rebuild = self._reason_to_rebuild(self._target(self._output))
+        return replace(plan, index=rebuild or _WHAT_CHANGED)
 
     def run(self, trust_remote_code: bool, report: Report, announce: Announce) -> RunResult:
         """Run the stages that are needed."""
@@ -161,19 +151,19 @@ class Pipeline:
         output, index = self._output, self._settings.index
         with only_maker(output):
             finish_exchange(output, index)
-            needs = self._model_needs()
+            plan = self._plan_of_model()
             featurized = trained = None
             model = output
-            if needs.is_ready:
+            if plan.model_is_ready:
                 model = pending(output)
-            elif needs.train:
+            elif plan.train:
                 refuse_foreign(output)
                 self._refuse_dimension()
                 model = pending(output) if output.exists() else output
-                if needs.featurize:
-                    announce("featurize", needs.featurize)
-                    featurized = self._featurize(needs.restart, trust_remote_code, report)
-                announce("train", needs.train)
+                if plan.featurize:
+                    announce("featurize", plan.featurize)
+                    featurized = self._featurize(plan.restart, trust_remote_code, report)
+                announce("train", plan.train)
                 settings = replace(
                     self._settings.train,
                     features=self._settings.featurize.output,
@@ -211,19 +201,20 @@ class Pipeline:
     def _target(self, model: Path) -> Target:
         return Target(self._settings.index, TableModel(model), model_moves_to=self._output)
 
-    def _model_needs(self) -> _ModelNeeds:
-        reason = self._reason_to_train()
+    def _plan_of_model(self) -> Plan:
+        """Tell which stages the model needs; a new model also needs a new table."""
+        reason = self._reason_to_train(self._output)
         if self._restart:
             why = reason or "the features are made anew"
-            return _ModelNeeds("asked for by `restart`", why, restart=True)
+            return Plan("asked for by `restart`", why, restart=True)
         if self._retrain:
             reason = reason or "asked for by `retrain`"
-        elif reason and self._is_current(pending(self._output)):
-            return _ModelNeeds(None, None, is_ready=True)
+        elif reason and self._reason_to_train(pending(self._output)) is None:
+            return Plan(None, None, model_is_ready=True)
         if reason is None:
-            return _ModelNeeds(None, None)
+            return Plan(None, None)
         why_features, restart = self._features_needed()
-        return _ModelNeeds(why_features, reason, restart)
+        return Plan(why_features, reason, restart=restart)
 
     def _refuse_dimension(self) -> None:
         """Refuse before the features are made what training would refuse after that."""
@@ -235,27 +226,34 @@ class Pipeline:
 
     def _featurize(self, restart: bool, trust_remote_code: bool, report: Report) -> FeaturizeResult:
         """Make features; from the beginning where only reading tells that the corpus changed."""
-
-        def make(restart: bool) -> FeaturizeResult:
-            return featurize(
-                self.corpus,
-                teacher=self._teacher,
-                settings=self._settings.featurize,
-                restart=restart,
-                trust_remote_code=trust_remote_code,
-                report=report,
-            )
-
+        make = partial(
+            featurize,
+            self.corpus,
+            teacher=self._teacher,
+            settings=self._settings.featurize,
+            trust_remote_code=trust_remote_code,
+            report=report,
+        )
         try:
-            return make(restart)
+            return make(restart=restart)
         except CorpusChangedError:
             return make(restart=True)
 
-    def _reason_to_train(self) -> str | None:
-        provenance = _provenance(self._output)
+    def _reason_to_train(self, folder: Path) -> str | None:
+        """Return why the model in a folder is not that of the settings; None if it is."""
+        try:
+            provenance = open_folder(folder).provenance
+        except ModelError:
+            provenance = None
         if provenance is None:
             return "there is no model yet"
-        return "; ".join(self._changes(provenance)) or None
+        interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
+        changes = (
+            interrupted
+            + differences(provenance.get("features", {}), self._content())
+            + differences(provenance.get("settings", {}), model_settings(self._settings.train))
+        )
+        return "; ".join(changes) or None
 
     def _features_needed(self) -> tuple[str | None, bool]:
         """Return why features must be made (None: they are there), and whether from the beginning.
@@ -279,18 +277,6 @@ class Pipeline:
             return "the corpus may have changed", restart
         return None, False
 
-    def _is_current(self, folder: Path) -> bool:
-        provenance = _provenance(folder)
-        return provenance is not None and not self._changes(provenance)
-
-    def _changes(self, provenance: dict[str, Any]) -> list[str]:
-        interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
-        return (
-            interrupted
-            + differences(provenance.get("features", {}), self._content())
-            + differences(provenance.get("settings", {}), model_settings(self._settings.train))
-        )
-
     def _content(self) -> dict[str, Any]:
         """Return what determines the features, with the teacher's fingerprint if it is at hand."""
         content = content_settings(self._teacher, self._settings.featurize, self.corpus.description)
@@ -309,20 +295,6 @@ class Pipeline:
         return "; ".join(differing(table, target.identity)) or None
 
 
-@dataclass(frozen=True, slots=True)
-class _ModelNeeds:
-    """Why features and a model are to be made, None where they are not.
-
-    ``restart`` makes the features from the beginning. ``is_ready`` tells that a new model waits to
-    come into use.
-    """
-
-    featurize: str | None
-    train: str | None
-    restart: bool = False
-    is_ready: bool = False
-
-
 def pending(output: Path) -> Path:
     """Return where a new model waits until the table is its own."""
     return beside(output, "next")
@@ -337,18 +309,25 @@ def finish_exchange(output: Path, settings: IndexSettings) -> None:
     Raises:
         TableError: there is a step to do, and another process writes the table.
     """
-    new = pending(output)
-    table = _table_of(settings)
-    if table is None or not _is_left_to_do(table, output, new):
+    if _half_exchanged(output, settings) is None:
         return
     with only_writer(database_of(settings), settings.table):
         # Another process may have written the table in between.
-        table = _table_of(settings)
-        if table is None or not _is_left_to_do(table, output, new):
-            return
-        if _is_of(table, new):
-            replace_folder(output, new)
-        table.write_state(replace(table.state, model=absolute(output)))
+        table = _half_exchanged(output, settings)
+        if table is not None:
+            if _is_of(table, pending(output)):
+                replace_folder(output, pending(output))
+            table.write_state(replace(table.state, model=absolute(output)))
+
+
+def _half_exchanged(output: Path, settings: IndexSettings) -> Table | None:
+    """Return a table whose model is not yet in its place; None if there is none."""
+    table = _table_of(settings)
+    if table is None or not table.state.whole:
+        return None
+    is_elsewhere = table.state.model != absolute(output)
+    is_half = _is_of(table, pending(output)) or (is_elsewhere and _is_of(table, output))
+    return table if is_half else None
 
 
 def _remove_leftovers(output: Path) -> None:
@@ -368,28 +347,12 @@ def _table_of(settings: IndexSettings) -> Table | None:
     return Database(database).find(settings.table)
 
 
-def _is_left_to_do(table: Table, output: Path, new: Path) -> bool:
-    if not table.state.whole:
-        return False
-    is_elsewhere = table.state.model != absolute(output)
-    return _is_of(table, new) or (is_elsewhere and _is_of(table, output))
-
-
 def _is_of(table: Table, model: Path) -> bool:
     """Tell whether a table was made with the model in a folder."""
     try:
-        return model.is_dir() and identify(model).fingerprint == table.identity.fingerprint
+        return identify(model).fingerprint == table.identity.fingerprint
     except ModelError:
         return False
-
-
-def _provenance(folder: Path) -> dict[str, Any] | None:
-    if not folder.is_dir():
-        return None
-    try:
-        return open_folder(folder).provenance
-    except ModelError:
-        return None
 
 
 def _placed(settings: Settings, places: tuple[str | Path, ...]) -> Settings:

@@ -59,11 +59,11 @@ def run(
     resume = f"What is done is kept; {same_command(restart)} goes on from there."
     with session(call, resume) as (config, console):
         _refuse_other_places(config)
-        from ragdoll import pipeline
+        from ragdoll.pipeline import Pipeline
 
-        asked = {"retrain": retrain, "restart": restart, "overwrite": overwrite}
+        pipeline = Pipeline(config, retrain, restart, overwrite)
         if dry_run:
-            plan = pipeline.plan(settings=config, **asked)
+            plan = pipeline.plan()
             console.result(records.plan(plan), stages.plan_summary(plan))
             return
 
@@ -71,13 +71,7 @@ def run(
             console.note(_STAGE.format(stage, for_command_line(why)))
 
         with console.progress() as report:
-            result = pipeline.run(
-                settings=config,
-                **asked,
-                trust_remote_code=trust_remote_code,
-                report=report,
-                announce=announce,
-            )
+            result = pipeline.run(trust_remote_code, report, announce)
         console.result(records.run(result), stages.run_summary(result))
         featurized = result.featurize
         missing = skipped.by_either(result.index.skipped, featurized.skipped if featurized else [])
