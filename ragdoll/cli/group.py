@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -36,7 +35,13 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands: Any = _ByName()
+        # Their names are all that the group itself looks up; get_command loads one.
+        self.commands: Any = SUMMARIES
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command; see ``TyperGroup.get_command``."""
+        del ctx  # which a command does not depend on
+        return _load(cmd_name) if cmd_name in SUMMARIES else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without loading them; see ``TyperGroup.format_commands``."""
@@ -46,12 +51,8 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Parse and run; see ``TyperGroup.main``."""
-        alone = options.pop("standalone_mode", True)
-        options["standalone_mode"] = False
-        if not alone:
-            return super().main(*args, **options)
         try:
-            status = super().main(*args, **options)
+            status = super().main(*args, **{**options, "standalone_mode": False})
         except typer.TyperException as error:
             from ragdoll.cli.console import Console
 
@@ -83,21 +84,6 @@ class Command(TyperCommand):
         formatter.buffer[begun:] = [
             written.replace(_HYPHEN, "-") for written in formatter.buffer[begun:]
         ]
-
-
-class _ByName(Mapping[str, Any]):
-    """The commands by name: each is the function of its name in the module of its name."""
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in SUMMARIES:
-            raise KeyError(name)
-        return _load(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(SUMMARIES)
-
-    def __len__(self) -> int:
-        return len(SUMMARIES)
 
 
 @cache

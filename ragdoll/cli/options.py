@@ -11,42 +11,41 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
 from ragdoll.settings import Setting, alternatives, as_text, settings
 
-_COMMON_PANEL = "Common options"
 _PANELS = {"corpus": "Corpus options"}
 
 
-def _common(kind: Any, flags: str, meaning: str, metavar: str | None = None) -> Any:
-    panel = _COMMON_PANEL
-    option = typer.Option(*flags.split(), metavar=metavar, help=meaning, rich_help_panel=panel)
-    return Annotated[kind, option]
+def option(declared: str, meaning: str, **facts: Any) -> Any:
+    """Make an option of its names and its metavar, written as in ``Setting.option``."""
+    names, _, metavar = declared.partition(" ")
+    return typer.Option(*names.split(","), metavar=metavar or None, help=meaning, **facts)
 
 
-# The options of all commands: type and default.
+def argument(metavar: str, meaning: str) -> Any:
+    """Make an argument."""
+    return typer.Argument(metavar=metavar, help=meaning)
+
+
+def _common(declared: str, meaning: str) -> Any:
+    return option(declared, meaning, rich_help_panel="Common options")
+
+
+# The options of all commands, by the fields of an invocation.
 _COMMON = {
-    "config": (
-        _common(Path | None, "--config", "Settings; default: ./ragdoll.toml.", "FILE"),
-        None,
-    ),
-    "as_json": (_common(bool, "--json", "Print JSON on standard output, and nothing else."), False),
-    "quiet": (_common(bool, "--quiet -q", "No progress and no notes."), False),
-    "verbose": (
-        _common(bool, "--verbose -v", "Say where each setting came from; show tracebacks."),
-        False,
-    ),
+    "config": _common("--config FILE", "Settings; default: ./ragdoll.toml."),
+    "as_json": _common("--json", "Print JSON on standard output, and nothing else."),
+    "quiet": _common("--quiet,-q", "No progress and no notes."),
+    "verbose": _common("--verbose,-v", "Say where each setting came from; show tracebacks."),
 }
 
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code", help="Run code that comes with the teacher. Only if you trust it."
-    ),
-]
+TRUST_REMOTE_CODE = option(
+    "--trust-remote-code", "Run code that comes with the teacher. Only if you trust it."
+)
 
 
 class Invocation(NamedTuple):
@@ -60,40 +59,47 @@ class Invocation(NamedTuple):
 
 
 def command(
-    *names: str, in_run: bool = False, helps: Mapping[str, str] | None = None
+    *names: str, in_run: bool = False, helps: Mapping[str, str] | None = None, **own: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn a function into a command that has the options of some settings.
 
     ``names`` are sections, or single settings as ``section.key``. ``in_run`` takes the options that
     settings have in the command ``run``. ``helps`` replaces help texts, by the settings' names. The
-    function's first parameter gets the ``Invocation``; the others are the command's own.
+    function's first parameter gets the ``Invocation``. The others are the command's own: ``own``
+    has the option or argument of each, whose type is that of the parameter.
     """
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
         options = list(_options(names, in_run, helps or {}))
 
-        def run(
-            *, config: Path | None, as_json: bool, quiet: bool, verbose: bool, **own: Any
-        ) -> None:
+        def run(**values: Any) -> None:
             given: dict[str, Any] = {}
-            for option in options:
-                given |= dict.fromkeys(option.settings, option.value(own.pop(option.name)))
-            body(Invocation(given, config, as_json, quiet, verbose), **own)
+            for each in options:
+                given |= dict.fromkeys(each.settings, each.value(values.pop(each.name)))
+            common = {name: values.pop(name) for name in _COMMON}
+            body(Invocation(given, **common), **values)
 
         _, *declared = inspect.signature(body, eval_str=True).parameters.values()
+        types = get_type_hints(Invocation)
         parameters = [
-            *(_parameter(option.name, option.annotation, None) for option in options),
-            *declared,
-            *(_parameter(name, kind, default) for name, (kind, default) in _COMMON.items()),
+            *(_parameter(each.name, each.type, each.made) for each in options),
+            *(_parameter(each.name, each.annotation, own[each.name]) for each in declared),
+            *(_parameter(name, types[name], made) for name, made in _COMMON.items()),
         ]
-        signature = inspect.Signature(
-            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-        )
-        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__, run.__doc__ = {}, body.__doc__
         return run
 
     return decorate
+
+
+def _parameter(name: str, kind: Any, made: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if kind is bool else None,
+        annotation=Annotated[kind, made],
+    )
 
 
 class _Option(NamedTuple):
@@ -101,7 +107,8 @@ class _Option(NamedTuple):
 
     name: str
     settings: list[str]
-    annotation: Any
+    type: Any
+    made: Any
     of_flag: bool | None
 
     def value(self, told: Any) -> Any:
@@ -118,21 +125,19 @@ def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> It
                 by_option.setdefault(declared, []).append(one)
     for declared, several in by_option.items():
         first = several[0]
-        flags, _, metavar = declared.partition(" ")
+        flags = declared.partition(" ")[0]
         is_flag = bool in alternatives(first.hint)
-        meaning = helps.get(first.name, first.help)
         places = " and ".join(_place(one) for one in several)
-        option = typer.Option(
-            *flags.split(","),
-            metavar=metavar or None,
-            help=f"{meaning} {places}",
-            rich_help_panel=_PANELS.get(first.section),
-            autocompletion=_completion(first) if first.choices else None,
-        )
         yield _Option(
             name=flags.split(",")[0].partition("/")[0].strip("-").replace("-", "_"),
             settings=[one.name for one in several],
-            annotation=Annotated[bool | None if is_flag else str | None, option],
+            type=bool | None if is_flag else str | None,
+            made=option(
+                declared,
+                f"{helps.get(first.name, first.help)} {places}",
+                rich_help_panel=_PANELS.get(first.section),
+                autocompletion=_completion(first) if first.choices else None,
+            ),
             # A flag of one name says the contrary of the default.
             of_flag=not first.default if is_flag and "/" not in flags else None,
         )
@@ -146,9 +151,3 @@ def _place(one: Setting) -> str:
     """Name a setting in a help text, with its default if it has one."""
     default = as_text(one.default)
     return f"[{one.name} = {default}]" if default else f"[{one.name}]"
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )

@@ -49,7 +49,7 @@ def command(name: str) -> Any:
 
     from ragdoll.cli import app
 
-    return get_command(app).commands[name]  # type: ignore[attr-defined]
+    return get_command(app).get_command(None, name)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import session
 from ragdoll.cli.views import evaluation as view
 from ragdoll.cli.views import records
@@ -24,37 +22,35 @@ if TYPE_CHECKING:
 _BEIR = ("corpus.jsonl", "queries.jsonl", "qrels")
 
 
-@command("evaluate", "teacher.device", "teacher.dtype", "corpus.text_key", "corpus.ignore_files")
+@command(
+    "evaluate",
+    "teacher.device",
+    "teacher.dtype",
+    "corpus.text_key",
+    "corpus.ignore_files",
+    data=argument(
+        "DATA",
+        "BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents. [index.docs], "
+        "else [corpus.path]",
+    ),
+    model=option("--model DIR", "Model folder; repeatable. [train.output]"),
+    teacher=option("--teacher NAME", "Score this teacher too; it takes a while."),
+    output=option("--output FILE", "Write a report too: FILE.csv, FILE.md or FILE.html."),
+    explain=option(
+        "--explain QUERY",
+        "Look at one question, by its id or its words: where each system ranks its answers, and "
+        "what the systems disagree on.",
+    ),
+    trust_remote_code=TRUST_REMOTE_CODE,
+)
 def evaluate(
     call: Invocation,
-    data: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="DATA",
-            help="BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents. "
-            "[index.docs], else [corpus.path]",
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="DIR", help="Model folder; repeatable. [train.output]"),
-    ] = None,
-    teacher: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Score this teacher too; it takes a while.")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a report too: FILE.csv, FILE.md or FILE.html."),
-    ] = None,
-    explain: Annotated[
-        str | None,
-        typer.Option(
-            metavar="QUERY",
-            help="Look at one question, by its id or its words: where each system ranks its "
-            "answers, and what the systems disagree on.",
-        ),
-    ] = None,
-    trust_remote_code: TrustRemoteCode = False,
+    data: list[str] | None,
+    model: list[str] | None,
+    teacher: str | None,
+    output: Path | None,
+    explain: str | None,
+    trust_remote_code: bool,
 ) -> None:
     """Score distillate, model, BM25, hybrid and teacher on questions with known answers.
 

@@ -1,29 +1,24 @@
 """``ragdoll featurize``."""
 
-from typing import Annotated
-
-import typer
-
-from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import again, same_command, session
 from ragdoll.cli.views import records, skipped, stages
 
 
-@command("teacher", "featurize", "corpus")
+@command(
+    "teacher",
+    "featurize",
+    "corpus",
+    corpus=argument(
+        "CORPUS",
+        "Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for standard "
+        "input. [corpus.path]",
+    ),
+    restart=option("--restart", "Begin anew: discard the features that are there."),
+    trust_remote_code=TRUST_REMOTE_CODE,
+)
 def featurize(
-    call: Invocation,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for "
-            "standard input. [corpus.path]",
-        ),
-    ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew: discard the features that are there.")
-    ] = False,
-    trust_remote_code: TrustRemoteCode = False,
+    call: Invocation, corpus: list[str] | None, restart: bool, trust_remote_code: bool
 ) -> None:
     """Embed the passages of a corpus with the teacher, once: what train learns from.
 

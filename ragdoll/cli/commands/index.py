@@ -1,38 +1,30 @@
 """``ragdoll index``."""
 
-from typing import Annotated
-
-import typer
-
-from ragdoll.cli.options import Invocation, command
+from ragdoll.cli.options import Invocation, argument, command, option
 from ragdoll.cli.session import again, session
 from ragdoll.cli.views import records, skipped, stages
 
 
-@command("index", "corpus")
+@command(
+    "index",
+    "corpus",
+    docs=argument(
+        "DOCS",
+        "Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for standard "
+        "input. [index.docs], else [corpus.path]",
+    ),
+    docs_option=option("--docs,--docs-folder DOCS", "The same, as an option."),
+    overwrite=option(
+        "--overwrite", "Build the table anew; queries see the old one until it is done."
+    ),
+    dry_run=option("--dry-run", "Say what would happen, and write nothing."),
+)
 def index(
     call: Invocation,
-    docs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="DOCS",
-            help="Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for "
-            "standard input. [index.docs], else [corpus.path]",
-        ),
-    ] = None,
-    docs_option: Annotated[
-        list[str] | None,
-        typer.Option("--docs", "--docs-folder", metavar="DOCS", help="The same, as an option."),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Build the table anew; queries see the old one until it is done."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen, and write nothing.")
-    ] = False,
+    docs: list[str] | None,
+    docs_option: list[str] | None,
+    overwrite: bool,
+    dry_run: bool,
 ) -> None:
     """Cut documents into passages, embed them with a static model, and write a LanceDB table.
 

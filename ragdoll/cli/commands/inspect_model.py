@@ -1,10 +1,8 @@
 """``ragdoll inspect-model``."""
 
-from typing import Annotated
-
 import typer
 
-from ragdoll.cli.options import Invocation, command
+from ragdoll.cli.options import Invocation, argument, command, option
 from ragdoll.cli.session import FAILED, session
 from ragdoll.cli.views import models as view
 from ragdoll.cli.views import records
@@ -14,21 +12,10 @@ from ragdoll.cli.views import records
     "index.database",
     "index.table",
     helps={"index.table": "Only this table; default: every table of the database."},
+    paths=argument("PATH", "Model folders, or hub ids in the local cache. [train.output]"),
+    neighbors=option("--neighbors WORD", "Show the tokens nearest to a word in the model."),
 )
-def inspect_model(
-    call: Invocation,
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PATH",
-            help="Model folders, or hub ids in the local cache. [train.output]",
-        ),
-    ] = None,
-    neighbors: Annotated[
-        str | None,
-        typer.Option(metavar="WORD", help="Show the tokens nearest to a word in the model."),
-    ] = None,
-) -> None:
+def inspect_model(call: Invocation, paths: list[str] | None, neighbors: str | None) -> None:
     """Show what a model is; with --database, tables, and whether they agree with their model.
 
     Two models are compared. The exit status is 1 if a table does not agree with its model.

@@ -5,11 +5,9 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import typer
-
-from ragdoll.cli.options import Invocation, command
+from ragdoll.cli.options import Invocation, argument, command, option
 from ragdoll.cli.session import session
 from ragdoll.cli.views import hits, records
 from ragdoll.errors import UsageError
@@ -24,24 +22,18 @@ _TOGETHER = 64
 _BYTES = 1 << 16
 
 
-@command("query", "index.database", "index.table")
-def query(
-    call: Invocation,
-    text: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TEXT",
-            help="What to look for. With -, standard input has a query a line, each of which is "
-            "answered by a line of JSON. Without TEXT, a prompt opens.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", metavar="DIR", help="Where the table's own model is now, if it was moved."
-        ),
-    ] = None,
-) -> None:
+@command(
+    "query",
+    "index.database",
+    "index.table",
+    text=argument(
+        "TEXT",
+        "What to look for. With -, standard input has a query a line, each of which is answered by "
+        "a line of JSON. Without TEXT, a prompt opens.",
+    ),
+    model=option("--model DIR", "Where the table's own model is now, if it was moved."),
+)
+def query(call: Invocation, text: str | None, model: str | None) -> None:
     """Search a table, with the model that it was made with.
 
     Lines that wait together on standard input are answered together.

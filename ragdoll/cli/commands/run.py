@@ -1,12 +1,9 @@
 """``ragdoll run``."""
 
 import os
-from typing import Annotated
-
-import typer
 
 from ragdoll.cli.hints import for_command_line
-from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import again, same_command, session
 from ragdoll.cli.views import records, skipped, stages
 from ragdoll.config import Config
@@ -15,39 +12,37 @@ from ragdoll.errors import UsageError
 _STAGE = "{:<9}  {}"
 
 
-@command("teacher", "featurize", "train", "index", "corpus", in_run=True)
+@command(
+    "teacher",
+    "featurize",
+    "train",
+    "index",
+    "corpus",
+    in_run=True,
+    docs=argument(
+        "DOCS",
+        "What to learn from and to search: folders, files, python:PACKAGE, or a Hugging Face "
+        "dataset as OWNER/NAME. [corpus.path] and [index.docs]",
+    ),
+    docs_option=option(
+        "--docs,--docs-folder DOCS",
+        "What to search, if it is not what to learn from. [index.docs]",
+    ),
+    retrain=option("--retrain", "Train a new model even if no setting changed."),
+    restart=option("--restart", "Make the features anew and train on them."),
+    overwrite=option("--overwrite", "Build the table anew, not only what changed."),
+    dry_run=option("--dry-run", "Say which stages would run and why."),
+    trust_remote_code=TRUST_REMOTE_CODE,
+)
 def run(
     call: Invocation,
-    docs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="DOCS",
-            help="What to learn from and to search: folders, files, python:PACKAGE, or a Hugging "
-            "Face dataset as OWNER/NAME. [corpus.path] and [index.docs]",
-        ),
-    ] = None,
-    docs_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--docs",
-            "--docs-folder",
-            metavar="DOCS",
-            help="What to search, if it is not what to learn from. [index.docs]",
-        ),
-    ] = None,
-    retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train a new model even if no setting changed.")
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Make the features anew and train on them.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Build the table anew, not only what changed.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say which stages would run and why.")
-    ] = False,
-    trust_remote_code: TrustRemoteCode = False,
+    docs: list[str] | None,
+    docs_option: list[str] | None,
+    retrain: bool,
+    restart: bool,
+    overwrite: bool,
+    dry_run: bool,
+    trust_remote_code: bool,
 ) -> None:
     """Featurize, train and index: all that is needed, and nothing that is not.
 

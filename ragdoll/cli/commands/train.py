@@ -1,12 +1,12 @@
 """``ragdoll train``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from ragdoll.cli import process
 from ragdoll.cli.console import Console
-from ragdoll.cli.options import Invocation, TrustRemoteCode, command
+from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, command, option
 from ragdoll.cli.session import again, session
 from ragdoll.cli.views import records, stages
 from ragdoll.config import Config
@@ -18,24 +18,18 @@ if TYPE_CHECKING:
 
 
 @command(
-    "train", "teacher.model", helps={"teacher.model": "Only for features that do not name theirs."}
+    "train",
+    "teacher.model",
+    helps={"teacher.model": "Only for features that do not name theirs."},
+    trust_remote_code=TRUST_REMOTE_CODE,
+    push_to_hub=option(
+        "--push-to-hub REPO",
+        "Upload the model to this repository of the Hugging Face hub, OWNER/NAME; one that is new "
+        "is private.",
+    ),
+    public=option("--public", "With --push-to-hub: a new repository is public."),
 )
-def train(
-    call: Invocation,
-    trust_remote_code: TrustRemoteCode = False,
-    push_to_hub: Annotated[
-        str | None,
-        typer.Option(
-            "--push-to-hub",
-            metavar="REPO",
-            help="Upload the model to this repository of the Hugging Face hub, OWNER/NAME; one "
-            "that is new is private.",
-        ),
-    ] = None,
-    public: Annotated[
-        bool, typer.Option("--public", help="With --push-to-hub: a new repository is public.")
-    ] = False,
-) -> None:
+def train(call: Invocation, trust_remote_code: bool, push_to_hub: str | None, public: bool) -> None:
     """Train a static model to embed the passages as the teacher does.
 
     Saves the recommended model, its two variants (with and without weighting by the corpus) and the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -86,35 +86,32 @@ def _neighbors(near: Neighbors) -> dict[str, str]:
 def _provenance(made: dict[str, Any]) -> dict[str, str]:
     """Show how a model was made, as far as its file has the types that ragdoll writes."""
 
-    def at(*keys: str) -> Any:
+    def at(kind: Callable[[], Any], *keys: str) -> Any:
+        """Return the value at a path of keys, or an empty one of the kind in place of another."""
         value: Any = made
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
-        return value
+        return value if type(value) is kind else kind()
 
-    paths, settings = at("features", "corpus", "path"), at("settings")
-    agreement, versions = at("heldout_agreement"), at("versions")
-    variance, count = at("explained_variance"), at("rows")
-    rows = {"teacher": str(at("teacher", "name") or "unknown")}
-    if isinstance(paths, list):
-        rows["corpus"] = ", ".join(map(str, paths)) + (
-            f" ({count:,} passages)" if isinstance(count, int) else ""
-        )
-    rows["method"] = f"{at('method')}, {at('epochs')} passes"
-    if isinstance(settings, dict):
-        given = {name: value for name, value in settings.items() if value is not None}
-        rows["settings"] = ", ".join(
-            f"{name} {value}" for name, value in given.items() if name != "method"
-        )
-    if isinstance(variance, float):
-        rows["explained variance"] = f"{variance:.1%} of the targets kept by the PCA"
-    if isinstance(agreement, dict):
-        rows["agreement"] = ", ".join(
+    corpus = ", ".join(map(str, at(list, "features", "corpus", "path")))
+    count, variance = at(int, "rows"), at(float, "explained_variance")
+    settings, agreement = at(dict, "settings"), at(dict, "heldout_agreement")
+    rows = {
+        "teacher": at(str, "teacher", "name") or "unknown",
+        "corpus": corpus and corpus + counted(" ({} passages)", count),
+        "method": f"{made.get('method')}, {made.get('epochs')} passes",
+        "settings": ", ".join(
+            f"{name} {value}"
+            for name, value in settings.items()
+            if value is not None and name != "method"
+        ),
+        "explained variance": f"{variance:.1%} of the targets kept by the PCA" * bool(variance),
+        "agreement": ", ".join(
             f"{name} {value:.1%}" for name, value in agreement.items() if isinstance(value, float)
-        )
-    if isinstance(versions, dict):
-        rows["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return rows
+        ),
+        "versions": ", ".join(f"{name} {number}" for name, number in at(dict, "versions").items()),
+    }
+    return {label: value for label, value in rows.items() if value}
 
 
 def _table(found: TableFacts) -> RenderableType:

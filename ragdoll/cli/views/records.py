@@ -1,11 +1,10 @@
-"""Results as ``--json`` prints them. The keys are a contract."""
+"""Results as ``--json`` prints them, with paths as strings. The keys are a contract."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragdoll.cli.hints import for_command_line
@@ -39,8 +38,8 @@ def train(result: TrainResult, pushed: Pushed | None = None) -> Record:
     record = _record(result, "skipped", digits=4)
     return {
         **record,
-        "distillate": str(result.distillate),
-        "variants": {name: str(path) for name, path in result.variants.items()},
+        "distillate": result.distillate,
+        "variants": result.variants,
         "validation_loss": float(f"{result.validation_loss:.6g}"),
         "heldout_agreement": record["agreement"][result.recommended],
         "rows_skipped": result.skipped,
@@ -86,11 +85,11 @@ def inspection(
     compared: Comparison | None,
 ) -> Record:
     """``inspect-model --json``: of one model its facts, else what was asked for under its name."""
-    described = [_model(facts) for facts in models]
+    described = [asdict(facts) for facts in models]
     for record, found in zip(described, words, strict=False):
         record["neighbors"] = {
             "word": found.word,
-            "tokens": list(found.tokens),
+            "tokens": found.tokens,
             "nearest": [{"token": t, "cosine": _plain(c, 4)} for t, c in found.nearest],
         }
     if tables is None and len(described) == 1:
@@ -104,10 +103,6 @@ def inspection(
         for move in record["movement"]["most"] if compared.movement else []:
             move.update(cosine=_plain(move["cosine"], 4), weight=_plain(move["weight"]))
     return record
-
-
-def _model(facts: ModelFacts) -> Record:
-    return {**asdict(facts), "path": str(facts.path)}
 
 
 def _tables(tables: Sequence[TableFacts]) -> Record:
@@ -130,7 +125,7 @@ def _table(facts: TableFacts) -> Record:
     return {
         **record,
         "chunks": facts.chunks,
-        "model": str(facts.model.path) if facts.model else facts.state.model,
+        "model": facts.model.path if facts.model else facts.state.model,
         **{k: v for k, v in asdict(facts.identity).items() if k != "model"},
         "roots": [root.path for root in facts.state.roots.values()],
         "new_chunks": facts.state.new_chunks,
@@ -172,9 +167,9 @@ def _skips(items: Sequence[Skipped]) -> Record:
     record: Record = {"skipped": named, "skipped_count": count_skipped(items)}
     unnamed: Counter[str] = Counter()
     for item in items:
-        unnamed[for_command_line(item.reason)] += 0 if item.path else item.count
-    unnamed = +unnamed
-    return {**record, "skipped_unnamed": dict(unnamed)} if unnamed else record
+        if not item.path:
+            unnamed[for_command_line(item.reason)] += item.count
+    return {**record, "skipped_unnamed": unnamed} if unnamed else record
 
 
 def _record(result: Any, *omitted: str, digits: int = 3) -> Record:
@@ -189,4 +184,4 @@ def _plain(value: Any, digits: int = 3) -> Any:
         return round(value, digits)
     if isinstance(value, dict):
         return {key: _plain(item, digits) for key, item in value.items()}
-    return str(value) if isinstance(value, Path) else value
+    return value
