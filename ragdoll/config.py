@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.errors import UsageError
-from ragdoll.settings import Setting, Settings, as_text, checked, described, parse, sections
+from ragdoll.settings import Settings, as_text, checked, described, parse, sections
 from ragdoll.settings import settings as all_settings
 
 FILE_NAME = "ragdoll.toml"
@@ -24,6 +24,9 @@ FILE_NAME = "ragdoll.toml"
 # Far more than a configuration has. The parser's time grows with the square of the parts of a key.
 _MAX_BYTES = 2**18
 _MAX_DOTS = 500
+
+Told = dict[str, tuple[Any, str]]
+"""Values by the names of settings, each with its origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,64 +64,51 @@ def load(
             valid one); a value of the wrong type or out of range (with key, value and origin).
     """
     path = _find(file)
-    tables = _read(path) if path else {}
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    texts = _variables(os.environ if environ is None else environ)
+    told = _from_file(path) if path else {}
+    told |= _from_environment(os.environ if environ is None else environ)
+    told |= _from_options(options or {})
     values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
-    origins = {}
+    origins = dict.fromkeys(all_settings(), "default")
     for name, one in all_settings().items():
-        origins[name], value = _value(one, given, texts, tables.get(one.section, {}), path)
-        if origins[name] != "default":
-            values[one.section][one.key] = value
+        if name in told:
+            value, origins[name] = told[name]
+            values[one.section][one.key] = checked(value, one, origins[name])
     records = {section: record(**values[section]) for section, record in sections().items()}
     return Config(**records, file=path, origins=origins)
 
 
-def _value(
-    one: Setting,
-    options: Mapping[str, Any],
-    texts: Mapping[str, str],
-    table: Mapping[str, Any],
-    file: Path | None,
-) -> tuple[str, Any]:
-    """Return where the value of a setting comes from, and the value."""
-    if one.name in options:
-        origin, value = "option", options[one.name]
-        if isinstance(value, str):
-            value = parse(value, one.hint)
-    elif one.variable in texts:
-        origin, value = f"variable {one.variable}", parse(texts[one.variable], one.hint)
-    elif file and one.key in table:
-        value = checked(table[one.key], one, str(file))
-        return str(file), _resolved(value, one.path, file.parent)
-    else:
-        return "default", None
-    return origin, checked(value, one, origin)
+def _from_options(options: Mapping[str, Any]) -> Told:
+    """Parse the options that were given; those of a command's own arguments are no text."""
+    told: Told = {}
+    for name, value in options.items():
+        if value is not None:
+            is_text = isinstance(value, str)
+            told[name] = parse(value, all_settings()[name].hint) if is_text else value, "option"
+    return told
 
 
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that set something.
+def _from_environment(environ: Mapping[str, str]) -> Told:
+    """Parse the variables that set something.
 
     Raises:
         UsageError: a variable is named like ragdoll's, and there is no such setting.
     """
-    known = [one.variable for one in all_settings().values()]
-    found: dict[str, str] = {}
+    known = {one.variable: one for one in all_settings().values()}
+    told: Told = {}
     for variable, text in environ.items():
-        if not variable.startswith("RAGDOLL_"):
-            continue
         if variable in known:
             # An empty variable is one that is not set.
             if text:
-                found[variable] = text
-            continue
-        # Variables of other programs that only share the beginning are no concern of ragdoll's.
-        is_ours = variable.split("_")[1].lower() in sections()
-        if is_ours or difflib.get_close_matches(variable, known, n=1, cutoff=0.85):
-            raise UsageError(
-                f"Unknown environment variable {variable}.", hint=_nearest(variable, known)
-            )
-    return found
+                one = known[variable]
+                told[one.name] = parse(text, one.hint), f"variable {variable}"
+        elif variable.startswith("RAGDOLL_"):
+            # Variables of other programs that only share the beginning are no concern of ragdoll's.
+            is_ours = variable.split("_")[1].lower() in sections()
+            if is_ours or difflib.get_close_matches(variable, known, n=1, cutoff=0.85):
+                raise UsageError(
+                    f"Unknown environment variable {variable}.", hint=_nearest(variable, known)
+                )
+    return told
 
 
 def _find(file: Path | None) -> Path | None:
@@ -135,8 +125,8 @@ def _find(file: Path | None) -> Path | None:
     return file.resolve()
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
-    """Read the values by section and key; every key is a setting's, no value is checked.
+def _from_file(file: Path) -> Told:
+    """Read the values that a file has, and resolve its paths; no value is checked.
 
     Raises:
         UsageError: it cannot be read, is not TOML, or has an unknown section or key.
@@ -149,6 +139,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    told: Told = {}
     for section, table in tables.items():
         record = sections().get(section)
         if record is None and not isinstance(table, dict):
@@ -162,12 +153,14 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(table, dict):
             raise UsageError(f"{section} in {file} must be a section, not {described(table)}.")
         keys = [item.name for item in fields(record)]
-        for key in table:
+        for key, value in table.items():
             if key not in keys:
                 raise UsageError(
                     f"Unknown key {key} in section [{section}] of {file}.", hint=_nearest(key, keys)
                 )
-    return tables
+            one = all_settings()[f"{section}.{key}"]
+            told[one.name] = _resolved(value, one.path, file.parent), str(file)
+    return told
 
 
 def _check_size(content: bytes, file: Path) -> None:
@@ -183,10 +176,10 @@ def _check_size(content: bytes, file: Path) -> None:
 
 def _resolved(value: Any, kind: str | None, folder: Path) -> Any:
     """Resolve a path in the file of this folder; see ``settings.setting`` for the kinds."""
-    if kind is None or value is None or value == "-":
-        return value
     if isinstance(value, list):
         return [_resolved(item, kind, folder) for item in value]
+    if kind is None or not isinstance(value, str) or value in ("", "-"):
+        return value
     # These functions of os take any name, where the methods of Path raise for some.
     path = Path(os.path.expanduser(value))  # noqa: PTH111
     looks_like_path = value.startswith((".", "/", "~")) or path.is_absolute()

@@ -43,6 +43,9 @@ _COMMON = {
     "verbose": _common("--verbose,-v", "Say where each setting came from; show tracebacks."),
 }
 
+DOCUMENTS = (
+    "Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for standard input."
+)
 TRUST_REMOTE_CODE = option(
     "--trust-remote-code", "Run code that comes with the teacher. Only if you trust it."
 )

@@ -101,6 +101,12 @@ def again(command: str, **options: object) -> str:
     return " ".join([f"Next: ragdoll {command}", *given])
 
 
+def query_next(call: Invocation) -> str:
+    """Write the command that searches the table that a command has written."""
+    given = {name: call.given[f"index.{name}"] for name in ("database", "table")}
+    return again('query "your question"', config=call.config, **given)
+
+
 def same_command(restart: bool) -> str:
     """Name what to type again after an interruption, so that what is kept is not given up."""
     return "the same command" + " without --restart" * restart

@@ -1,6 +1,6 @@
 """``ragdoll featurize``."""
 
-from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
+from ragdoll.cli.options import DOCUMENTS, TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import again, same_command, session
 from ragdoll.cli.views import records, skipped, stages
 
@@ -9,11 +9,7 @@ from ragdoll.cli.views import records, skipped, stages
     "teacher",
     "featurize",
     "corpus",
-    corpus=argument(
-        "CORPUS",
-        "Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for standard "
-        "input. [corpus.path]",
-    ),
+    corpus=argument("CORPUS", f"{DOCUMENTS} [corpus.path]"),
     restart=option("--restart", "Begin anew: discard the features that are there."),
     trust_remote_code=TRUST_REMOTE_CODE,
 )

@@ -1,18 +1,14 @@
 """``ragdoll index``."""
 
-from ragdoll.cli.options import Invocation, argument, command, option
-from ragdoll.cli.session import again, session
+from ragdoll.cli.options import DOCUMENTS, Invocation, argument, command, option
+from ragdoll.cli.session import query_next, session
 from ragdoll.cli.views import records, skipped, stages
 
 
 @command(
     "index",
     "corpus",
-    docs=argument(
-        "DOCS",
-        "Folders, files, python:PACKAGE, a Hugging Face dataset as OWNER/NAME, or - for standard "
-        "input. [index.docs], else [corpus.path]",
-    ),
+    docs=argument("DOCS", f"{DOCUMENTS} [index.docs], else [corpus.path]"),
     docs_option=option("--docs,--docs-folder DOCS", "The same, as an option."),
     overwrite=option(
         "--overwrite", "Build the table anew; queries see the old one until it is done."
@@ -47,5 +43,4 @@ def index(
         console.result({**records.index(result), "dry_run": dry_run}, summary)
         skipped.show(console, result.skipped, result.roots)
         if not dry_run:
-            given = {name: call.given[f"index.{name}"] for name in ("database", "table")}
-            console.command(again('query "your question"', config=call.config, **given))
+            console.command(query_next(call))

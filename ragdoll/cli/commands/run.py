@@ -4,7 +4,7 @@ import os
 
 from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
-from ragdoll.cli.session import again, same_command, session
+from ragdoll.cli.session import query_next, same_command, session
 from ragdoll.cli.views import records, skipped, stages
 from ragdoll.config import Config
 from ragdoll.errors import UsageError
@@ -72,8 +72,7 @@ def run(
         missing = skipped.by_either(result.index.skipped, featurized.skipped if featurized else [])
         roots = [*(featurized.roots if featurized else []), *result.index.roots]
         skipped.show(console, missing, roots)
-        given = {name: call.given[f"index.{name}"] for name in ("database", "table")}
-        console.command(again('query "your question"', config=call.config, **given))
+        console.command(query_next(call))
 
 
 def _refuse_other_places(config: Config) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ragdoll.cli.hints import for_command_line
-from ragdoll.cli.text import from_here, one_line
+from ragdoll.cli.text import counted, from_here, one_line
 from ragdoll.corpus.documents import count_skipped
 from ragdoll.errors import number_of
 
@@ -27,12 +27,12 @@ def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) 
     for item in items:
         kinds.setdefault(item.kind, []).append(item)
     ordered = sorted(kinds.items(), key=lambda entry: -count_skipped(entry[1]))
-    counts = [f"{count_skipped(of_kind):,}" for _, of_kind in ordered]
+    width = len(f"{count_skipped(ordered[0][1]):,}")
     with_root = len(set(roots)) > 1
     console.note(f"Left out: {count_skipped(items):,}")
-    for count, (kind, of_kind) in list(zip(counts, ordered, strict=True))[:_SHOWN_REASONS]:
-        reason = one_line(for_command_line(kind))
-        console.note(f"  {count:>{len(counts[0])}}  {reason}{_examples(of_kind, with_root)}")
+    for kind, of_kind in ordered[:_SHOWN_REASONS]:
+        reason = one_line(for_command_line(kind)) + _examples(of_kind, with_root)
+        console.note(f"  {count_skipped(of_kind):>{width},}  {reason}")
     if len(ordered) > _SHOWN_REASONS:
         others = len(ordered) - _SHOWN_REASONS
         console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
@@ -46,16 +46,9 @@ def by_either(first: Sequence[Skipped], second: Sequence[Skipped]) -> list[Skipp
 
 def _examples(items: Sequence[Skipped], with_root: bool) -> str:
     """Name some items that were left out for one reason, and count the others."""
-    named = [item for item in items if item.path][:_SHOWN_OF_A_REASON]
-    names = ", ".join(
-        one_line(f"{item.path} {item.place}".rstrip()) + _of_root(item, with_root) for item in named
-    )
-    more = count_skipped(items) - len(named)
-    return (f": {names}" + (f" and {more:,} more" if more else "")) if named else ""
-
-
-def _of_root(item: Skipped, with_root: bool) -> str:
-    """Name the root of an item where there are several roots."""
-    if not with_root or not item.root:
-        return ""
-    return f" in {one_line(from_here(item.root))}"
+    names = []
+    for item in [item for item in items if item.path][:_SHOWN_OF_A_REASON]:
+        root = f" in {from_here(item.root)}" if with_root and item.root else ""
+        names.append(one_line(f"{item.path} {item.place}".rstrip() + root))
+    more = counted(" and {} more", count_skipped(items) - len(names))
+    return f": {', '.join(names)}{more}" if names else ""
