@@ -200,18 +200,17 @@ class _Changes:
 
 
 def _changes(before: TokenTable, after: TokenTable, common: Exact) -> _Changes:
-    ids, products, offs, lengths = [], [], [], []
+    blocks = []
     for numbers, old, new in _pairs(before, after):
         expected = old @ common
-        ids.append(numbers)
-        products.append((expected * new).sum(axis=1))
-        offs.append(np.linalg.norm(new - expected, axis=1))
-        lengths.append(np.linalg.norm([expected, new], axis=2))
-    was, became = np.maximum(np.concatenate(lengths, axis=1), np.finfo(np.float64).tiny)
+        lengths = (np.linalg.norm(each, axis=1) for each in (new - expected, expected, new))
+        blocks.append((numbers, (expected * new).sum(axis=1), *lengths))
+    ids, products, offs, *both = map(np.concatenate, zip(*blocks, strict=True))
+    was, became = np.maximum(both, np.finfo(np.float64).tiny)
     return _Changes(
-        ids=np.concatenate(ids),
-        cosines=np.concatenate(products) / was / became,
-        shifts=np.concatenate(offs) / _typical(was),
+        ids=ids,
+        cosines=products / was / became,
+        shifts=offs / _typical(was),
         growth=became / was / _typical(became / was),
     )
 
