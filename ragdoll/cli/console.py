@@ -68,11 +68,16 @@ class Console:
 
     def result(self, record: Mapping[str, Any], human: RenderableType | None = None) -> None:
         """Print a result: one line of JSON, or what a person reads."""
-        with _named_output():
+        try:
             if self.as_json:
                 self.json(record)
             elif human is not None:
                 self._out.print(human)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk, whose error names no file
+            process.drop(sys.stdout)
+            raise OSError(error.errno, error.strerror, "standard output") from error
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one line of JSON, and flush it for the reader of a pipe."""
@@ -130,18 +135,6 @@ class Console:
 
         with progress_line(self._err) as report:
             yield report
-
-
-@contextmanager
-def _named_output() -> Iterator[None]:
-    """Name standard output in the error of a full disk, which names no file."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        process.drop(sys.stdout)
-        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 class LogHandler(logging.Handler):

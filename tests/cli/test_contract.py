@@ -22,6 +22,7 @@ from ragdoll.cli.text import facts, from_here, one_line, printable
 from ragdoll.cli.views import hits as view
 from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.reading.search import Hit
+from ragdoll.retrieval.storage.database import Database
 from ragdoll.settings import as_text, settings
 from tests.conftest import Ragdoll, Trained
 
@@ -171,13 +172,6 @@ def test_no_command_shows_the_help(ragdoll: Ragdoll) -> None:
     assert "inspect-model" in result.out
 
 
-def test_wrong_configuration_exits_with_2(ragdoll: Ragdoll) -> None:
-    Path("ragdoll.toml").write_text("[query]\ntop_q = 3\n")
-    result = ragdoll("query", "x", "--json")
-    assert (result.status, result.out) == (2, "")
-    assert "Did you mean top_k?" in result.err
-
-
 def test_failed_work_exits_with_1_in_two_lines(ragdoll: Ragdoll) -> None:
     result = ragdoll("query", "x", "--database", "typo", "--json")
     assert (result.status, result.out) == (1, "")
@@ -223,45 +217,32 @@ def test_verbose_says_where_each_value_came_from(
     assert "query.alpha = auto  (default)" in lines
 
 
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A database whose opening can be made to fail in any way."""
-    import ragdoll.retrieval.storage.database as database
+@pytest.mark.parametrize(
+    ("error", "options", "status", "words"),
+    [
+        (TypeError("boom"), (), 1, "Error: Unexpected TypeError: boom\n"),
+        (TypeError("boom"), ("--verbose",), 1, "Traceback"),
+        (KeyboardInterrupt(), (), 130, "Interrupted"),
+        (OSError(28, "No space left", "place"), (), 1, "Error: place: No space left\n"),
+    ],
+    ids=["defect", "traceback", "interruption", "system error"],
+)
+def test_whatever_is_raised_ends_a_command_with_its_status_and_a_message(
+    ragdoll: Ragdoll,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    options: tuple[str, ...],
+    status: int,
+    words: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    def fail(error: BaseException) -> None:
-        def raised(*arguments: object, **options: object) -> None:
-            raise error
-
-        monkeypatch.setattr(database.Database, "__init__", raised)
-
-    return fail  # type: ignore[return-value]
-
-
-def test_a_defect_is_one_line_without_a_traceback(ragdoll: Ragdoll, failing: object) -> None:
-    failing(TypeError("boom"))  # type: ignore[operator]
-    result = ragdoll("query", "x")
-    assert result.status == 1
-    assert "Unexpected TypeError: boom" in result.err
-    assert "Traceback" not in result.err
-
-
-def test_verbose_shows_the_traceback(ragdoll: Ragdoll, failing: object) -> None:
-    failing(TypeError("boom"))  # type: ignore[operator]
-    assert "Traceback" in ragdoll("query", "x", "--verbose").err
-
-
-def test_an_interruption_exits_with_130(ragdoll: Ragdoll, failing: object) -> None:
-    failing(KeyboardInterrupt())  # type: ignore[operator]
-    result = ragdoll("query", "x")
-    assert result.status == 130
-    assert "Interrupted" in result.err
-
-
-def test_a_system_error_names_the_file(ragdoll: Ragdoll, failing: object) -> None:
-    failing(OSError(28, "No space left on device", "somewhere"))  # type: ignore[operator]
-    result = ragdoll("query", "x")
-    assert result.status == 1
-    assert "somewhere: No space left on device" in result.err
+    monkeypatch.setattr(Database, "__init__", fail)
+    result = ragdoll("query", "x", *options)
+    assert result.status == status
+    assert words in result.err
+    assert ("Traceback" in result.err) == bool(options)
 
 
 def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,19 +77,14 @@ def run(
 
 def _refuse_other_places(config: Config) -> None:
     """Refuse a configuration in which a stage would not read what the one before it wrote."""
-    train, index = config.train, config.index
-    if train.features is not None and not _same(train.features, config.featurize.output):
-        raise UsageError(
-            f"train.features is {train.features}, but run trains on featurize.output, "
-            f"{config.featurize.output}.",
-            hint="Leave train.features out, or call ragdoll train.",
-        )
-    if index.model is not None and not _same(index.model, train.output):
-        raise UsageError(
-            f"index.model is {index.model}, but run indexes with train.output, {train.output}.",
-            hint="Leave index.model out, or call ragdoll index.",
-        )
-
-
-def _same(first: str, second: str) -> bool:
-    return os.path.abspath(first) == os.path.abspath(second)  # noqa: PTH100
+    train, features = config.train, config.featurize.output
+    for name, told, use, made in (
+        ("train.features", train.features, "trains on featurize.output", features),
+        ("index.model", config.index.model, "indexes with train.output", train.output),
+    ):
+        # Unlike the method of Path, this function of os resolves ".." without the disk.
+        if told is not None and os.path.abspath(told) != os.path.abspath(made):  # noqa: PTH100
+            raise UsageError(
+                f"{name} is {told}, but run {use}, {made}.",
+                hint=f"Leave {name} out, or call ragdoll {name.partition('.')[0]}.",
+            )

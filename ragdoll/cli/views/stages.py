@@ -63,16 +63,8 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
 
 def index_summary(result: IndexResult, dry_run: bool = False) -> RenderableType:
     """Summarise ``index``."""
-    changes = [
-        f"{count:,} {word}"
-        for count, word in (
-            (result.added, "added"),
-            (result.changed, "changed"),
-            (result.removed, "removed"),
-            (result.unchanged, "unchanged"),
-        )
-        if count
-    ]
+    counts = {name: getattr(result, name) for name in ("added", "changed", "removed", "unchanged")}
+    changes = [f"{count:,} {name}" for name, count in counts.items() if count]
     rows = {
         "table": f"{result.table} in {from_here(result.database)}"
         + (" (nothing written)" * dry_run),
