@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 from ragdoll import config
+from ragdoll.settings import settings
 from tests.fuzz.command import check_output, run
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated
@@ -20,7 +21,7 @@ _WORDS = (
 
 def _file(folder: Path) -> Case:
     seed = Path(__file__).parents[2].joinpath("ragdoll.toml").read_bytes()
-    seed += b'[evaluate]\nk = 10\nmode = "all"\n[index.metadata]\nyear = "integer"\n'
+    seed += b'[index.metadata]\nyear = "integer"\n'
     file = folder / "ragdoll.toml"
 
     def case(draw: Random) -> None:
@@ -37,7 +38,7 @@ def _file(folder: Path) -> Case:
 
 
 def _environment(folder: Path) -> Case:
-    names = [f"RAGDOLL_{section}_{key}".upper() for section, key in config.load().origins]
+    names = [one.variable for one in settings().values()]
     values = (
         "1",
         "0.5",
