@@ -29,6 +29,30 @@ _HEAD = """\
 # Every setting with its default. A setting may also be given as an option, or as an environment
 # variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
 
+# The languages whose words LanceDB can stem; "other" stems none.
+Language = Literal[
+    "auto",
+    "arabic",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "hungarian",
+    "italian",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "spanish",
+    "swedish",
+    "tamil",
+    "turkish",
+    "other",
+]
+
 
 def setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002  (as Typer names it)
     """Declare a setting: a field of a section's dataclass; ``facts`` are those of ``Setting``."""
@@ -225,6 +249,11 @@ class IndexSettings(_Section):
     chunk_size: int = setting(
         256, "Tokens of a passage, at most.", option="--chunk-size TOKENS", least=8, most=1_000_000
     )
+    language: Language = setting(
+        "auto",
+        "Language whose words are stemmed; auto finds it in the texts.",
+        option="--language NAME",
+    )
     metadata: dict[str, str] = setting(
         {},
         "Fields of records that become columns for --where, with their types (string, integer, "
@@ -243,11 +272,11 @@ class QuerySettings(_Section):
 
     top_k: int = setting(10, "Number of answers.", option="--top-k,-k K", least=1, most=1_000_000)
     mode: Literal["hybrid", "vector", "text"] = setting(
-        "hybrid", "Search by vector, by words (BM25), or both."
+        "hybrid", "Search by vector, by words (BM25), or both and shared tokens."
     )
     alpha: float | Literal["auto"] = setting(
         "auto",
-        "Weight of the vector in the hybrid mode; auto: the table's own.",
+        "Weight of the vector in the hybrid mode; auto: by each query.",
         option="--alpha 0..1|auto",
         least=0,
         most=1,

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.pieces import STOPS, WIDE_STOPS
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 """Counts the tokens that each word (without whitespace in it) has for a model."""
@@ -26,7 +27,9 @@ CountTokens = Callable[[Sequence[str]], Sequence[int]]
 # stops, because searching for a set is several times as fast as searching for alternatives.
 _HEADING = re.compile(r"\n(?=#{1,6} \S)")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
-_SENTENCE = re.compile(r"[.!?…。！？．｡](?:(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？．｡])[”’」』）]*)")
+_SENTENCE = re.compile(
+    rf"[{STOPS}{WIDE_STOPS}](?:(?<=[{STOPS}])[\"'”’)\]]*\s+|(?<=[{WIDE_STOPS}])[”’」』）]*)"
+)
 _LINE = re.compile(r"\n")
 _LEVELS = (_HEADING, _PARAGRAPH, _SENTENCE, _LINE)
 

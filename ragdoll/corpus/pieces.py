@@ -22,8 +22,14 @@ _MIN_LEFT = 10
 # The number of words in a row that are a question where a text has no sentences.
 _RUN = (5, 10)
 
+# The ends of sentences: before a space, and in languages without spaces.
+STOPS = ".!?…؟۔।॥።။។"
+WIDE_STOPS = "。！？．｡"
+
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)\s*|[。！？．｡]+[”’」』）]*|\n\s*\n\s*|\n(?=#{1,6} )")
+_END = re.compile(
+    rf"[{STOPS}]+[\"'”’)\]]*(?=\s)\s*|[{WIDE_STOPS}]+[”’」』）]*|\n\s*\n\s*|\n(?=#{{1,6}} )"
+)
 _WORD = re.compile(r"\w+")
 
 # In languages without spaces a character counts as a word.

@@ -130,6 +130,39 @@ class StaticModel:
         counts = iter(self._words.count_in(short, min(longest, _MAX_WORD)))
         return [next(counts) if good else None for good in is_short]
 
+    def token_ids(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
+        """Return the ids of the tokens of each text in small letters, unknown tokens left out."""
+        # Not for all: "İ" in small letters has a mark of its own, which a tokenizer may drop.
+        if not self._lowers:
+            texts = [text.lower() for text in texts]
+        if len(texts) < _MANY_TEXTS or not self._words.boundaries.spaces:
+            with tokenizer_errors():
+                encodings = self._table.tokenizer.encode_batch_fast(
+                    list(texts), add_special_tokens=False
+                )
+            found = [np.array(encoding.ids, np.int32) for encoding in encodings]
+        else:
+            words = words_of(list(texts))
+            ids, ends = self._words.tokens_in(words)
+            found = np.split(ids, ends[1:-1])
+        return [ids[ids != self._table.unknown] for ids in found]
+
+    def token_vectors(self, ids: npt.NDArray[np.int64]) -> Vectors:
+        """Return the vectors of tokens: float32, shape ``(len(ids), dimension)``.
+
+        Raises:
+            ModelError: an id has no vector.
+        """
+        vectors: Vectors = self._table.vectors(ids).astype(np.float32, copy=False)
+        return vectors
+
+    @cached_property
+    def _lowers(self) -> bool:
+        """True if the tokenizer makes small letters of capital ones itself."""
+        tokenizer = self._table.tokenizer
+        capital, small = (tokenizer.encode(text).ids for text in ("The ABC of It", "the abc of it"))
+        return bool(capital == small)
+
     @cached_property
     def _words(self) -> WordTokens:
         """The tokens of words, shared: texts that are cut into passages are embedded next."""

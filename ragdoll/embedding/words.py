@@ -290,6 +290,13 @@ class WordTokens:
             rows = self._rows(words)
             return self._tokens.take(rows)
 
+    def tokens_in(self, words: Words) -> tuple[Values, Offsets]:
+        """Return the ids of texts one text after another, and the offsets at which they begin."""
+        with self._lock:
+            rows = self._rows(words.distinct.to_pylist())
+            ids, offsets = self._tokens.take(rows[words.places])
+        return ids, offsets[words.offsets]
+
     def _forget(self) -> None:
         self._words, self._tokens = _Numbers(), Ragged()
         self._pieces, self._piece_tokens = _Numbers(), Ragged()

@@ -17,13 +17,12 @@ from ragdoll.evaluation.known_items import known_items
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import (
     Kind,
+    SearchedTable,
     SystemRun,
-    hybrid_run,
+    search_run,
     static_similarities,
     teacher_similarities,
-    text_run,
     vector_run,
-    weight_of_table,
 )
 from ragdoll.extras import require
 from ragdoll.settings import EvaluateSettings, QuerySettings, TeacherSettings
@@ -39,7 +38,8 @@ class SystemScore:
     ``p_value`` compares nDCG with the first line's by a paired randomization test; it is None for
     the first line itself. ``queries_per_second`` is the rate for all queries at once, ``latency``
     the seconds for one query alone. ``documents_per_second`` is None for a hybrid, ``bytes`` is 0
-    for BM25. ``alpha`` is the weight of the vector in a hybrid, None for the others.
+    for BM25. ``alpha`` is the weight of the vector in a hybrid, None for the others
+    and where each query has its own.
     """
 
     name: str
@@ -81,8 +81,7 @@ class Systems:
 
     The ``mode`` ``vector`` stands for each model, its distillate if the model folder has one, and
     the teacher if there is one; ``text`` for BM25; ``hybrid`` for each model with BM25; ``all`` for
-    all of these. ``alpha`` is the weight of the vector in a hybrid; None is the one that a table of
-    the same documents has.
+    all of these. ``alpha`` is the weight of the vector in a hybrid; None chooses it for each query.
     """
 
     models: Sequence[Path]
@@ -126,8 +125,7 @@ def evaluate(
 
     ``data`` is the folder of a test collection in BEIR layout, or documents, whose pieces then
     become the questions. ``models`` are folders or hub ids in the local cache. ``alpha`` is the
-    weight of the vector in a hybrid, from 0 to 1; None is the one that a table of the same
-    documents has.
+    weight of the vector in a hybrid, from 0 to 1; None chooses it for each query.
 
     >>> result = evaluate("collection", "model")
     >>> [system.name for system in result.systems]
@@ -202,12 +200,8 @@ def run_systems(
         TableError: LanceDB cannot index the documents.
     """
     mode, k = systems.mode, systems.k
-    bm25 = None
-    if mode != "vector":
-        report("BM25", 0, None)
-        bm25 = text_run(collection, k)
     runs: list[SystemRun] = []
-    hybrids: list[SystemRun] = []
+    searched: list[SystemRun] = []
     names = told_apart(systems.models)
     for number, path in enumerate(systems.models if mode != "text" else []):
         report("models", number, len(names))
@@ -222,15 +216,17 @@ def run_systems(
                 before = static_similarities(StaticModel.load(distillate), collection)
                 runs.append(vector_run(title, "distillate", before, collection, k))
             runs.append(vector_run(name or path.name, "model", similar, collection, k))
-        if bm25:
+        if mode != "vector":
+            table = SearchedTable.make(collection, path)
+            if mode == "all" and not searched:
+                searched.append(search_run("BM25", "bm25", table, collection, k))
             title = f"{name or path.name} + BM25"
-            weight = systems.alpha
-            if weight is None:
-                weight = weight_of_table(model, collection)
-            hybrids.append(hybrid_run(title, similar, bm25, collection, k, weight))
-    if bm25 and mode in {"all", "text"}:
-        runs.append(bm25)
-    runs.extend(hybrids)
+            searched.append(search_run(title, "hybrid", table, collection, k, systems.alpha))
+    if mode == "text" or (mode == "all" and not searched):
+        report("BM25", 0, None)
+        table = SearchedTable.make(collection)
+        searched.append(search_run("BM25", "bm25", table, collection, k))
+    runs.extend(searched)
     if systems.teacher:
         trust = systems.trust_remote_code
         similar = teacher_similarities(systems.teacher, trust, collection, report)

@@ -112,7 +112,7 @@ def notes(result: Evaluation) -> list[str]:
             f"{result.systems[0].name}; above 0.05 a difference may well be chance"
         )
     lines += [
-        f"{system.name}: the vector weighs {system.alpha:.2f}, BM25 {1 - system.alpha:.2f}"
+        f"{system.name}: the vector weighs {system.alpha:.2f}, the words {1 - system.alpha:.2f}"
         for system in result.systems
         if system.alpha is not None
     ]

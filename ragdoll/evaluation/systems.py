@@ -7,7 +7,7 @@ limit of tokens.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -19,18 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.identity import Metric, ModelIdentity
 from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors, similarity, unit
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
-from ragdoll.retrieval.reading.fusion import CANDIDATES, fuse
-from ragdoll.retrieval.storage.schema import DEFAULT_ALPHA
-from ragdoll.retrieval.writing.rows import text_table
-from ragdoll.retrieval.writing.weight import Encode, choose_weight, sample_places
+from ragdoll.retrieval.model import TableModel
+from ragdoll.retrieval.reading.fusion import CANDIDATES
+from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.writing.rows import memory_table
 from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report
 
+Encode = Callable[[Sequence[str]], Vectors]
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
 
 # Queries that are also answered one by one, to time them.
@@ -54,7 +55,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """The answers of a system and their cost; ``alpha`` is the weight of the vector in a hybrid."""
+    """The answers of a system and their cost.
+
+    ``alpha`` is the weight of the vector in a hybrid, None where each query has its own.
+    """
 
     name: str
     kind: Kind
@@ -66,6 +70,41 @@ class SystemRun:
     def queries_per_second(self) -> float:
         """The number of queries answered in a second, all at once."""
         return len(self.run) / self.cost.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedTable:
+    """A table in memory of a collection's documents; ``bytes`` is the size of the model's weights.
+
+    ``seconds`` is the time that it took to make the table, vectors and indexes included.
+    """
+
+    searcher: Searcher
+    seconds: float
+    bytes: int = 0
+
+    @classmethod
+    def make(cls, collection: TestCollection, model: Path | None = None) -> SearchedTable:
+        """Index the documents as a table does, with a model or for BM25 alone.
+
+        Raises:
+            ModelError: the model cannot be read.
+            TableError: LanceDB cannot index the documents.
+        """
+        started = time.perf_counter()
+        of_table = TableModel(model or _NoModel())
+        table = memory_table(collection.documents, of_table)
+        seconds = time.perf_counter() - started
+        return cls(Searcher(table, of_table), seconds, _size_of_weights(model))
+
+
+class _NoModel:
+    """An encoder for a table that is only searched by words: its vectors mean nothing."""
+
+    identity = ModelIdentity(fingerprint="none", dimension=1)
+
+    def encode(self, texts: list[str]) -> Vectors:
+        return np.ones((len(texts), 1), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,53 +163,36 @@ def vector_run(
     return SystemRun(name, kind, run, _with(similarities.cost, started, len(run)))
 
 
-def text_run(collection: TestCollection, k: int = CANDIDATES) -> SystemRun:
-    """Rank by BM25 alone, in a table made for that, as ragdoll's tables do."""
-    started = time.perf_counter()
-    table = text_table(collection.documents)
-    rate = len(collection.documents) / (time.perf_counter() - started)
-    run, seconds = {}, []
-    for query, text in collection.queries.items():
-        started = time.perf_counter()
-        hits, scores = table.matching(text, max(CANDIDATES, k), ["id"])
-        run[query] = dict(zip(hits["id"].to_pylist(), scores.tolist(), strict=True))
-        seconds.append(time.perf_counter() - started)
-    return SystemRun("BM25", "bm25", run, Cost(sum(seconds), median(seconds), rate))
-
-
-def weight_of_table(encoder: StaticModel, collection: TestCollection) -> float:
-    """Return the weight of the vector that a table of these documents and this model has."""
-    texts = list(collection.documents.values())
-    sample = [texts[place] for place in sample_places(len(texts))]
-    return choose_weight(sample, encoder.encode, encoder.identity.metric).alpha
-
-
-def hybrid_run(
+def search_run(
     name: str,
-    similarities: Similarities,
-    bm25: SystemRun,
+    kind: Kind,
+    searched: SearchedTable,
     collection: TestCollection,
     k: int = CANDIDATES,
-    alpha: float = DEFAULT_ALPHA,
+    alpha: float | None = None,
 ) -> SystemRun:
-    """Fuse the best documents of both, as a search in the mode ``hybrid`` does."""
-    started = time.perf_counter()
-    ids = list(collection.documents)
-    position = {document: number for number, document in enumerate(ids)}
-    run: dict[str, dict[str, float]] = {}
-    for query, row in zip(collection.queries, similarities.values, strict=True):
-        matched = bm25.run[query]
-        best = _best(row, max(CANDIDATES, k))
-        candidates = list(dict.fromkeys([*best, *(position[document] for document in matched)]))
-        text = np.array([matched.get(ids[i], 0.0) for i in candidates], dtype=np.float32)
-        scores = fuse(row[candidates], text, alpha)
-        run[query] = {ids[i]: float(s) for i, s in zip(candidates, scores, strict=True)}
-    both = Cost(
-        seconds=similarities.cost.seconds + bm25.cost.seconds,
-        latency=similarities.cost.latency + bm25.cost.latency,
-        bytes=similarities.cost.bytes,
+    """Search as ``query`` does: a hybrid in the mode ``hybrid``, or BM25 in the mode ``text``."""
+    mode: Mode = "hybrid" if kind == "hybrid" else "text"
+    texts = list(collection.queries.values())
+
+    def search(texts: Sequence[str]) -> tuple[list[dict[str, float]], float]:
+        started = time.perf_counter()
+        answers = [
+            {hit.source: hit.score for hit in hits}
+            for hits in searched.searcher.search_many(texts, k, mode, alpha)
+        ]
+        return answers, time.perf_counter() - started
+
+    answers, seconds = search(texts)
+    alone = median(search([text])[1] for text in texts[:_TIMED_ALONE])
+    is_hybrid = kind == "hybrid"
+    cost = Cost(
+        seconds,
+        alone,
+        None if is_hybrid else len(collection.documents) / searched.seconds,
+        searched.bytes if is_hybrid else 0,
     )
-    return SystemRun(name, "hybrid", run, _with(both, started, len(run)), alpha)
+    return SystemRun(name, kind, dict(zip(collection.queries, answers, strict=True)), cost, alpha)
 
 
 def _size_of_weights(model: Path | None) -> int:

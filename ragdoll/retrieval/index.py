@@ -155,8 +155,8 @@ class Index:
         """Return the best ``k`` passages for a query, best first.
 
         ``mode`` is ``vector`` (by meaning), ``text`` (by words, BM25) or ``hybrid`` (by both).
-        ``alpha`` is the weight of the vector in a hybrid search, from 0 to 1; None is the weight
-        chosen for the table. ``where`` is a condition in SQL on the table's columns, ``source`` a
+        ``alpha`` is the weight of the vector in a hybrid search, from 0 to 1; None chooses it for
+        each query. ``where`` is a condition in SQL on the table's columns, ``source`` a
         glob as in ignore files.
 
         ``where`` knows the columns ``id``, ``source``, ``title``, ``text``, ``start``, ``end`` and

@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ragdoll.corpus.pieces import unit_lengths
 from ragdoll.embedding.identity import identify, located
 from ragdoll.embedding.static import Encoder, StaticModel
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
+from ragdoll.retrieval.storage.analysis import tokens_as_text
 from ragdoll.retrieval.storage.table import Table
 
 
@@ -47,6 +50,23 @@ class TableModel:
         if vectors.shape != expected:
             raise ModelError(f"The model gives vectors of shape {vectors.shape}, not {expected}.")
         return vectors
+
+    def tokens(self, texts: Sequence[str]) -> list[str | None]:
+        """Write the tokens of each text in small letters, as ``tokens_as_text`` does.
+
+        None for an encoder of the caller's.
+        """
+        if isinstance(self._encoder, StaticModel):
+            return [tokens_as_text(ids) for ids in self._encoder.token_ids(texts)]
+        return [None] * len(texts)
+
+    def token_vectors(self, ids: npt.NDArray[np.int64]) -> Vectors:
+        """Return the vectors of tokens, of shape ``(len(ids), dimension)``.
+
+        Raises:
+            ModelError: an id has no vector.
+        """
+        return cast(StaticModel, self._encoder).token_vectors(ids)
 
     def count_tokens(self, words: Sequence[str]) -> Sequence[int]:
         """Count the tokens of each word; an encoder of the caller's counts as ``unit_lengths``."""

@@ -58,7 +58,7 @@ def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Tabl
             passages = list(islice(cut, limit - len(texts)))
             new = [passage.text for passage in passages]
             texts.extend(new)
-            yield record_batch(passages, encoder.encode(new), layout, {})
+            yield record_batch(passages, encoder.tokens(new), encoder.encode(new), layout, {})
             if len(texts) >= limit:
                 return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from ragdoll.embedding.identity import identify
-from ragdoll.retrieval.storage.schema import HybridWeight
 from tests.conftest import Ragdoll, Trained
 from tests.retrieval.conftest import Indexed
 
@@ -89,22 +87,12 @@ def test_a_table_and_models_are_inspected_together(ragdoll: Ragdoll, table: Inde
     assert one["table"] == "documents"
 
 
-def test_the_weight_of_hybrid_searches_is_told_with_the_reason(
-    ragdoll: Ragdoll, table: Indexed
-) -> None:
+def test_the_language_of_a_table_is_told(ragdoll: Ragdoll, table: Indexed) -> None:
     def inspect(*options: object) -> Any:
         return ragdoll("inspect-model", "--database", table.database, *options)
 
-    small = inspect().out
-    assert "the vector weighs 0.50 (the default; the table is too small to choose by)" in small
-    opened = table.open()
-    opened.write_state(replace(opened.state, weight=None))
-    before = inspect().out
-    assert "the vector weighs 0.50 (the default; the next ragdoll index chooses)" in before
-    chosen = HybridWeight(alpha=0.31, questions=200, vector=0.28, text=0.44, rows=4000)
-    opened.write_state(replace(opened.state, weight=chosen))
-    reason = "(chosen on 200 known items; MRR: vector 0.28, text 0.44)"
-    assert f"the vector weighs 0.31 {reason}" in inspect().out
+    assert "stemmed as english (chosen by the texts)" in inspect().out
+    table.index(metadata={"year": "integer"}, language="german")
+    assert "stemmed as german (as set); the model's tokens, too" in inspect().out
     (record,) = inspect("--json").json["tables"]
-    assert record["alpha"] == 0.31
-    assert record["weight"] == asdict(chosen)
+    assert (record["language"], record["tokens_indexed"]) == ("german", True)

@@ -218,10 +218,19 @@ def test_nothing_is_marked_where_no_colour_is_wanted(ask: Callable[..., Any]) ->
         ("to be or not", "to be", ["to", "be"]),
         ("A Lock and a lock", "LOCK", ["Lock", "lock"]),
         ("a clock", "lock", []),
-        ("call_later(5)", "call_later", ["call_later"]),
+        ("call_later(5) of callLater", "call_later", ["call", "later", "call", "Later"]),
+        ("since 3.11.7, not 3", "version 3.11.7", ["3.11.7"]),
+        ("an even event", "events", ["event"]),
+        ("Das Haus hat viele Häuser und Türen.", "die Häuser", ["Haus", "Häuser"]),
+        ("Die Wetterdaten für das Wetter", "das Wetter", ["Wetterdaten", "Wetter"]),
+        ("Les fenêtres de la fenetre", "la fenêtre", ["fenêtres", "fenetre"]),
+        ("Программы и файлы для системы", "программа и файл", ["Программы", "файлы"]),
+        ("日本語の全文検索を説明する。", "全文検索する", ["全文", "文検", "検索"]),
+        ("ﾊﾝｶｸの文字", "ハンカク", ["ﾊﾝ", "ﾝｶ", "ｶｸ"]),
+        ("ราคาสินค้าถูกมาก", "ถูก", ["ถู", "ูก"]),
     ],
 )
-def test_words_are_marked_by_their_stems(text: str, query: str, marked: list[str]) -> None:
+def test_words_are_marked_in_every_script(text: str, query: str, marked: list[str]) -> None:
     view = passage_view(text, "", query, 8)
     assert [view.plain[span.start : span.end] for span in view.spans] == marked
 

@@ -263,6 +263,22 @@ def test_languages_without_spaces_are_cut_at_the_ends_of_sentences(
     assert texts(text, size, characters) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "size", "expected"),
+    [
+        ("यह एक वाक्य है। यह दूसरा वाक्य है।", 5, ["यह एक वाक्य है।", "यह दूसरा वाक्य है।"]),
+        ("ما هذا الشيء؟ هذا كتاب كبير جدا.", 5, ["ما هذا الشيء؟", "هذا كتاب كبير جدا."]),
+        ("یہ کتاب ہے۔ وہ قلم ہے۔", 4, ["یہ کتاب ہے۔", "وہ قلم ہے۔"]),
+        ("ይህ መጽሐፍ ነው። ያ ብዕር ነው።", 4, ["ይህ መጽሐፍ ነው።", "ያ ብዕር ነው።"]),
+    ],
+    ids=["hindi", "arabic", "urdu", "amharic"],
+)
+def test_other_scripts_are_cut_at_the_ends_of_their_sentences(
+    text: str, size: int, expected: list[str]
+) -> None:
+    assert texts(text, size) == expected
+
+
 def test_a_language_without_spaces_or_stops_is_cut_anywhere_but_evenly() -> None:
     found = texts("東" * 100, 10, characters)
     assert "".join(found) == "東" * 100

@@ -20,11 +20,10 @@ from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
+    SearchedTable,
     Similarities,
-    SystemRun,
-    hybrid_run,
+    search_run,
     static_similarities,
-    text_run,
     vector_run,
 )
 from ragdoll.settings import EvaluateSettings, TeacherSettings
@@ -190,44 +189,22 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
         assert value == near(np.mean([values[name] for values in judged.values()]))
 
 
-def test_the_hybrid_finds_what_only_one_leg_finds() -> None:
-    documents = dict.fromkeys(("vector", "both", "text", "neither"), "text")
-    collection = TestCollection("c", documents, {"q": "x"}, {"q": {"both": 1}})
-    similar = Similarities(np.array([[0.9, 0.8, 0.1, 0.0]], np.float32), Cost(0.5))
-    matched = SystemRun("t", "bm25", {"q": {"text": 9.0, "both": 8.0}}, Cost(0.5))
-    result = hybrid_run("h", similar, matched, collection)
-    scores = result.run["q"]
-    assert max(scores, key=scores.__getitem__) == "both"
-    assert scores["neither"] == min(scores.values())
-    assert scores["vector"] > scores["neither"]
-    assert scores["text"] > scores["neither"]
-    assert 0 < result.queries_per_second < 1
-
-
-@pytest.mark.parametrize(("alpha", "best"), [(0.0, "text"), (1.0, "vector")])
-def test_the_weight_of_the_hybrid_decides_between_its_legs(alpha: float, best: str) -> None:
-    collection = TestCollection("c", {"vector": "", "text": ""}, {"q": "x"}, {"q": {"text": 1}})
-    similar = Similarities(np.array([[0.9, 0.1]], np.float32), Cost(0.1))
-    matched = SystemRun("t", "bm25", {"q": {"text": 9.0}}, Cost(0.1))
-    run = hybrid_run("h", similar, matched, collection, alpha=alpha).run["q"]
-    assert max(run, key=run.__getitem__) == best
-
-
-def test_the_hybrid_weighs_as_a_table_of_the_documents_would(
+def test_the_hybrid_searches_as_a_table_of_the_documents_does(
     docstrings: Path, trained: Trained, tmp_path: Path
 ) -> None:
-    """Each document in a file of its own, and short enough to be one passage."""
+    """Each document is in a file of its own, and short enough to be one passage."""
     collection = load_beir(docstrings)
     short = {name: text[:400].strip() for name, text in collection.documents.items()}
     (tmp_path / "docs").mkdir()
     for name, text in short.items():
         (tmp_path / "docs" / f"{name}.txt").write_text(text)
     index(open_corpus([tmp_path / "docs"]), index_settings(tmp_path / "db", "t", trained.model))
-    state = ragdoll.Index.open(tmp_path / "db", table="t")._table.state
-    assert state.weight is not None
-    assert state.weight.questions >= 30
-    result = judge(replace(collection, documents=short), trained.model)
-    assert [system.alpha for system in result.systems] == [None, None, None, state.alpha]
+    table = ragdoll.Index.open(tmp_path / "db", table="t")
+    same = replace(collection, documents=short)
+    system = search_run("h", "hybrid", SearchedTable.make(same, trained.model), same)
+    for name, text in collection.queries.items():
+        found = {hit.source.removesuffix(".txt"): hit.score for hit in table.search(text, 10)}
+        assert list(found.values()) == near([system.run[name][source] for source in found])
 
 
 def test_a_weight_of_ones_own_is_what_the_hybrid_goes_by(tiny: Path, trained: Trained) -> None:
@@ -254,7 +231,7 @@ def test_ties_at_the_cut_are_broken_as_in_trec_eval() -> None:
 
 def test_text_search_ranks_by_words(tiny: Path) -> None:
     collection = load_beir(tiny)
-    system = text_run(collection)
+    system = search_run("BM25", "bm25", SearchedTable.make(collection), collection)
     best = {query: max(scores, key=scores.__getitem__) for query, scores in system.run.items()}
     assert (system.kind, best) == ("bm25", {"q1": "a", "q2": "b"})
     assert system.queries_per_second == pytest.approx(2 / system.cost.seconds)

@@ -11,7 +11,12 @@ from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.evaluate import Systems
 from ragdoll.evaluation.explain import explain
 from ragdoll.evaluation.metrics import ranking
-from ragdoll.evaluation.systems import static_similarities, text_run, vector_run
+from ragdoll.evaluation.systems import (
+    SearchedTable,
+    search_run,
+    static_similarities,
+    vector_run,
+)
 from tests.conftest import Trained
 from tests.evaluation.making import written
 
@@ -50,7 +55,7 @@ def test_the_answers_have_their_ranks_the_most_relevant_first(beir: Path, traine
     single = TestCollection("c", collection.documents, {"q": QUERIES["q1"]}, {"q": {}})
     similar = static_similarities(StaticModel.load(trained.model), single)
     by_vector = ranking(vector_run("m", "model", similar, single, 100).run["q"], 100)
-    by_words = ranking(text_run(single).run["q"], 100)
+    by_words = ranking(search_run("BM25", "bm25", SearchedTable.make(single), single).run["q"], 100)
     for place in (*found.answers, *found.disputed):
         assert place.text == DOCUMENTS[place.document]
         assert place.ranks["model"] == by_vector.index(place.document) + 1

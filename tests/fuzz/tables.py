@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from ragdoll.retrieval.index import Index
+from ragdoll.retrieval.storage.analysis import Analysis
 from ragdoll.retrieval.storage.schema import (
     KEY,
-    HybridWeight,
     Root,
     TableIdentity,
     TableState,
@@ -48,7 +48,7 @@ def _database(folder: Path) -> Path:
 def _metadata(folder: Path) -> Case:
     identity = TableIdentity("ab", 4, "cosine", True, 512, 256, "/m", {"year": "integer"})
     roots = {"k": Root("/docs", None, 1, [["a", "b"]])}
-    state = TableState("/m", "/d", roots, weight=HybridWeight())
+    state = TableState("/m", "/d", roots, analysis=Analysis())
     whole = schema(identity, state)
     fixed = {"version": 1, **asdict(identity)}
 

@@ -17,7 +17,7 @@ from ragdoll.errors import TableError
 from ragdoll.retrieval.storage import engine
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import COLUMNS
-from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.storage.table import Table, Terms
 from tests.retrieval.conftest import Indexed
 
 CONDITION = "source LIKE '%.md'"
@@ -37,11 +37,13 @@ def both(indexed: Indexed) -> tuple[Table, Table]:
     "read",
     [
         lambda table: table.nearest(np.linspace(-1, 1, 32, dtype=np.float32), 3),
-        lambda table: table.nearest(np.linspace(-1, 1, 32, dtype=np.float64), 3, [CONDITION]),
-        lambda table: table.matching("event loop", 3, [*COLUMNS, "vector"]),
-        lambda table: table.matching('lock OR "reader"', 3, ["id"], [CONDITION]),
-        lambda table: table.matching("nothing of the kind", 3, ["id"]),
-        lambda table: table.matching_ids("event loop", 3),
+        lambda table: table.nearest(
+            np.linspace(-1, 1, 32, dtype=np.float64), 3, ["id"], [CONDITION]
+        ),
+        lambda table: table.matching(Terms("event loop"), 3, [*COLUMNS, "vector"]),
+        lambda table: table.matching(Terms('lock OR "reader"'), 3, ["id"], [CONDITION]),
+        lambda table: table.matching(Terms("nothing of the kind"), 3, ["id"]),
+        lambda table: table.matching_ids(Terms("event loop"), 3),
         lambda table: table.all_rows(["id", "vector"], 1 << 20),
         lambda table: table.all_rows(["id", "vector"], 1),
         lambda table: (table.count(), table.version, table._inner.schema.metadata),

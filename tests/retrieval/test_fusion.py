@@ -1,4 +1,4 @@
-"""The fusion of a vector's similarity and BM25 into one score."""
+"""The fusion of a vector's similarity, BM25 and coverage into one score."""
 
 from __future__ import annotations
 
@@ -7,114 +7,138 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragdoll.retrieval.reading.fusion import fuse
+from ragdoll.embedding.vectors import similarity
+from ragdoll.retrieval.reading.fusion import Scores, fuse
 from tests.closeness import near
 
 properties = settings(derandomize=True, deadline=None, max_examples=200)
 
-Scores = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float32]
 
 ALPHA = st.floats(0, 1)
-SIMILARITY = st.floats(-100, 100, width=32)
+ALPHAS = st.none() | ALPHA
+# Whole numbers over a power of two: shifting and scaling them rounds nothing.
+STEP = st.integers(-512, 512).map(lambda step: step / 512)
 BM25 = st.just(0.0) | st.floats(0, 100, width=32)
-CANDIDATES = st.lists(st.tuples(SIMILARITY, BM25), min_size=1, max_size=12).map(
-    lambda pairs: tuple(np.array(column, dtype=np.float32) for column in zip(*pairs, strict=True))
-)
+COVERAGE = st.floats(0, 1, width=32)
+QUERY = np.array([1.0, 0.0], np.float32)
 
 
-def keeps_the_order(fused: Scores, of: Scores) -> bool:
-    """Tell whether no candidate that is better by ``of`` is worse by ``fused``."""
-    return bool(np.all(np.diff(fused[np.argsort(of, kind="stable")]) >= 0))
+def candidates_of(rows: list[tuple[float, float, float]]) -> tuple[Scores, Numbers]:
+    """Make the scores of candidates, and vectors in the plane that have these similarities."""
+    near_, bm25, coverage = (np.array(column, np.float32) for column in zip(*rows, strict=True))
+    vectors = np.stack([near_, np.sqrt(1 - near_**2)], axis=1).astype(np.float32)
+    return Scores(near_, bm25, coverage), vectors
+
+
+CANDIDATES = st.lists(st.tuples(STEP, BM25, COVERAGE), min_size=1, max_size=12).map(candidates_of)
+
+
+def fused(scores: Scores, vectors: Numbers, alpha: float | None) -> Numbers:
+    return fuse(scores, QUERY, vectors, "cosine", alpha)
+
+
+def keeps_the_order(values: Numbers, of: Numbers) -> bool:
+    """Tell whether no candidate that is better by ``of`` is worse by ``values``."""
+    return bool(np.all(np.diff(values[np.argsort(of, kind="stable")]) >= 0))
 
 
 @properties
-@given(candidates=CANDIDATES, alpha=ALPHA)
-def test_scores_lie_between_0_and_1(candidates: tuple[Scores, Scores], alpha: float) -> None:
-    fused = fuse(*candidates, alpha)
-    assert fused.dtype == np.float32
-    assert fused.shape == candidates[0].shape
-    assert np.all(fused >= 0)
-    assert np.all(fused <= 1)
+@given(candidates=CANDIDATES, alpha=ALPHAS)
+def test_scores_lie_between_0_and_1(
+    candidates: tuple[Scores, Numbers], alpha: float | None
+) -> None:
+    values = fused(*candidates, alpha)
+    assert values.dtype == np.float32
+    assert values.shape == candidates[0].bm25.shape
+    assert np.all(values >= 0)
+    assert np.all(values <= 1 + 1e-6)
 
 
 @properties
 @given(candidates=CANDIDATES)
 def test_with_all_weight_on_the_vector_the_order_is_that_of_the_similarity(
-    candidates: tuple[Scores, Scores],
+    candidates: tuple[Scores, Numbers],
 ) -> None:
-    assert keeps_the_order(fuse(*candidates, 1), candidates[0])
+    assert keeps_the_order(fused(*candidates, 1), candidates[0].similarity)
 
 
 @properties
 @given(candidates=CANDIDATES)
-def test_with_no_weight_on_the_vector_the_order_is_that_of_bm25(
-    candidates: tuple[Scores, Scores],
+def test_without_tokens_and_vector_the_order_is_that_of_bm25(
+    candidates: tuple[Scores, Numbers],
 ) -> None:
-    assert keeps_the_order(fuse(*candidates, 0), candidates[1])
+    scores, vectors = candidates
+    assert keeps_the_order(fused(scores._replace(coverage=None), vectors, 0), scores.bm25)
 
 
 @properties
 @given(candidates=CANDIDATES, alpha=ALPHA, candidate=st.integers(0, 11))
-def test_a_candidate_that_is_best_by_both_has_the_score_1(
-    candidates: tuple[Scores, Scores], alpha: float, candidate: int
+def test_a_candidate_that_is_best_by_all_has_the_score_1(
+    candidates: tuple[Scores, Numbers], alpha: float, candidate: int
 ) -> None:
-    similarity, bm25 = candidates
-    best = candidate % len(similarity)
-    similarity[best], bm25[best] = similarity.max(), bm25.max() + 1
-    assert fuse(similarity, bm25, alpha)[best] == near(1)
-
-
-# Whole numbers over a power of two: shifting and scaling them rounds nothing.
-STEPS = st.lists(st.tuples(st.integers(-512, 512), BM25), min_size=1, max_size=12).map(
-    lambda pairs: (
-        np.array([step / 512 for step, _ in pairs], dtype=np.float32),
-        np.array([score for _, score in pairs], dtype=np.float32),
-    )
-)
+    scores, vectors = candidates
+    best = candidate % len(vectors)
+    for values in scores:
+        assert values is not None
+        values[best] = values.max() + 1
+    assert fused(scores, vectors, alpha)[best] == near(1)
 
 
 @properties
 @given(
-    candidates=STEPS,
+    candidates=CANDIDATES,
     alpha=ALPHA,
     shift=st.integers(-8, 8),
     scale=st.sampled_from([2**power for power in range(-4, 5)]),
 )
-def test_shifting_and_scaling_the_similarity_changes_nothing(
-    candidates: tuple[Scores, Scores], alpha: float, shift: int, scale: float
+def test_the_scales_of_the_legs_change_nothing(
+    candidates: tuple[Scores, Numbers], alpha: float, shift: int, scale: float
 ) -> None:
-    similarity, bm25 = candidates
-    moved = (similarity * np.float32(scale) + np.float32(shift)).astype(np.float32)
-    assert fuse(moved, bm25, alpha) == near(fuse(similarity, bm25, alpha))
+    scores, vectors = candidates
+    moved = Scores(
+        (scores.similarity * np.float32(scale) + np.float32(shift)).astype(np.float32),
+        scores.bm25 * np.float32(scale),
+        scores.coverage,
+    )
+    assert fused(moved, vectors, alpha) == near(fused(scores, vectors, alpha))
 
 
-@properties
-@given(candidates=STEPS, alpha=ALPHA, scale=st.sampled_from([2**power for power in range(-4, 5)]))
-def test_scaling_bm25_changes_nothing(
-    candidates: tuple[Scores, Scores], alpha: float, scale: float
-) -> None:
-    similarity, bm25 = candidates
-    scaled = fuse(similarity, bm25 * np.float32(scale), alpha)
-    assert scaled == near(fuse(similarity, bm25, alpha))
+def test_words_are_bm25_and_coverage_in_equal_parts() -> None:
+    scores, vectors = candidates_of([(0.5, 1, 0.2), (0.5, 0, 0.8), (0.5, 4, 0.5)])
+    assert fused(scores, vectors, 0) == near([0.125, 0.5, 0.75])
 
 
-def test_where_all_similarities_are_equal_bm25_decides() -> None:
-    similarity, bm25 = np.full(3, 0.3, np.float32), np.array([1, 0, 4], np.float32)
-    assert fuse(similarity, bm25, 0.5) == near([0.625, 0.5, 1.0])
+def test_the_vector_weighs_more_where_both_sides_agree() -> None:
+    """The best by both sides is the same in the first case, and the other's worst in the second."""
+    agreed = candidates_of([(1.0, 4, 1.0), (0.5, 0, 0.0), (0.0, 0, 0.0)])
+    opposed = candidates_of([(1.0, 0, 0.0), (0.5, 2, 0.5), (0.0, 4, 1.0)])
+    assert fused(*agreed, None)[0] == near(1.0)
+    # Nothing is left of the vector, so its best passage is nothing.
+    assert fused(*opposed, None) == near([0.0, 0.5, 1.0])
 
 
-def test_where_no_text_matches_the_similarity_decides() -> None:
-    similarity, bm25 = np.array([0.2, 0.6, 0.4], np.float32), np.zeros(3, np.float32)
-    assert fuse(similarity, bm25, 0.5) == near([0.0, 0.5, 0.25])
+def test_what_is_near_the_best_candidates_rises() -> None:
+    """Two candidates are equally near the query, one of them on the side of the best ones."""
+    directions = np.deg2rad([20.0, 22.0, 24.0, 26.0, 28.0, 60.0, -60.0])
+    vectors = np.stack([np.cos(directions), np.sin(directions)], axis=1).astype(np.float32)
+    near_ = similarity(QUERY[None], vectors, "cosine")[0]
+    words = np.array([5, 5, 5, 5, 5, 1, 1], np.float32)
+    values = fused(Scores(near_, words, None), vectors, None)
+    assert values[5] > values[6]
+    assert fused(Scores(near_, words, None), vectors, 0.5)[5] == near(
+        fused(Scores(near_, words, None), vectors, 0.5)[6]
+    )
 
 
 def test_a_single_candidate_has_the_whole_weight_of_what_found_it() -> None:
-    one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
-    assert fuse(one, one, 0.3) == near([1.0])
-    assert fuse(one, none, 0.3) == near([0.3])
+    one = np.ones((1, 2), np.float32)
+    assert fused(Scores(one[0, :1], one[0, :1], None), one, 0.3) == near([1.0])
+    assert fused(Scores(one[0, :1], one[0, :1] * 0, None), one, 0.3) == near([0.3])
 
 
 def test_no_candidates_have_no_scores() -> None:
-    fused = fuse(np.zeros(0, np.float32), np.zeros(0, np.float32), 0.5)
-    assert fused.shape == (0,)
-    assert fused.dtype == np.float32
+    nothing = np.zeros(0, np.float32)
+    values = fused(Scores(nothing, nothing, nothing), np.zeros((0, 2), np.float32), None)
+    assert values.shape == (0,)
+    assert values.dtype == np.float32

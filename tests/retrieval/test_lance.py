@@ -79,7 +79,7 @@ def test_queries_see_the_old_table_on_a_server_until_the_new_one_is_complete(
     assert sources() == ["locks.txt"]
     (docs / "locks.txt").write_text("Nothing.")
 
-    def interrupted(self: Table) -> None:
+    def interrupted(self: Table, _: object) -> None:
         raise KeyboardInterrupt
 
     other = trained.model / "distillate"

@@ -221,9 +221,15 @@ ERRORS = [
     ),
     case(
         TableError,
-        "{database}, table 'documents' has the format version 2; this ragdoll reads 1.",
+        "{database}, table 'documents' has the format version 3; this ragdoll reads 2.",
         f"Update ragdoll, or rebuild the table: {REBUILD}",
-        rewritten(lambda schema: fixed(schema, version=2)),
+        rewritten(lambda schema: fixed(schema, version=3)),
+    ),
+    case(
+        TableError,
+        "{database}, table 'documents' has the format version 1; this ragdoll reads 2.",
+        f"Rebuild the table, whose full-text index is of an older kind: {REBUILD}",
+        rewritten(lambda schema: fixed(schema, version=1)),
     ),
     case(
         TableError,
@@ -358,7 +364,8 @@ ERRORS = [
     case(
         UsageError,
         "The field 'Text' of index.metadata has the name of another column.",
-        "Every table has end, id, metadata, source, start, text, title, vector; case does not "
+        "Every table has end, id, metadata, source, start, text, text_tokens, "
+        "text_words, title, vector; case does not "
         "matter.",
         declared(Text="string"),
     ),

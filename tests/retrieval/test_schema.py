@@ -53,12 +53,12 @@ def changing(schema: pa.Schema, **changes: Any) -> pa.Schema:
     return with_changing(schema, json.dumps(kept).encode())
 
 
-WEIGHT = {"alpha": 0.5, "questions": 0, "vector": 0.0, "text": 0.0, "rows": 1}
+ANALYSIS = {"language": "english", "tokens": False, "rows": 1}
 ROOT = {"path": "docs", "signature": None, "documents": 1, "skipped": []}
 DAMAGES: dict[str, Callable[[pa.Schema], pa.Schema]] = {
-    "newer format": lambda s: fixed(s, version=2),
+    "newer format": lambda s: fixed(s, version=3),
     "no format": lambda s: fixed(s, version=None),
-    "identity cut short": lambda s: with_fixed(s, b'{"version": 1,'),
+    "identity cut short": lambda s: with_fixed(s, b'{"version": 2,'),
     "identity that is a list": lambda s: with_fixed(s, b"[1]"),
     "no fingerprint": lambda s: fixed(s, fingerprint=None),
     "fingerprint that is a number": lambda s: fixed(s, fingerprint=5),
@@ -76,11 +76,10 @@ DAMAGES: dict[str, Callable[[pa.Schema], pa.Schema]] = {
     "roots that are a list": lambda s: changing(s, roots=["docs"]),
     "root without a path": lambda s: changing(s, roots={"ab": {}}),
     "root of another type": lambda s: changing(s, roots={"ab": {**ROOT, "documents": "1"}}),
-    "weight out of range": lambda s: changing(s, weight={**WEIGHT, "alpha": 7.0}),
-    "weight that is a word": lambda s: changing(s, weight={**WEIGHT, "alpha": "much"}),
-    "weight that is no number": lambda s: changing(s, weight={**WEIGHT, "alpha": float("nan")}),
-    "weight of more than is known": lambda s: changing(s, weight={**WEIGHT, "beta": 1}),
-    "weight that is a list": lambda s: changing(s, weight=[0.5]),
+    "no language of ours": lambda s: changing(s, analysis={**ANALYSIS, "language": "klingon"}),
+    "language that is a number": lambda s: changing(s, analysis={**ANALYSIS, "language": 5}),
+    "analysis of more than is known": lambda s: changing(s, analysis={**ANALYSIS, "beta": 1}),
+    "analysis that is a list": lambda s: changing(s, analysis=["english"]),
 }
 
 
@@ -135,7 +134,7 @@ def table(trained: Trained, tmp_path: Path) -> Indexed:
 
 def test_declared_fields_are_typed_columns(table: Indexed) -> None:
     schema = table.arrow().schema
-    assert schema.names[7:-1] == list(COLUMNS)
+    assert schema.names[7:-3] == list(COLUMNS)
     assert [schema.field(n).type for n in COLUMNS] == [
         *(pa.int64(), pa.float64(), pa.string(), pa.bool_(), pa.date32())
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from ragdoll.embedding.static import StaticModel
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading import legs, search
-from ragdoll.retrieval.reading.fusion import CANDIDATES, fuse
+from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
 from tests.closeness import near
@@ -139,9 +141,9 @@ def test_a_candidate_that_only_the_text_search_found_is_among_the_answers(
 ) -> None:
     exact = cosines(library, QUERY)
     nearest = sorted(exact, key=lambda row: exact[row], reverse=True)[:CANDIDATES]
-    by_text = [hit.id for hit in find(QUERY, 20, "text")]
-    assert set(by_text) - set(nearest)
-    assert {hit.id for hit in find(QUERY, 20, alpha=0.0)} >= set(by_text) - set(nearest)
+    by_text = {hit.id for hit in find(QUERY, CANDIDATES, "text")} - set(nearest)
+    assert by_text
+    assert {hit.id for hit in find(QUERY, 2 * CANDIDATES, alpha=0.0)} >= by_text
 
 
 def test_a_candidate_that_only_the_vector_search_found_has_the_text_score_0(
@@ -155,11 +157,20 @@ def test_a_candidate_that_only_the_vector_search_found_has_the_text_score_0(
             assert hit.text_score == near(by_text[hit.id])
 
 
-def test_the_hybrid_score_is_the_fusion_of_both(find: Callable[..., list[Hit]]) -> None:
-    hits = find(QUERY, 1000, alpha=0.25)
-    similarity = np.array([hit.vector_score for hit in hits], np.float32)
-    bm25 = np.array([hit.text_score for hit in hits], np.float32)
-    assert [hit.score for hit in hits] == near(fuse(similarity, bm25, 0.25).tolist())
+@pytest.mark.parametrize("alpha", [None, 0.25])
+def test_the_hybrid_score_is_the_fusion_of_all_legs(
+    find: Callable[..., list[Hit]], library: Indexed, alpha: float | None
+) -> None:
+    hits = find(QUERY, 1000, alpha=alpha)
+    by_legs = (
+        [getattr(hit, f"{leg}_score") for hit in hits] for leg in ("vector", "text", "token")
+    )
+    scores = Scores(*(np.array(values, np.float32) for values in by_legs))
+    vectors = {row["id"]: row["vector"] for row in library.rows()}
+    candidates = np.array([vectors[hit.id] for hit in hits], np.float32)
+    query = StaticModel.load(library.model).encode([QUERY])[0]
+    fused = fuse(scores, query, candidates, "cosine", alpha)
+    assert [hit.score for hit in hits] == near(fused.tolist())
 
 
 def test_with_all_weight_on_the_vector_the_order_is_that_of_a_vector_search(
@@ -169,11 +180,20 @@ def test_with_all_weight_on_the_vector_the_order_is_that_of_a_vector_search(
     assert [hit.vector_score for hit in hits] == near([hit.vector_score for hit in others])
 
 
-def test_with_no_weight_on_the_vector_the_scores_are_those_of_a_text_search(
+def test_with_no_weight_on_the_vector_words_and_tokens_decide(
     find: Callable[..., list[Hit]],
 ) -> None:
-    hits, others = find(QUERY, 20, alpha=0.0), find(QUERY, 20, "text")
-    assert [hit.text_score for hit in hits] == near([hit.score for hit in others])
+    hits = find(QUERY, 1000, alpha=0.0)
+    assert hits[0].text_score == max(hit.text_score or 0 for hit in hits)
+    for hit, after in itertools.pairwise(hits):
+        if (hit.text_score or 0) < (after.text_score or 0):
+            assert (hit.token_score or 0) > (after.token_score or 0)
+
+
+def test_a_passage_that_has_all_tokens_of_a_query_covers_it(indexed: Indexed) -> None:
+    (hit, *_) = indexed.search("event loop", 1)
+    assert hit.token_score == near(1)
+    assert indexed.search("event loop", 1, mode="text")[0].token_score is None
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -53,7 +53,7 @@ def test_answers_are_the_same_with_and_without_an_approximate_index(
     settings = index_settings(tmp_path, "documents", trained.model, metric=metric, chunk_size=64)
     index(open_corpus([CORPUS]), settings)
     table = Indexed(tmp_path, tmp_path, trained.model)
-    assert indices(table) == {"text": "FTS", "vector": "IvfRq"}
+    assert indices(table) == {"text_words": "FTS", "vector": "IvfRq"}
     with_index = {mode: [table.search(text, 20, mode=mode) for text in QUERIES] for mode in MODES}
     table.connect().open_table("documents").drop_index("vector_idx")
     for mode in MODES:
@@ -76,7 +76,7 @@ def test_any_dimension_has_an_approximate_index(
     vectors = np.random.default_rng(0).standard_normal((300, dimension)).astype(np.float32)
     vectors[:2] = 0
     passages = [Passage(Document(""), 0, 0, id=f"{n:03}") for n in range(len(vectors))]
-    batch = record_batch(passages, vectors, schema(identity, state), {})
+    batch = record_batch(passages, [None] * len(passages), vectors, schema(identity, state), {})
     table = Database(str(tmp_path), create=True).build("documents", identity, state, [batch])
     table.index_vectors(4)
     rows, scores = table.nearest(vectors[7], 10)
@@ -94,7 +94,7 @@ def test_what_came_after_the_approximate_index_is_found(
     lines = "\n".join(f'{{"_id": "{n}", "text": "Task number {n} of many."}}' for n in range(150))
     (indexed.docs / "many.jsonl").write_text(lines)
     indexed.index()
-    assert indices(indexed) == {"text": "FTS", "vector": "IvfRq"}
+    assert indices(indexed) == {"text_words": "FTS", "vector": "IvfRq"}
     assert indexed.open().state.indexed_rows == 154
     (indexed.docs / "new.md").write_text("A semaphore bounds transports.")
     indexed.index()

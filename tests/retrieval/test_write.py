@@ -104,13 +104,14 @@ def test_vectors_are_of_fixed_size_and_the_table_names_its_model(indexed: Indexe
     schema = indexed.arrow().schema
     assert schema.names[-1] == "vector"
     assert set(schema.names) == {
-        *("id", "source", "title", "text", "start", "end", "metadata", "vector")
+        *("id", "source", "title", "text", "start", "end", "metadata", "vector"),
+        *("text_words", "text_tokens"),
     }
     assert schema.field("vector").type == pa.list_(pa.float32(), 32)
     fixed = json.loads(schema.metadata[b"ragdoll"])
     identity = identify(indexed.model)
     assert fixed == {
-        "version": 1,
+        "version": 2,
         "fingerprint": identity.fingerprint,
         "dimension": 32,
         "metric": "cosine",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.text import one_line, printable
+from ragdoll.cli.views.marks import Marker
 from ragdoll.corpus.documents import LINE
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
     from ragdoll.retrieval.reading.search import Hit
 
-_WORD = re.compile(r"\w+")
 _INDENT = " " * 4
 # Wrapping a text takes a console; which one makes no difference.
 _ANY_CONSOLE = RichConsole(width=80)
@@ -29,16 +28,6 @@ _ANY_CONSOLE = RichConsole(width=80)
 _FOUND = "bold magenta"
 # Columns where there is no terminal to ask for its own.
 _WIDTH = 100
-
-# Words too common to say what a passage is about.
-_COMMON = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and are as at be by can do does for from has have how i in is it its of on or that "
-        "the this to was were what when where which who will with",
-    )
-)
-_ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
 
 
 def hits(
@@ -62,7 +51,11 @@ def hits(
         if console.verbose:
             scores = [
                 f"{name} {value:.3f}"
-                for name, value in (("vector", hit.vector_score), ("BM25", hit.text_score))
+                for name, value in (
+                    ("vector", hit.vector_score),
+                    ("BM25", hit.text_score),
+                    ("tokens", hit.token_score),
+                )
                 if value is not None
             ]
             parts.append(Text("    " + ", ".join(scores), style="dim"))
@@ -78,14 +71,13 @@ def passage_view(text: str, title: str, query: str, most: int, width: int | None
     to ``width`` columns; None: there is no terminal.
     """
     body = text.removeprefix(title).strip() if title else text.strip()
-    stems = {_stem(word) for word in _words(query)}
+    marker = Marker(query, text)
     room = max(20, (width or _WIDTH) - len(_INDENT))
     printed = map(printable, (body or text).splitlines())
     lines = [part for line in printed for part in _wrapped(line, room)]
-    view = Text(textwrap.indent("\n".join(_best_lines(lines, stems, most)), _INDENT))
-    for match in _WORD.finditer(view.plain):
-        if _stem(match.group().lower()) in stems:
-            view.stylize(_FOUND, match.start(), match.end())
+    view = Text(textwrap.indent("\n".join(_best_lines(lines, marker, most)), _INDENT))
+    for mark in marker.marks(view.plain):
+        view.stylize(_FOUND, mark.start, mark.end)
     return view
 
 
@@ -94,31 +86,18 @@ def _wrapped(line: str, width: int) -> list[str]:
     return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
 
 
-def _best_lines(lines: list[str], stems: set[str], most: int) -> list[str]:
+def _best_lines(lines: list[str], marker: Marker, most: int) -> list[str]:
     """Choose the run of lines with most of the query's words, the earliest of equals."""
     lines = [line for line in lines if line.strip()]
     if len(lines) <= most:
         return lines
-    found = [{_stem(word) for word in _words(line)} & stems for line in lines]
+    found = [{mark.key for mark in marker.marks(line)} for line in lines]
     best = max(
         range(len(lines) - most + 1),
         key=lambda start: (len(set().union(*found[start : start + most])), -start),
     )
     chosen = lines[best : best + most]
     return [*(["…"] if best else []), *chosen, *(["…"] if best + most < len(lines) else [])]
-
-
-def _words(text: str) -> list[str]:
-    words = [word.lower() for word in _WORD.findall(text)]
-    return [word for word in words if word not in _COMMON] or words
-
-
-def _stem(word: str) -> str:
-    """Cut an English ending, so that a plural or a participle is marked too."""
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word
 
 
 def _place(hit: Hit, with_offsets: bool = False) -> str:

@@ -19,6 +19,7 @@ from ragdoll.cli.text import (
     megabytes,
     one_line,
 )
+from ragdoll.corpus.languages import OTHER
 from ragdoll.errors import number_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ragdoll.embedding.inspection import ModelFacts
     from ragdoll.embedding.token_table import Neighbors
     from ragdoll.retrieval.reading.inspection import TableFacts
-    from ragdoll.retrieval.storage.schema import TableState
+    from ragdoll.retrieval.storage.analysis import Analysis
 
 _CHECKED = {True: "yes", False: "no", None: "not known"}
 
@@ -128,7 +129,7 @@ def _table(found: TableFacts) -> RenderableType:
             or "none of metadata",
             "fingerprint": identity.fingerprint,
             "new": f"{number_of('passage', state.new_chunks)} since the table was built",
-            "hybrid": _weight(state),
+            "words": _words(state.analysis),
             "checked": ", ".join(
                 f"{name.replace('_', ' ')}: {_CHECKED[holds]}"
                 for name, holds in found.checks.items()
@@ -142,19 +143,11 @@ def _table(found: TableFacts) -> RenderableType:
     return Group(described, verdict, Text(one_line(hint), style="dim"))
 
 
-def _weight(state: TableState) -> str:
-    """Say how hybrid searches weigh the vector, and why."""
-    weight = state.weight
-    if weight is None:
-        reason = "the default; the next ragdoll index chooses"
-    elif not weight.vector and not weight.text:
-        reason = "the default; the table is too small to choose by"
-    else:
-        reason = (
-            f"chosen on {weight.questions:,} known items; MRR: vector {weight.vector:.2f}, "
-            f"text {weight.text:.2f}"
-        )
-    return f"the vector weighs {state.alpha:.2f} ({reason})"
+def _words(analysis: Analysis) -> str:
+    """Say how the full-text index reads words."""
+    stems = "not stemmed" if analysis.language == OTHER else f"stemmed as {analysis.language}"
+    chosen = "chosen by the texts" if analysis.rows else "as set"
+    return f"{stems} ({chosen})" + ("; the model's tokens, too" if analysis.tokens else "")
 
 
 def _side_by_side(

@@ -129,8 +129,8 @@ def _table(facts: TableFacts) -> Record:
         **{k: v for k, v in asdict(facts.identity).items() if k != "model"},
         "roots": [root.path for root in facts.state.roots.values()],
         "new_chunks": facts.state.new_chunks,
-        "alpha": facts.state.alpha,
-        "weight": asdict(facts.state.weight) if facts.state.weight else None,
+        "language": facts.state.analysis.language,
+        "tokens_indexed": facts.state.analysis.tokens,
     }
 
 

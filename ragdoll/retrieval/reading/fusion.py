@@ -1,31 +1,87 @@
-"""One score out of two: a convex combination of a vector's similarity and BM25.
+"""One score out of three legs: the vector's similarity, BM25, and the coverage of the query.
 
-After Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023).
+Scores are combined as they are, not by ranks, after Bruch, Gai and Ingber, "An Analysis of Fusion
+Functions for Hybrid Retrieval" (2023). BM25 and coverage make up the words' score, half each.
+
+The weight of the vector follows from each query: it is the more, the more both sides agree, which
+is how high either side scores the best passage of the other. A vector whose best passage hardly has
+the query's words is often wrong; so is a word match without the meaning. No weight chosen for a
+table as a whole did better: known items cut from its passages do not tell whether people's
+questions share the words of their answers.
+
+Then the best passages say more of what was meant than the query alone. The mean of their vectors is
+added to the query's, and all candidates are compared with the sum (pseudo-relevance feedback, after
+Rocchio, 1971). tests/benchmarks/README.md has what each part is worth.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-import numpy.typing as npt
 
-Scores = npt.NDArray[np.float32]
+from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.vectors import Vectors, similarity, unit
 
-# The least number of answers of each leg of a hybrid search, for the scores of both to be combined.
+# The least number of answers of each leg of a hybrid search, for the scores of all to be combined.
 CANDIDATES = 100
 
+# The weight of the vector where both sides agree wholly. From 0.5 to 0.7 little changes.
+_MOST = 0.6
 
-def fuse(similarity: Scores, bm25: Scores, alpha: float) -> Scores:
-    """Combine the scores of the same candidates into one between 0 and 1 each.
+# The number of passages whose vectors are added to the query's.
+_FEEDBACK = 5
 
-    ``similarity`` is scaled so that its lowest value becomes 0 and its highest 1. ``bm25`` is
-    divided by its highest value: its lowest is 0, the score of a candidate that the text search did
-    not find. ``alpha`` is the weight of the vector, from 0 to 1.
+
+class Scores(NamedTuple):
+    """The scores of the same candidates by each leg.
+
+    ``similarity`` is by the table's metric. ``bm25`` is 0 for candidates that the text search did
+    not find. ``coverage`` is from 0 to 1; None where the model has no tokens.
     """
-    if not len(similarity):
+
+    similarity: Vectors
+    bm25: Vectors
+    coverage: Vectors | None
+
+
+def fuse(
+    scores: Scores,
+    query: Vectors,
+    vectors: Vectors,
+    metric: Metric,
+    alpha: float | None = None,
+) -> Vectors:
+    """Combine the scores of candidates into one between 0 and 1 each.
+
+    ``query`` is the vector of the query, of shape (dimension,), ``vectors`` are those of the
+    candidates. ``alpha`` is the weight of the vector, from 0 to 1. None chooses it, and compares
+    the candidates with the best of them too.
+    """
+    if not len(vectors):
         return np.zeros(0, dtype=np.float32)
-    low, high = float(similarity.min()), float(similarity.max())
-    # A vector that does not tell the candidates apart gives all of them its full weight.
-    scaled = (similarity - low) / (high - low) if high > low else np.ones_like(similarity)
-    top = float(bm25.max())
-    matched = bm25 / top if top > 0 else np.zeros_like(bm25)
-    return np.asarray(alpha * scaled + (1 - alpha) * matched, dtype=np.float32)
+    top = float(scores.bm25.max())
+    words = scores.bm25 / top if top > 0 else np.zeros_like(scores.bm25)
+    if scores.coverage is not None:
+        words = (words + _spread(scores.coverage)) / 2
+    near = _spread(scores.similarity)
+    if alpha is None:
+        alpha = _MOST * float(words[np.argmax(near)] + near[np.argmax(words)]) / 2
+        near = _near_the_best(alpha * near + (1 - alpha) * words, query, vectors, metric)
+    return np.asarray(alpha * near + (1 - alpha) * words, dtype=np.float32)
+
+
+def _near_the_best(combined: Vectors, query: Vectors, vectors: Vectors, metric: Metric) -> Vectors:
+    """Compare all candidates with the query and the best candidates together, from 0 to 1."""
+    if metric == "cosine":
+        query, vectors = unit(query[None])[0], unit(vectors)
+    best = np.argsort(-combined, kind="stable")[:_FEEDBACK]
+    widened = (query + vectors[best].mean(axis=0)) / 2
+    return _spread(similarity(widened[None], vectors, metric)[0])
+
+
+def _spread(values: Vectors) -> Vectors:
+    """Scale values so that the lowest becomes 0 and the highest 1; equal ones all become 1."""
+    low, high = values.min(), values.max()
+    spread: Vectors = (values - low) / (high - low) if high > low else np.ones_like(values)
+    return spread

@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import Vectors, similarity, unit
 from ragdoll.retrieval.storage.schema import COLUMNS
-from ragdoll.retrieval.storage.table import Table, matrix, row_ids
+from ragdoll.retrieval.storage.table import Table, Terms, matrix, row_ids
+
+# What a search by both legs reads of each row.
+_ALL = (*COLUMNS, "text_tokens", "vector")
 
 # Bytes of rows in memory at most.
 _MAX_IN_MEMORY = 1 << 30
@@ -25,13 +29,14 @@ class Candidates(NamedTuple):
     """The rows that one leg returns for a query, the best first.
 
     ``keys`` tell rows apart within a search. ``scores`` are similarities by the table's metric or
-    BM25; ``similarities`` are exact, and None where the query has no vector.
+    BM25. ``tokens`` and ``vectors`` are those of the rows; a search by one leg leaves them empty.
     """
 
     keys: Sequence[Hashable]
     rows: Sequence[Mapping[str, Any]]
     scores: Vectors
-    similarities: Vectors | None
+    tokens: Sequence[str | None] = ()
+    vectors: Vectors = np.empty((0, 0), np.float32)
 
 
 class TableLegs:
@@ -41,28 +46,22 @@ class TableLegs:
         self._table = table
         self._conditions = conditions
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Candidates]:
-        """Yield for each vector the rows nearest to it, approximately if the table has an index."""
+    def nearest(self, vectors: Vectors, limit: int, alone: bool) -> Iterator[Candidates]:
+        """Yield for each vector the rows nearest to it, approximately if the table has an index.
+
+        ``alone`` leaves out what only a combination with the other leg needs.
+        """
+        columns = COLUMNS if alone else _ALL
         for vector in vectors:
-            rows, nearness = self._table.nearest(vector, limit, self._conditions)
-            yield Candidates(rows["id"].to_pylist(), rows.to_pylist(), nearness, nearness)
+            yield _candidates(*self._table.nearest(vector, limit, columns, self._conditions))
 
     def matching(
-        self, texts: Sequence[str], vectors: Vectors, limits: Sequence[int]
+        self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
     ) -> Iterator[Candidates]:
-        """Yield for each text the rows that match it best by BM25.
-
-        Their similarities to the text's vector come with them, unless the vector is zero.
-        """
-        for text, vector, limit in zip(texts, vectors, limits, strict=True):
-            columns = [*COLUMNS, "vector"] if vector.any() else COLUMNS
-            rows, bm25 = self._table.matching(text, limit, columns, self._conditions)
-            exact = None
-            if vector.any():
-                theirs = matrix(rows["vector"])
-                exact = similarity(vector[None], theirs, self._table.identity.metric)[0]
-                rows = rows.drop_columns(["vector"])
-            yield Candidates(rows["id"].to_pylist(), rows.to_pylist(), bm25, exact)
+        """Yield for each query the rows that match it best by BM25."""
+        columns = COLUMNS if alone else _ALL
+        for query, limit in zip(queries, limits, strict=True):
+            yield _candidates(*self._table.matching(query, limit, columns, self._conditions))
 
 
 class MemoryLegs:
@@ -74,13 +73,15 @@ class MemoryLegs:
 
     def __init__(self, table: Table, rows: pa.Table) -> None:
         self._table = table
-        self._rows = rows.select(COLUMNS)
-        vectors = matrix(rows["vector"])
-        is_cosine = table.identity.metric == "cosine"
-        # As in LanceDB, a vector without a direction is near to nothing.
-        self._has_place = vectors.any(axis=1) if is_cosine else np.ones(len(vectors), bool)
-        # Scaled once, and not for every query.
-        self._vectors = unit(vectors) if is_cosine else vectors
+        self._rows = rows.select(COLUMNS).combine_chunks()
+        self._tokens = rows["text_tokens"].combine_chunks()
+        self._vectors = matrix(rows["vector"])
+        self._metric = table.identity.metric
+        self._has_place = np.full(len(rows), True)
+        if self._metric == "cosine":
+            # As in LanceDB, a vector without a direction is near to nothing.
+            self._has_place = np.asarray(self._vectors.any(axis=1))
+            self._vectors = unit(self._vectors)  # Once, and not for every query.
         ids = row_ids(rows)
         self._order = np.argsort(ids)
         self._ids = ids[self._order]
@@ -90,37 +91,45 @@ class MemoryLegs:
         """Load a table; return None if it is too large, or has an index that is faster."""
         if table.state.partitions:
             return None
-        rows = table.all_rows([*COLUMNS, "vector"], _MAX_IN_MEMORY)
+        rows = table.all_rows(_ALL, _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Candidates]:
-        """Yield for each vector the rows nearest to it."""
-        for similarities in self._similarities(vectors, self._vectors):
+    def nearest(self, vectors: Vectors, limit: int, alone: bool) -> Iterator[Candidates]:
+        """Yield for each vector the rows nearest to it; see ``TableLegs.nearest``."""
+        if self._metric == "cosine":
+            vectors = unit(vectors)
+        metric: Metric = "l2" if self._metric == "l2" else "dot"
+        limit = min(limit, int(self._has_place.sum()))
+        for similarities in similarity(vectors, self._vectors, metric):
             similarities[~self._has_place] = -np.inf
-            limit = min(limit, int(self._has_place.sum()))
             top = np.argpartition(-similarities, limit - 1)[:limit] if limit else np.arange(0)
             best = top[np.argsort(-similarities[top], kind="stable")]
-            scores = similarities[best]
-            yield Candidates(best.tolist(), _Rows(self._rows, best), scores, scores)
+            yield self._candidates(best, similarities[best], alone)
 
     def matching(
-        self, texts: Sequence[str], vectors: Vectors, limits: Sequence[int]
+        self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
     ) -> Iterator[Candidates]:
         """See ``TableLegs.matching``."""
         with ThreadPoolExecutor(_THREADS) as threads:
-            matches = threads.map(self._table.matching_ids, texts, limits)
-            for vector, (ids, bm25) in zip(vectors, matches, strict=True):
+            for ids, bm25 in threads.map(self._table.matching_ids, queries, limits):
                 places = self._order[np.searchsorted(self._ids, ids)]
-                exact = None
-                if vector.any():
-                    exact = self._similarities(vector[None], self._vectors[places])[0]
-                yield Candidates(places.tolist(), _Rows(self._rows, places), bm25, exact)
+                yield self._candidates(places, bm25, alone)
 
-    def _similarities(self, queries: Vectors, vectors: Vectors) -> Vectors:
-        metric = self._table.identity.metric
-        if metric == "cosine":
-            return similarity(unit(queries), vectors, "dot")
-        return similarity(queries, vectors, metric)
+    def _candidates(
+        self, places: npt.NDArray[np.int64], scores: Vectors, alone: bool
+    ) -> Candidates:
+        found = Candidates(places.tolist(), _Rows(self._rows, places), scores)
+        if alone:
+            return found
+        tokens = self._tokens.take(pa.array(places)).to_pylist()
+        return found._replace(tokens=tokens, vectors=self._vectors[places])
+
+
+def _candidates(rows: pa.Table, scores: Vectors) -> Candidates:
+    found = Candidates(rows["id"].to_pylist(), rows.select(COLUMNS).to_pylist(), scores)
+    if "vector" not in rows.column_names:
+        return found
+    return found._replace(tokens=rows["text_tokens"].to_pylist(), vectors=matrix(rows["vector"]))
 
 
 class _Rows(Sequence[Mapping[str, Any]]):

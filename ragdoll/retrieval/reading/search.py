@@ -1,20 +1,22 @@
-"""Searching a table: by vector, by words, or by both."""
+"""Searching a table: by vector, by words, or by both and the tokens that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ragdoll.embedding.folder import parse_json
-from ragdoll.embedding.vectors import Vectors
+from ragdoll.embedding.vectors import Vectors, similarity
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions
-from ragdoll.retrieval.reading.fusion import CANDIDATES, fuse
+from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
+from ragdoll.retrieval.reading.late_interaction import coverage
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
-from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.storage.analysis import searchable
+from ragdoll.retrieval.storage.table import Table, Terms
 
 Mode = Literal["hybrid", "vector", "text"]
 
@@ -26,11 +28,13 @@ _SEVERAL = 8
 class Hit:
     """One answer to a query; ``score`` orders the answers, higher is better.
 
-    ``vector_score`` is the similarity by the table's metric, ``text_score`` is BM25. Either is None
-    if the mode makes no such search; ``vector_score`` also if no word of the query is known. In the
-    mode ``hybrid`` ``score`` is from 0 to 1, and a passage that the search by words did not find
-    has the BM25 score 0. ``start`` and ``end`` are offsets into the document's text. ``metadata``
-    holds the fields of the document, and ``source_line`` where the passage begins in a file.
+    ``vector_score`` is the similarity by the table's metric, ``text_score`` is BM25, and
+    ``token_score`` the share of the query that the tokens of the passage cover, from 0 to 1. Each
+    is None if the mode makes no such search; ``vector_score`` and ``token_score`` also if no word
+    of the query is known. In the mode ``hybrid`` ``score`` is from 0 to 1, and a passage that the
+    search by words did not find has the BM25 score 0. ``start`` and ``end`` are offsets into the
+    document's text. ``metadata`` holds the fields of the document, and ``source_line`` where the
+    passage begins in a file.
 
     >>> index = Index.create("database", model="model")
     >>> record = {"id": "timers", "text": "Set a timer.", "year": 2020}
@@ -52,6 +56,7 @@ class Hit:
     vector_score: float | None
     text_score: float | None
     metadata: dict[str, Any]
+    token_score: float | None = None
 
 
 class Searcher:
@@ -79,21 +84,66 @@ class Searcher:
         query without conditions then takes a fraction of the time.
         """
         legs = self._legs(len(queries), self._conditions_of(where, source))
+        tokens = self._tokens(queries, mode)
+        terms = [Terms(searchable(text), its) for text, its in zip(queries, tokens, strict=True)]
         if mode == "text":
-            vectors = np.zeros((len(queries), self.table.identity.dimension), dtype=np.float32)
-        else:
-            vectors = self.model.encode(queries)
+            for matched in legs.matching(terms, [k] * len(terms), alone=True):
+                yield _by_text(matched)
+            return
+        vectors = self.model.encode(queries)
         known = [bool(vector.any()) for vector in vectors]
-        wide = max(CANDIDATES, k) if mode == "hybrid" else k
-        near = legs.nearest(vectors[known], wide)
         if mode == "vector":
+            near = legs.nearest(vectors[known], k, alone=True)
             yield from (_by_vector(next(near)) if is_known else [] for is_known in known)
             return
-        weight = self.table.state.alpha if alpha is None else alpha
+        wide = max(CANDIDATES, k)
+        near = legs.nearest(vectors[known], wide, alone=False)
         limits = [wide if is_known else k for is_known in known]
-        matching = legs.matching(queries, vectors, limits)
-        for matched, is_known in zip(matching, known, strict=True):
-            yield _by_both(next(near), matched, k, weight) if is_known else _by_text(matched)
+        matching = legs.matching(terms, limits, alone=False)
+        for matched, query, vector, is_known in zip(matching, terms, vectors, known, strict=True):
+            if is_known:
+                yield self._by_all(query, vector, next(near), matched, k, alpha)
+            else:
+                yield _by_text(matched)
+
+    def _tokens(self, queries: Sequence[str], mode: Mode) -> Sequence[str | None]:
+        """Return the tokens of queries, where the mode needs them; that loads the model."""
+        if mode == "hybrid" or (mode == "text" and self.table.state.analysis.tokens):
+            return self.model.tokens(queries)
+        return [None] * len(queries)
+
+    def _by_all(
+        self,
+        query: Terms,
+        vector: Vectors,
+        near: Candidates,
+        matched: Candidates,
+        k: int,
+        alpha: float | None,
+    ) -> list[Hit]:
+        """Score the candidates of both legs by all three, and return the best."""
+        places = {key: (matched, number) for number, key in enumerate(matched.keys)}
+        for number, key in enumerate(near.keys):
+            places.setdefault(key, (near, number))
+        candidates = list(places.values())
+        bm25 = np.zeros(len(candidates), np.float32)
+        bm25[: len(matched.keys)] = matched.scores
+        vectors = np.array([leg.vectors[number] for leg, number in candidates], np.float32)
+        metric = self.table.identity.metric
+        scores = Scores(
+            similarity=similarity(vector[None], vectors.reshape(-1, len(vector)), metric)[0],
+            bm25=bm25,
+            coverage=self._coverage(query, [leg.tokens[number] for leg, number in candidates]),
+        )
+        score = fuse(scores, vector, vectors, metric, alpha)
+        best = np.argsort(-score, kind="stable")[:k]
+        hits = [leg.rows[number] for leg, number in (candidates[place] for place in best)]
+        return _hits(hits, score[best], *(None if of is None else of[best] for of in scores))
+
+    def _coverage(self, query: Terms, passages: Sequence[str | None]) -> Vectors | None:
+        if not query.tokens or all(tokens is None for tokens in passages):
+            return None
+        return coverage(query.tokens, [tokens or "" for tokens in passages], self.model)
 
     def _conditions_of(self, where: str | None, source: str | None) -> list[str]:
         """Return the conditions of filters; those of the last call are not checked again."""
@@ -112,29 +162,11 @@ class Searcher:
 
 
 def _by_vector(near: Candidates) -> list[Hit]:
-    return _hits(near.rows, near.scores, near.scores, None)
+    return _hits(near.rows, near.scores, near.scores, None, None)
 
 
 def _by_text(matched: Candidates) -> list[Hit]:
-    return _hits(matched.rows, matched.scores, None, matched.scores)
-
-
-def _by_both(near: Candidates, matched: Candidates, k: int, alpha: float) -> list[Hit]:
-    rows = {key: (leg, number) for leg in (matched, near) for number, key in enumerate(leg.keys)}
-    bm25 = dict(zip(matched.keys, matched.scores.tolist(), strict=True))
-    by_text = np.array([bm25.get(key, 0.0) for key in rows], dtype=np.float32)
-    similarities = {**_similarities(matched), **_similarities(near)}
-    by_vector = np.array([similarities[key] for key in rows], dtype=np.float32)
-    score = fuse(by_vector, by_text, alpha)
-    best = np.argsort(-score, kind="stable")[:k]
-    places = list(rows.values())
-    hits = [leg.rows[number] for leg, number in (places[place] for place in best)]
-    return _hits(hits, score[best], by_vector[best], by_text[best])
-
-
-def _similarities(candidates: Candidates) -> dict[Hashable, float]:
-    exact = [] if candidates.similarities is None else candidates.similarities.tolist()
-    return dict(zip(candidates.keys, exact, strict=True))
+    return _hits(matched.rows, matched.scores, None, matched.scores, None)
 
 
 def _hits(
@@ -142,6 +174,7 @@ def _hits(
     scores: Vectors,
     by_vector: Vectors | None,
     by_text: Vectors | None,
+    by_tokens: Vectors | None,
 ) -> list[Hit]:
     return [
         Hit(
@@ -155,6 +188,7 @@ def _hits(
             text=row["text"] or "",
             vector_score=None if by_vector is None else float(by_vector[number]),
             text_score=None if by_text is None else float(by_text[number]),
+            token_score=None if by_tokens is None else float(by_tokens[number]),
             metadata=_fields(row["metadata"] or "{}"),
         )
         for number, row in enumerate(rows)

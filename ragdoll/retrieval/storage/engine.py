@@ -50,6 +50,25 @@ class Tables(NamedTuple):
     tables: list[str]
 
 
+class MatchQuery(NamedTuple):
+    """A query for the words of a text in a column, by LanceDB's names and with its defaults."""
+
+    query: str
+    column: str
+    boost: float = 1.0
+    fuzziness: int = 0
+    max_expansions: int = 50
+    operator: str = "OR"
+    prefix_length: int = 0
+    document_granularity: None = None
+
+
+class BooleanQuery(NamedTuple):
+    """Several queries, each with its part in the answer; the scores are added."""
+
+    queries: list[tuple[str, MatchQuery]]
+
+
 class Connection:
     """A database."""
 
@@ -88,17 +107,16 @@ class OpenTable:
 
     def search(
         self,
-        query: npt.NDArray[np.float32] | str | None = None,
+        query: npt.NDArray[np.float32] | Any | None = None,
         vector_column_name: str = "vector",
         query_type: str = "vector",
-        fts_columns: str = "text",
     ) -> Search:
         """Search by a vector, by words (``fts``), or for all rows."""
         inner = self._inner.query()
         if query is None:
             return Search(inner)
         if query_type == "fts":
-            return Search(inner.nearest_to_text({"query": query, "columns": [fts_columns]}))
+            return Search(inner.nearest_to_text({"query": query, "columns": None}))
         vector = np.ascontiguousarray(query, dtype=np.float32)
         # ``pa.array`` would import pandas, if it is installed.
         numbers = pa.Array.from_buffers(pa.float32(), len(vector), [None, pa.py_buffer(vector)])

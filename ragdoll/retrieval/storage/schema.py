@@ -2,7 +2,7 @@
 
 Facts that never change (the model's fingerprint, dimension, metric, how documents were cut) are one
 JSON object in the schema's metadata. Facts that may change (where the model lies now, the roots,
-the weight of a hybrid search) are in the metadata of the vector's field, which can be rewritten.
+the analysis of words) are in the metadata of the vector's field, which can be rewritten.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import pyarrow as pa
 
+from ragdoll.corpus.languages import OTHER, STEMMED
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError, UsageError
+from ragdoll.retrieval.storage.analysis import Analysis
 
 _COLUMN_TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("id", "source", "title", "text"), pa.string()),
@@ -28,6 +30,9 @@ _COLUMN_TYPES: dict[str, pa.DataType] = {
 }
 _REQUIRED = ("id", "source")
 COLUMNS = tuple(_COLUMN_TYPES)
+
+# Columns of ragdoll's own: what the indexes over words and over tokens read.
+INDEXED = ("text_words", "text_tokens")
 
 # The types that a field of metadata can be declared with, and what a table stores them as.
 TYPES: dict[str, pa.DataType] = {
@@ -38,15 +43,14 @@ TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
 }
 
-VERSION = 1
+VERSION = 2
+_OLDER = "Rebuild the table, whose full-text index is of an older kind"
+_NEWER = "Update ragdoll, or rebuild the table"
 KEY = "ragdoll"
-
-# The weight of the vector in a hybrid search where neither the table nor the user says otherwise.
-DEFAULT_ALPHA = 0.5
 
 # Names that a filter can use without quoting them.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TAKEN = frozenset({*COLUMNS, "vector"})
+_TAKEN = frozenset({*COLUMNS, *INDEXED, "vector"})
 _MAX_INTEGER = 2**63 - 1
 
 Record = TypeVar("Record")
@@ -69,22 +73,6 @@ class TableIdentity:
     chunk_size: int
     model: str
     columns: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class HybridWeight:
-    """The weight of the vector in a hybrid search, ``alpha``, and the reasons for it.
-
-    ``vector`` and ``text`` are the mean reciprocal ranks at which either search found the passages
-    that the pieces of text were taken from; ``questions`` is the number of pieces. Both ranks are 0
-    if there were too few pieces. ``rows`` is the number of rows that the table had.
-    """
-
-    alpha: float = DEFAULT_ALPHA
-    questions: int = 0
-    vector: float = 0.0
-    text: float = 0.0
-    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +99,7 @@ class TableState:
     ``whole`` is False from the first commit of a table that is built anew to the last; until then
     readers go by ``previous``, the version of the table that it replaces. ``indexed_rows`` and
     ``partitions`` are those of the approximate index, 0 without one. ``tidied`` is the version
-    after which the table was last compacted. ``weight`` is None if none was chosen yet.
+    after which the table was last compacted. ``analysis`` is that of the full-text index.
     """
 
     model: str
@@ -123,12 +111,7 @@ class TableState:
     indexed_rows: int = 0
     partitions: int = 0
     tidied: int = 0
-    weight: HybridWeight | None = None
-
-    @property
-    def alpha(self) -> float:
-        """The weight of the vector in a hybrid search."""
-        return self.weight.alpha if self.weight else DEFAULT_ALPHA
+    analysis: Analysis = field(default_factory=Analysis)
 
 
 def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
@@ -137,6 +120,7 @@ def schema(identity: TableIdentity, state: TableState) -> pa.Schema:
     changing = json.dumps(asdict(state))
     columns = [pa.field(name, kind, name not in _REQUIRED) for name, kind in _COLUMN_TYPES.items()]
     columns += [pa.field(name, TYPES[kind]) for name, kind in identity.columns.items()]
+    columns += [pa.field(name, pa.string()) for name in INDEXED]
     vector = pa.list_(pa.float32(), identity.dimension)
     columns.append(pa.field("vector", vector, nullable=False, metadata={KEY: changing}))
     return pa.schema(columns, metadata={KEY: fixed})
@@ -165,7 +149,8 @@ def read_metadata(layout: pa.Schema, place: str) -> tuple[TableIdentity, TableSt
         ) from error
     raise TableError(
         f"{place} has the format version {version}; this ragdoll reads {VERSION}.",
-        hint="Update ragdoll, or rebuild the table: `Index.create(..., overwrite=True)`.",
+        hint=f"{_OLDER if version in range(VERSION) else _NEWER}: "
+        "`Index.create(..., overwrite=True)`.",
     )
 
 
@@ -274,12 +259,10 @@ def _identity(record: Any, dimension: int) -> TableIdentity:
 
 
 def _state(record: Any) -> TableState:
-    # Tables that were made before weights were chosen have none.
-    state = _checked({"weight": None, **record}, TableState)
-    if state.weight is not None:
-        state.weight = _checked(state.weight, HybridWeight)
-        if not 0 <= state.weight.alpha <= 1:
-            raise ValueError(f"alpha is {state.weight.alpha}")
+    state = _checked(record, TableState)
+    state.analysis = _checked(state.analysis, Analysis)
+    if state.analysis.language not in (*STEMMED, OTHER):
+        raise ValueError(f"language is {state.analysis.language!r}")
     state.roots = {key: _checked(root, Root) for key, root in state.roots.items()}
     return state
 

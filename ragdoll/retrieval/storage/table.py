@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ import pyarrow as pa
 
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TableError
+from ragdoll.retrieval.storage import engine
+from ragdoll.retrieval.storage.analysis import Analysis, token_index, word_index
 from ragdoll.retrieval.storage.lance import are_files_gone, is_local, place, translated
 from ragdoll.retrieval.storage.schema import COLUMNS, KEY, TableState, read_metadata
 
@@ -81,12 +84,15 @@ class Table:
         """Return the rows of some sources under a root."""
         return self._answers(self._all(columns), [_of_sources(sources, key)])
 
-    def vectors_of(self, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the vectors of some rows, by their id."""
+    def embedded(self, ids: Sequence[str]) -> dict[str, tuple[str | None, Vectors]]:
+        """Return the tokens and the vector of some rows, by their id."""
         from lancedb.expr import col
 
-        rows = self._answers(self._all(["id", "vector"]), [col("id").isin(list(ids))])
-        return dict(zip(rows["id"].to_pylist(), matrix(rows["vector"]), strict=True))
+        rows = self._answers(
+            self._all(["id", "text_tokens", "vector"]), [col("id").isin(list(ids))]
+        )
+        parts = zip(rows["text_tokens"].to_pylist(), matrix(rows["vector"]), strict=True)
+        return dict(zip(rows["id"].to_pylist(), parts, strict=True))
 
     def texts_at(self, places: Sequence[int]) -> list[str]:
         """Return the texts of the rows in some places, which may differ between versions."""
@@ -121,7 +127,11 @@ class Table:
         translated(query.explain_plan, self.place)
 
     def nearest(
-        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
+        self,
+        vector: Vectors,
+        limit: int,
+        columns: Sequence[str] = COLUMNS,
+        conditions: Sequence[str] = (),
     ) -> tuple[pa.Table, Vectors]:
         """Return rows by their similarity to a vector, best first, and the similarities.
 
@@ -138,7 +148,7 @@ class Table:
             # Without refining, distances would be those of compressed vectors.
             .refine_factor(max(_LEAST_REFINED, math.ceil(_REFINED / limit)))
             .limit(limit)
-            .select([*COLUMNS, "_distance"])
+            .select([*columns, "_distance"])
         )
         rows = self._answers(query, conditions)
         distance = _numbers(rows["_distance"])
@@ -147,17 +157,21 @@ class Table:
         return rows, np.asarray(alike, dtype=np.float32)
 
     def matching(
-        self, text: str, limit: int, columns: Sequence[str], conditions: Sequence[str] = ()
+        self,
+        query: Terms,
+        limit: int,
+        columns: Sequence[str] = COLUMNS,
+        conditions: Sequence[str] = (),
     ) -> tuple[pa.Table, Vectors]:
         """Return rows by BM25, best first, and their scores."""
-        query = self._matching(text, limit).select([*columns, "_score"])
-        rows = self._answers(query, conditions)
+        search = self._matching(query, limit).select([*columns, "_score"])
+        rows = self._answers(search, conditions)
         return rows, _numbers(rows["_score"])
 
-    def matching_ids(self, text: str, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
+    def matching_ids(self, query: Terms, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
         """Return LanceDB's own ids of rows by BM25, best first, and their scores."""
-        query = self._matching(text, limit).select(["_score"]).with_row_id(True)
-        rows = self._answers(query)
+        search = self._matching(query, limit).select(["_score"]).with_row_id(True)
+        rows = self._answers(search)
         return row_ids(rows), _numbers(rows["_score"])
 
     def write_state(self, state: TableState) -> None:
@@ -187,14 +201,16 @@ class Table:
 
     def unindexed_rows(self) -> int:
         """Count the rows that are not in the full-text index, which searches scan."""
-        statistics = self._index_statistics("text")
+        statistics = self._index_statistics("text_words")
         return int(statistics.num_unindexed_rows) if statistics else self.count()
 
-    def index_text(self) -> None:
+    def index_text(self, analysis: Analysis) -> None:
         """Build the full-text index anew over all rows."""
         from lancedb.index import FTS
 
-        self._index("text", FTS())
+        self._index("text_words", FTS(**word_index(analysis)))
+        if analysis.tokens:
+            self._index("text_tokens", FTS(**token_index()))
 
     def index_vectors(self, partitions: int) -> None:
         """Build the approximate index anew over all vectors."""
@@ -217,11 +233,15 @@ class Table:
         translated(self._inner.checkout_latest, self.place)
         translated(lambda: self._inner.optimize(**options), self.place)
 
-    def _matching(self, text: str, limit: int) -> Any:
-        # LanceDB would take quoted words for a phrase, which needs another index. For single words
-        # a quotation mark means as little as a space.
-        words = text.replace('"', " ")
-        return self._inner.search(words, query_type="fts", fts_columns="text").limit(limit)
+    def _matching(self, query: Terms, limit: int) -> Any:
+        texts = {"text_words": query.words}
+        if self.state.analysis.tokens and query.tokens:
+            texts["text_tokens"] = query.tokens
+        kinds: Any = engine
+        if not isinstance(self._inner, engine.OpenTable):
+            kinds = importlib.import_module("lancedb.query")
+        parts = [("SHOULD", kinds.MatchQuery(text, column)) for column, text in texts.items()]
+        return self._inner.search(kinds.BooleanQuery(parts), query_type="fts").limit(limit)
 
     def _index(self, column: str, config: Any) -> None:
         translated(
@@ -247,6 +267,13 @@ class Table:
 
     def _all(self, columns: Sequence[str]) -> Any:
         return self._inner.search().select(list(columns))
+
+
+class Terms(NamedTuple):
+    """A query as the full-text index reads it: its words, and its tokens if the model has any."""
+
+    words: str
+    tokens: str | None = None
 
 
 def vector_array(vectors: Vectors) -> pa.Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from ragdoll.retrieval.writing.target import (
 )
 from ragdoll.retrieval.writing.update import Update, root_after, unknown_roots
 from ragdoll.retrieval.writing.upkeep import build_indexes, is_due, remove_leftovers
-from ragdoll.retrieval.writing.weight import weigh
 from ragdoll.streams import Report, silent
 
 logger = logging.getLogger(__name__)
@@ -169,15 +167,18 @@ class _Run:
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all documents."""
         for passages in self._new_passages():
-            vectors = self._reader.model.encode([passage.text for passage in passages])
-            yield record_batch(passages, vectors, layout, self._target.settings.metadata)
+            texts, model = [passage.text for passage in passages], self._reader.model
+            yield record_batch(
+                passages,
+                model.tokens(texts),
+                model.encode(texts),
+                layout,
+                self._target.settings.metadata,
+            )
 
     def _finished(self, table: Table, state: TableState) -> TableState:
-        """Build the indexes that the table lacks, and meanwhile weigh words and meaning."""
-        with ThreadPoolExecutor(1, "ragdoll-weigh") as thread:
-            weighing = thread.submit(weigh, table, state, self._reader.model.encode)
-            indexed = build_indexes(table, state, self._report)
-            return replace(indexed, weight=weighing.result())
+        """Build the indexes that the table lacks."""
+        return build_indexes(table, state, self._target.settings.language, self._report)
 
     def _new_passages(self) -> Iterator[list[Passage]]:
         """Yield the passages of all documents in batches, and count all of them as new."""

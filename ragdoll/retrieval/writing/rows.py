@@ -8,13 +8,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
 from ragdoll.corpus.documents import LINE, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.vectors import Vectors
+from ragdoll.retrieval.model import TableModel
+from ragdoll.retrieval.storage.analysis import analysis_of, searchable
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema, typed_columns
 from ragdoll.retrieval.storage.table import Table, vector_array
@@ -62,9 +63,16 @@ def metadata_of(passage: Passage) -> str:
 
 
 def record_batch(
-    passages: Sequence[Passage], vectors: Vectors, layout: pa.Schema, declared: Mapping[str, str]
+    passages: Sequence[Passage],
+    tokens: Sequence[str | None],
+    vectors: Vectors,
+    layout: pa.Schema,
+    declared: Mapping[str, str],
 ) -> pa.RecordBatch:
-    """Return passages with their vectors as rows; ``declared`` are the table's typed columns."""
+    """Return passages as rows, with the tokens and the vector that the model gives each.
+
+    ``declared`` are the table's typed columns.
+    """
     metadata = [metadata_of(passage) for passage in passages]
     columns = {
         "id": [passage.id for passage in passages],
@@ -75,32 +83,41 @@ def record_batch(
         "end": [passage.end for passage in passages],
         "metadata": metadata,
     }
-    arrays = [pa.array(values, layout.field(name).type) for name, values in columns.items()]
-    arrays += typed_columns(metadata, declared)
-    return pa.record_batch([*arrays, vector_array(vectors)], schema=layout)
+    words = [searchable(passage.text) for passage in passages]
+    return pa.record_batch(
+        [
+            *(pa.array(values, layout.field(name).type) for name, values in columns.items()),
+            *typed_columns(metadata, declared),
+            pa.array(words, pa.string()),
+            pa.array(tokens, pa.string()),
+            vector_array(vectors),
+        ],
+        schema=layout,
+    )
 
 
-def text_table(texts: Mapping[str, str]) -> Table:
+def memory_table(texts: Mapping[str, str], model: TableModel) -> Table:
     """Make a table in memory of texts by their ids, with a full-text index.
 
-    Its vectors mean nothing. It needs no room on a disk, and a process that is killed leaves
-    nothing of it behind.
+    It needs no room on a disk, and a process that is killed leaves nothing of it behind.
     """
     identity = TableIdentity(
-        fingerprint="",
-        dimension=1,
-        metric="cosine",
-        normalize=False,
-        max_length=None,
+        fingerprint=model.identity.fingerprint,
+        dimension=model.identity.dimension,
+        metric=model.identity.metric,
+        normalize=model.identity.normalize,
+        max_length=model.identity.max_length,
         chunk_size=0,
         model="",
     )
-    state = TableState(model="", database=_MEMORY)
     passages = [
         Passage(Document(text, source=name), 0, len(text), id=name) for name, text in texts.items()
     ]
-    layout = schema(identity, state)
-    batch = record_batch(passages, np.ones((len(passages), 1), np.float32), layout, {})
+    contents = list(texts.values())
+    tokens = model.tokens(contents)
+    analysis = analysis_of(contents, "auto", len(contents))
+    state = TableState(model="", database=_MEMORY, analysis=analysis)
+    batch = record_batch(passages, tokens, model.encode(contents), schema(identity, state), {})
     table = Database(_MEMORY).build("documents", identity, state, [batch])
-    table.index_text()
+    table.index_text(analysis)
     return table

@@ -115,8 +115,8 @@ class Update:
         result.chunks_embedded += sum(passage.id not in known for passage in written)
         if sources and not self._dry_run:
             layout = schema(self._table.identity, self._table.state)
-            vectors = self._vectors(written, known)
-            rows = record_batch(written, vectors, layout, self._table.identity.columns)
+            tokens, vectors = self._embedded(written, known)
+            rows = record_batch(written, tokens, vectors, layout, self._table.identity.columns)
             self._table.replace_sources(pa.Table.from_batches([rows]), sources, key)
 
     def _rows_before(self, sources: list[str], key: str) -> dict[str, dict[str, Facts]]:
@@ -128,14 +128,21 @@ class Update:
             before.setdefault(row["source"], {})[row["id"]] = facts
         return before
 
-    def _vectors(self, passages: list[Passage], known: set[str]) -> Vectors:
-        """Return the vectors of passages: from the table where it has them, else from the model."""
+    def _embedded(
+        self, passages: list[Passage], known: set[str]
+    ) -> tuple[list[str | None], Vectors]:
+        """Return the tokens and vectors of passages: the table's own, else the model's."""
         fresh = [passage for passage in passages if passage.id not in known]
-        vectors = self._table.vectors_of([one.id for one in passages if one.id in known])
-        embedded = self._reader.model.encode([passage.text for passage in fresh])
-        vectors.update(zip((passage.id for passage in fresh), embedded, strict=True))
-        dimension = self._table.identity.dimension
-        return np.array([vectors[one.id] for one in passages], np.float32).reshape(-1, dimension)
+        texts = [passage.text for passage in fresh]
+        model, dimension = self._reader.model, self._table.identity.dimension
+        parts = self._table.embedded([one.id for one in passages if one.id in known])
+        if fresh:
+            embedded = zip(model.tokens(texts), model.encode(texts), strict=True)
+            parts.update(zip((passage.id for passage in fresh), embedded, strict=True))
+        vectors = [parts[one.id][1] for one in passages]
+        return [parts[one.id][0] for one in passages], np.array(vectors, np.float32).reshape(
+            -1, dimension
+        )
 
     def _remove_gone(self, root: str, key: str, seen: Seen) -> int:
         """Remove the documents of a root that are gone; count those that are not, but not seen."""

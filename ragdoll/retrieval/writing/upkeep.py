@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from ragdoll.retrieval.storage.analysis import Analysis, analysis_of
 from ragdoll.retrieval.storage.database import refuse_links
 from ragdoll.retrieval.storage.lance import is_local
 from ragdoll.retrieval.storage.schema import TableState
@@ -24,6 +26,9 @@ _ROWS_PER_PARTITION = 4096
 _MOST_PARTS = 8
 _MOST_GROWTH = 2
 
+# The passages that tell a table's languages.
+_SAMPLE = 1000
+
 # Compaction writes all rows once more. So it waits until one row in a hundred is not in the
 # full-text index (searches scan those one by one), or for this number of commits, each of which
 # leaves a version and often a fragment.
@@ -34,12 +39,18 @@ _MOST_COMMITS = 30
 _PARTS = frozenset({"data", "_versions", "_transactions", "_indices", "_deletions", "_refs"})
 
 
-def build_indexes(table: Table, state: TableState, report: Report) -> TableState:
-    """Build the indexes that the table needs and lacks; return the state with them in it."""
-    if table.index_parts("text") == 0:
-        report("building the full-text index", 0, None)
-        table.index_text()
+def build_indexes(table: Table, state: TableState, language: str, report: Report) -> TableState:
+    """Build the indexes that the table needs and lacks; return the state with them in it.
+
+    ``language`` is the setting for the full-text index.
+    """
     rows, indexed = table.count(), state.indexed_rows
+    analysis = _analysis(table, state, language, rows)
+    is_same = replace(analysis, rows=0) == replace(state.analysis, rows=0)
+    if table.index_parts("text_words") == 0 or not is_same:
+        report("building the full-text index", 0, None)
+        table.index_text(analysis)
+    state = replace(state, analysis=analysis)
     parts = table.index_parts("vector")
     if not parts:
         indexed = 0
@@ -50,6 +61,16 @@ def build_indexes(table: Table, state: TableState, report: Report) -> TableState
         table.index_vectors(partitions)
         return replace(state, indexed_rows=rows, partitions=partitions)
     return state if indexed else replace(state, indexed_rows=0, partitions=0)
+
+
+def _analysis(table: Table, state: TableState, language: str, rows: int) -> Analysis:
+    """Return how words are to be indexed; it is chosen anew when the table has doubled."""
+    before = state.analysis
+    if language == "auto" and before.rows and rows < _MOST_GROWTH * before.rows:
+        return before
+    places = random.Random(0).sample(range(rows), min(rows, _SAMPLE))  # noqa: S311
+    texts = table.texts_at(sorted(places)) if language == "auto" else ()
+    return analysis_of(texts, language, rows)
 
 
 def partitions_of(rows: int) -> int:

@@ -1,0 +1,69 @@
+"""How much of a query the tokens of a passage cover: late interaction over static token vectors.
+
+For each token of the query the most similar token of the passage counts, by the cosine of their
+vectors in the model. Khattab and Zaharia introduced such late interaction for the vectors of a
+transformer, "ColBERT" (2020); with static vectors nothing but the tokens of a passage is needed. A
+passage that has all tokens of the query covers it wholly (1), and one that has only synonyms nearly
+so. Unlike BM25 this has an absolute scale.
+
+A query's tokens weigh as much as their vectors are long, for models learn long vectors for telling
+tokens, times ln(1 + n / (1 + d)), with the number of candidates n and of those d that have the
+token itself: what all candidates have in common tells none of them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdoll.embedding.vectors import Vectors, unit
+from ragdoll.retrieval.model import TableModel
+from ragdoll.retrieval.storage.analysis import TOKEN_LENGTH, tokens_of_text
+
+# A cosine above this is that of a token with itself.
+_SAME = 1 - 1e-5
+
+
+def coverage(query: str, passages: Sequence[str], model: TableModel) -> Vectors:
+    """Return the share of a query that each passage covers, from 0 to 1.
+
+    ``query`` and ``passages`` are tokens as ``tokens_as_text`` writes them, the passages' perhaps
+    none.
+    """
+    covered = np.zeros(len(passages), np.float32)
+    has_tokens = np.array([bool(passage) for passage in passages], np.bool_)
+    if not query or not has_tokens.any():
+        return covered
+    asked = model.token_vectors(np.unique(tokens_of_text(query)))
+    lengths = np.linalg.norm(asked, axis=1)
+    ids = tokens_of_text("".join(passages))
+    cosines, places = _cosines(unit(asked), ids, model)
+    counts = np.array([len(passage) for passage in passages if passage]) // TOKEN_LENGTH
+    starts = np.cumsum(counts) - counts
+    best = np.maximum.reduceat(cosines[places], starts, axis=0)
+    having = (best > _SAME).sum(axis=0)
+    weights = lengths * np.log1p(len(passages) / (1 + having))
+    total = weights.sum()
+    if total > 0:
+        covered[has_tokens] = np.clip(best @ weights / total, 0, 1)
+    return covered
+
+
+def _cosines(
+    asked: Vectors, ids: npt.NDArray[np.int32], model: TableModel
+) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """Compare each distinct token with those of a query; return cosines and the place of each id.
+
+    The cosines are of shape (distinct ids, tokens of the query).
+    """
+    # Sorting the ids would take longer than all the rest.
+    numbers = np.zeros(ids.max() + 1, np.int64)
+    numbers[ids] = 1
+    distinct = np.flatnonzero(numbers)
+    numbers[distinct] = np.arange(len(distinct))
+    vectors = model.token_vectors(distinct)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    cosines = (vectors @ asked.T) / np.maximum(lengths, 1e-12)[:, None]
+    return cosines.astype(np.float32, copy=False), numbers[ids]
