@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -100,11 +101,15 @@ class Searcher:
         near = legs.nearest(vectors[known], wide, alone=False)
         limits = [wide if is_known else k for is_known in known]
         matching = legs.matching(terms, limits, alone=False)
-        for matched, query, vector, is_known in zip(matching, terms, vectors, known, strict=True):
-            if is_known:
-                yield self._by_all(query, vector, next(near), matched, k, alpha)
-            else:
-                yield _by_text(matched)
+        # LanceDB answers both legs at the same time.
+        with ThreadPoolExecutor(1) as other:
+            for query, vector, is_known in zip(terms, vectors, known, strict=True):
+                nearest = other.submit(next, near) if is_known else None
+                matched = next(matching)
+                if nearest is None:
+                    yield _by_text(matched)
+                else:
+                    yield self._by_all(query, vector, nearest.result(), matched, k, alpha)
 
     def _tokens(self, queries: Sequence[str], mode: Mode) -> Sequence[str | None]:
         """Return the tokens of queries, where the mode needs them; that loads the model."""
