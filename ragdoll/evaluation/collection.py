@@ -50,13 +50,27 @@ class TestCollection:
         """The number of documents, however many passages they have."""
         return len({self.parts.get(name, name) for name in self.documents})
 
-    def by_document(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Turn scores of searched texts into scores of documents: each has its best passage's."""
+    def by_document(self, query: str, scores: Mapping[str, float]) -> dict[str, float]:
+        """Turn the scores of searched texts for a query into scores of documents.
+
+        Each document has its best passage's. A query that is itself a document is no answer to
+        itself.
+        """
         best: dict[str, float] = {}
         for name, score in scores.items():
             document = self.parts.get(name, name)
             best[document] = max(score, best.get(document, score))
+        if self.is_document(query):
+            best.pop(query, None)
         return best
+
+    def is_document(self, query: str) -> bool:
+        """Tell whether a query is one of the documents: by its id, and by its text.
+
+        In many collections queries and documents are numbered alike, and have nothing in common.
+        """
+        text = self.queries.get(query, "").strip()
+        return bool(text) and self.documents.get(query, "").endswith(text)
 
 
 def load_beir(path: Path) -> TestCollection:

@@ -199,7 +199,8 @@ def run_systems(
         TeacherError: the teacher cannot be found or loaded.
         TableError: LanceDB cannot index the documents.
     """
-    mode, k = systems.mode, systems.k
+    # One answer more, where a query may find itself, which then does not count.
+    mode, k = systems.mode, systems.k + any(map(collection.is_document, collection.queries))
     runs: list[SystemRun] = []
     searched: list[SystemRun] = []
     names = told_apart(systems.models)
@@ -249,7 +250,7 @@ def _scores(
     scores: list[SystemScore] = []
     first: list[float] = []
     for run in runs:
-        by_document = {query: collection.by_document(texts) for query, texts in run.run.items()}
+        by_document = {q: collection.by_document(q, texts) for q, texts in run.run.items()}
         values = measure(by_document, collection.qrels, k)
         means = {name: sum(several) / len(several) for name, several in values.items()}
         p_value = paired_randomization(values["ndcg"], first, seed) if scores else None

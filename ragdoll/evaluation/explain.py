@@ -61,7 +61,7 @@ def explain(
     names = [run.name for run in runs]
     ranks: dict[str, dict[str, int]] = {}
     for run in runs:
-        best = ranking(collection.by_document(run.run["query"]), CANDIDATES)
+        best = ranking(collection.by_document(known or "", run.run["query"]), CANDIDATES)
         ranks[run.name] = {document: rank for rank, document in enumerate(best, start=1)}
     # The text of a document that is cut is its first passage.
     texts: dict[str, str] = {}

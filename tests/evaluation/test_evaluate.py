@@ -207,6 +207,17 @@ def test_the_hybrid_searches_as_a_table_of_the_documents_does(
         assert list(found.values()) == near([system.run[name][source] for source in found])
 
 
+def test_a_question_that_is_a_document_is_not_its_own_answer(
+    tmp_path: Path, trained: Trained
+) -> None:
+    """As in ArguAna; where ids are mere numbers, they have nothing to do with each other."""
+    documents = {"pro": "a lock guards a resource", "con": "a lock of a resource", "1": "a timer"}
+    queries = {"pro": documents["pro"], "1": "what guards a resource"}
+    data = written(tmp_path / "asked", documents, queries, "pro\tcon\t1\n1\tpro\t1\n")
+    for system in judge(data, trained.model, k=1).systems:
+        assert system.ndcg == 1.0, system.name
+
+
 def test_a_weight_of_ones_own_is_what_the_hybrid_goes_by(tiny: Path, trained: Trained) -> None:
     settings = EvaluateSettings(mode="hybrid")
     (system,) = evaluate(tiny, trained.model, settings=settings, alpha=0.25).systems

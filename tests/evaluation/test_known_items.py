@@ -135,7 +135,9 @@ def test_long_documents_are_searched_by_passages_and_found_as_documents() -> Non
     assert collection.size == 3 < len(collection.documents)
     assert set(collection.parts.values()) == {"d0", "d1", "d2"}
     assert all(len(text.split()) <= 20 for text in collection.documents.values())
-    best = collection.by_document({"d0 [1]": 0.2, "d1 [1]": 0.3, "d0 [3]": 0.9, "d1 [2]": 0.1})
+    best = collection.by_document(
+        "q1", {"d0 [1]": 0.2, "d1 [1]": 0.3, "d0 [3]": 0.9, "d1 [2]": 0.1}
+    )
     assert best == {"d0": 0.9, "d1": 0.3}
 
 

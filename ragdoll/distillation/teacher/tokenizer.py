@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
-from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.folder import open_folder, read_json
 from ragdoll.errors import TrainingError, first_line
 
 # BERT's vocabulary reserves these for later tokens: never trained, never in a text.
@@ -161,6 +163,9 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
             # So that a word is the same token at the start of a text and within it.
             model.adds_prefix_space = True
         own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
+        own = _with_unknown_token(own, tokenizer.backend_tokenizer)
+        if _lowers_texts(folder.path):
+            own.normalizer = _lowercase_first(own.normalizer)
         around = _special_tokens(tokenizer)
     except Exception as error:  # a tokenizer can be wrong in as many ways as there are parts
         raise TrainingError(
@@ -170,6 +175,38 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
     size = folder.config.get("vocab_size") or math.inf
     known = {token: number for token, number in tokenizer.get_vocab().items() if number < size}
     return StaticTokenizer(own, known, around)
+
+
+def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:
+    """Return a tokenizer whose unknown token is the teacher's.
+
+    A Unigram model names it by its id, which another token has once special tokens are removed;
+    static models would leave that token out of every text.
+    """
+    before, now = (json.loads(tokenizer.to_str())["model"] for tokenizer in (teachers, own))
+    if now["type"] != "Unigram" or before.get("unk_id") is None:
+        return own
+    unknown = before["vocab"][before["unk_id"]][0]
+    place = next((n for n, (token, _) in enumerate(now["vocab"]) if token == unknown), None)
+    definition = json.loads(own.to_str())
+    definition["model"]["unk_id"] = place
+    return Tokenizer.from_str(json.dumps(definition))
+
+
+def _lowers_texts(teacher: Path) -> bool:
+    """Tell whether sentence-transformers makes small letters of a text before this teacher's part.
+
+    The setting stands in a file whose name has had several forms.
+    """
+    name = "sentence_*_config.json"
+    files = (*teacher.glob(name), *teacher.glob(f"*/{name}"))
+    return any(read_json(file).get("do_lower_case") for file in files)
+
+
+def _lowercase_first(normalizer: Any) -> Any:
+    """Return a normalizer that makes small letters before it does what another one does."""
+    both = [normalizers.Lowercase(), *([normalizer] if normalizer else [])]
+    return normalizers.Sequence(both)
 
 
 def _matched(tokenizer: Tokenizer, terms: Sequence[str]) -> list[str]:

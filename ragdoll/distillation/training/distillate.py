@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 STAGE = "distilling the teacher"
 
 # Counted up when the same inputs give another distillate.
-_VERSION = 2
+_VERSION = 3
 
 # Coefficients of the smooth inverse frequency: that of model2vec for a distillate, and that of the
 # paper's experiments for trained vectors.
