@@ -18,7 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from ragdoll.embedding.folder import ModelFolder, open_folder, read_json, read_modules
+from ragdoll.embedding.folder import (
+    ModelFolder,
+    open_folder,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_modules,
+)
 from ragdoll.errors import ModelError
 from ragdoll.files import atomic_write
 
@@ -32,6 +39,9 @@ _SIMILARITIES: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean
 
 # Bytes that are read and hashed at a time.
 _CHUNK = 1 << 20
+
+# Keys of configurations that say how a model was saved.
+_NOTES = frozenset({"_name_or_path", "transformers_version", "__version__", "name_or_path"})
 
 # A package that carries the weights of one model, so that a first run needs no model hub.
 _BUNDLED_NAMES = frozenset({"sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"})
@@ -154,8 +164,55 @@ def fingerprint(folder: ModelFolder) -> str:
     return _remembered(folder.path, [*folder.weights, *tokenizer], [normalize, max_length], make)
 
 
+def teacher_fingerprint(folder: ModelFolder) -> str:
+    """Hash everything in a sentence-transformer that decides its vectors.
+
+    These are the weights of all modules, how they are put together, the tokenizer and the prompts.
+    A note in a configuration of where or with which version a model was saved does not count, and
+    neither does documentation.
+    """
+    files = _deciding_files(folder)
+
+    def make(digest: hashlib._Hash) -> None:
+        for file in files:
+            name = os.fsencode(os.path.relpath(file, folder.path))
+            digest.update(len(name).to_bytes(8, "little") + name)
+            if file.suffix == ".json" and file.name != "tokenizer.json":
+                digest.update(_without_notes(file))
+            else:
+                digest.update(file.stat().st_size.to_bytes(8, "little"))
+                _feed(digest, file)
+
+    return _remembered(folder.path, files, ["teacher"], make)
+
+
+def _deciding_files(folder: ModelFolder) -> list[Path]:
+    """List the files of a teacher that its vectors depend on, in the order of their paths."""
+    modules = {folder.path / module.path for module in read_modules(folder.path)}
+    places = {folder.path, *modules}
+    files = {
+        file
+        for place in places
+        for pattern in ("*.safetensors", "*.json", "*.txt", "*.model", "*.py", "*.jinja")
+        for file in place.glob(pattern)
+        if file.is_file()
+    }
+    return sorted(files)
+
+
+def _without_notes(file: Path) -> bytes:
+    """Return a configuration in a form of its own, without what decides no vector."""
+    try:
+        content = parse_json(read_bytes(file))
+    except ValueError as error:
+        raise ModelError(f"{file} is not valid JSON: {error}.") from error
+    if isinstance(content, dict):
+        content = {key: value for key, value in content.items() if key not in _NOTES}
+    return json.dumps(content, sort_keys=True).encode()
+
+
 def weights_fingerprint(folder: ModelFolder) -> str:
-    """Hash the weights' files of a teacher, byte by byte."""
+    """Hash the weights' files of a model, byte by byte."""
 
     def make(digest: hashlib._Hash) -> None:
         for file in folder.weights:

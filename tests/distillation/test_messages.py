@@ -147,7 +147,7 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
         both(lambda: Path("models").mkdir(), lambda: find_teacher("models/smal")),
     ),
     "The features were made by the teacher nobody/nothing, which is not on this machine. "
-    "To fetch it from the model hub, name it by `teacher`.": (
+    "If it was moved, name its folder by `teacher`; to fetch it from the model hub, name it.": (
         TeacherError,
         lambda: find_teacher("nobody/nothing", fetch=False),
     ),
@@ -224,8 +224,6 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
     ),
     "The method ridge solves for its vectors, and has no `lr` (0.1). Leave `lr` out, or train "
     'with `method="tokenlearn"`.': (UsageError, train(lr=0.1, pca_dims=4)),
-    "The features were made by the teacher t, not by u. Leave `teacher` out, or featurize with "
-    "the other teacher.": (FeaturesError, train("u", pca_dims=4)),
     "The features name the teacher t, whose code you may not know. To run it, name that teacher "
     "by `teacher`, too.": (UsageError, train(trust=True, pca_dims=4)),
     "The features do not say which teacher made them. Name it by `teacher`.": (

@@ -168,6 +168,29 @@ def test_features_of_other_weights_are_refused(small_teacher: Path, tmp_path: Pa
         train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=4))
 
 
+def test_features_of_another_teacher_are_refused(
+    small_teacher: Path, tmp_path: Path, trained: Trained
+) -> None:
+    other = Path(shutil.copytree(small_teacher, tmp_path / "other"))
+    write_features(tmp_path / "f", small_teacher, rows=60, dimension=8)
+    settings = other / "config_sentence_transformers.json"
+    settings.write_text('{"prompts": {"query": "q: "}}')
+    with pytest.raises(FeaturesError, match=f"not by {other}"):
+        train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=4), str(other))
+
+
+def test_a_teacher_that_was_moved_is_the_same_one(small_teacher: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(small_teacher, tmp_path / "moved"))
+    gone = tmp_path / "gone"
+    write_features(tmp_path / "f", moved, rows=60, dimension=8)
+    manifest = tmp_path / "f" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(moved), str(gone)))
+    with pytest.raises(TeacherError, match="no such folder"):
+        train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=4))
+    result = train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=4), str(moved))
+    assert result.dimension == 4
+
+
 def test_features_that_name_no_teacher_need_the_option(
     trained: Trained, small_teacher: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from safetensors.numpy import save_file
 
 from ragdoll.embedding import identity as module
 from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import fingerprint, weights_fingerprint
+from ragdoll.embedding.identity import fingerprint, teacher_fingerprint, weights_fingerprint
 
 properties = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -221,3 +222,48 @@ def test_it_needs_no_home(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_weights_fingerprint_is_that_of_the_files_bytes(model: Path) -> None:
     content = (model / "model.safetensors").read_bytes()
     assert weights_fingerprint(open_folder(model)) == hashlib.sha256(content).hexdigest()
+
+
+def written(folder: Path) -> Path:
+    """Write the files of a sentence-transformer with a dense layer."""
+    write(folder, tensors())
+    modules = [{"type": f"sentence_transformers.models.{n}", "path": p} for n, p in MODULES]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    for _, path in MODULES[1:]:
+        (folder / path).mkdir()
+        (folder / path / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    save_file({"linear.weight": np.eye(2, dtype=np.float32)}, folder / "2_Dense/model.safetensors")
+    (folder / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
+    return folder
+
+
+MODULES = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")]
+DENSE = {"linear.weight": np.ones((2, 2), np.float32)}
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "dense layer": lambda f: save_file(DENSE, f / "2_Dense/model.safetensors"),
+    "pooling": lambda f: (f / "1_Pooling/config.json").write_text('{"pooling_mode_cls": true}'),
+    "prompt": lambda f: (f / "config_sentence_transformers.json").write_text('{"prompts": {}}'),
+    "tokenizer": lambda f: (f / "tokenizer.json").write_text('{"model": {"vocab": {}}}'),
+    "modules": lambda f: (f / "modules.json").write_text("[]"),
+    "weights": lambda f: save_file({"embeddings": np.ones((4, 3))}, f / "model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_all_that_decides_the_vectors_of_a_teacher_is_in_its_fingerprint(
+    tmp_path: Path, change: str
+) -> None:
+    folder = written(tmp_path / "teacher")
+    before = teacher_fingerprint(open_folder(folder))
+    CHANGES[change](folder)
+    assert teacher_fingerprint(open_folder(folder)) != before
+
+
+def test_a_moved_or_saved_teacher_has_the_same_fingerprint(tmp_path: Path) -> None:
+    folder = written(tmp_path / "teacher")
+    before = teacher_fingerprint(open_folder(folder))
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "README.md").write_text("# Another text\n")
+    config = {"_name_or_path": "x", "transformers_version": "9", "normalize": True}
+    (moved / "config.json").write_text(json.dumps(config))
+    assert teacher_fingerprint(open_folder(moved)) == before

@@ -64,7 +64,7 @@ or `SentenceTransformer("{place}")` with sentence-transformers.
 | | |
 |---|---|
 | teacher | {teacher} |
-| teacher's weights, SHA-256 | {record["teacher"]["fingerprint"]} |
+| teacher's fingerprint | {record["teacher"]["fingerprint"]} |
 | corpus | {_corpus(record)} |
 | passages | {record["rows"]:,} |
 | features, SHA-256 | {record["features"].get("identity") or "unknown"} |

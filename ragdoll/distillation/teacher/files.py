@@ -20,7 +20,7 @@ from ragdoll.embedding.identity import (
     find_model,
     looks_like_path,
     metric_of,
-    weights_fingerprint,
+    teacher_fingerprint,
 )
 from ragdoll.errors import TeacherError, first_line
 from ragdoll.extras import install_command
@@ -48,7 +48,10 @@ _SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 @dataclass(frozen=True, slots=True)
 class TeacherFiles:
-    """A teacher on this machine, not yet loaded; ``name`` is what the user called it."""
+    """A teacher on this machine, not yet loaded; ``name`` is what the user called it.
+
+    ``fingerprint`` is the same wherever the teacher lies; see ``teacher_fingerprint``.
+    """
 
     name: str
     path: Path
@@ -73,7 +76,8 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
         if not fetch:
             raise TeacherError(
                 f"The features were made by the teacher {name}, which is not on this machine.",
-                hint="To fetch it from the model hub, name it by `teacher`.",
+                hint="If it was moved, name its folder by `teacher`; to fetch it from the model "
+                "hub, name it.",
             )
         path = _download(name)
     folder = open_folder(path)
@@ -83,7 +87,7 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
             hint="For example sentence-transformers/all-MiniLM-L6-v2.",
         )
     refuse_pickles(name, path)
-    return TeacherFiles(name, path, weights_fingerprint(folder), metric_of(folder)[0])
+    return TeacherFiles(name, path, teacher_fingerprint(folder), metric_of(folder)[0])
 
 
 def token_dimension(name: str) -> int | None:

@@ -324,16 +324,14 @@ def _key(features: Features, made_by: dict[str, Any], settings: TrainSettings) -
 
 
 def _teacher_of(features: Features, teacher: str | None, trust_remote_code: bool) -> TeacherFiles:
-    """Find the teacher; one that only the features name is not fetched, and its code is not run."""
-    name = features.teacher or teacher
+    """Find the teacher of features: ``teacher``, or the one that they name.
+
+    One that only the features name is not fetched, and its code is not run.
+    """
+    name = teacher or features.teacher
     if name is None:
         raise UsageError(
             "The features do not say which teacher made them.", hint="Name it by `teacher`."
-        )
-    if teacher not in (None, name):
-        raise FeaturesError(
-            f"The features were made by the teacher {name}, not by {teacher}.",
-            hint="Leave `teacher` out, or featurize with the other teacher.",
         )
     if trust_remote_code and teacher is None:
         raise UsageError(
@@ -341,12 +339,20 @@ def _teacher_of(features: Features, teacher: str | None, trust_remote_code: bool
             hint="To run it, name that teacher by `teacher`, too.",
         )
     files = find_teacher(name, fetch=teacher is not None)
-    if features.teacher_fingerprint not in (None, files.fingerprint):
+    known = features.teacher_fingerprint
+    is_same = files.fingerprint == known if known else features.teacher in (None, name)
+    if is_same:
+        return files
+    if name == features.teacher:
         raise FeaturesError(
-            f"The weights of {name} are not those that made the features.",
+            f"The teacher {name} has changed since it made the features.",
             hint="Featurize again with `restart=True`.",
         )
-    return files
+    raise FeaturesError(
+        f"The features were made by the teacher {features.teacher}, not by {name}.",
+        hint="Leave `teacher` out, name the folder that it was moved to, or featurize with the "
+        "other teacher.",
+    )
 
 
 def _versions() -> dict[str, str]:
