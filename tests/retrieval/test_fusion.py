@@ -104,9 +104,11 @@ def test_the_scales_of_the_legs_change_nothing(
     assert fused(moved, vectors, alpha) == near(fused(scores, vectors, alpha))
 
 
-def test_words_are_bm25_and_coverage_in_equal_parts() -> None:
-    scores, vectors = candidates_of([(0.5, 1, 0.2), (0.5, 0, 0.8), (0.5, 4, 0.5)])
-    assert fused(scores, vectors, 0) == near([0.125, 0.5, 0.75])
+def test_coverage_weighs_more_where_it_agrees_with_bm25() -> None:
+    agreed, vectors = candidates_of([(0.5, 1, 0.5), (0.5, 0, 0.2), (0.5, 4, 0.8)])
+    assert fused(agreed, vectors, 0) == near([0.4 * 0.25 + 0.6 * 0.5, 0.0, 1.0])
+    opposed, vectors = candidates_of([(0.5, 0, 0.8), (0.5, 4, 0.2)])
+    assert fused(opposed, vectors, 0) == near([0.0, 1.0])
 
 
 def test_the_vector_weighs_more_where_both_sides_agree() -> None:

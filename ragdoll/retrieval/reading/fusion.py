@@ -1,13 +1,15 @@
 """One score out of three legs: the vector's similarity, BM25, and the coverage of the query.
 
 Scores are combined as they are, not by ranks, after Bruch, Gai and Ingber, "An Analysis of Fusion
-Functions for Hybrid Retrieval" (2023). BM25 and coverage make up the words' score, half each.
+Functions for Hybrid Retrieval" (2023). BM25 and coverage make up the words' score, and that and the
+similarity the score of all.
 
-The weight of the vector follows from each query: it is the more, the more both sides agree, which
-is how high either side scores the best passage of the other. A vector whose best passage hardly has
-the query's words is often wrong; so is a word match without the meaning. No weight chosen for a
-table as a whole did better: known items cut from its passages do not tell whether people's
-questions share the words of their answers.
+The weights follow from each query. That of coverage beside BM25, and that of the vector beside the
+words, are the higher, the more both sides agree: the higher either side scores the best passage of
+the other. A vector whose best passage hardly has the query's words is often wrong, and a model that
+does not know the texts is so in all that it says. No weight chosen for a table as a whole did
+better: known items cut from its passages do not tell whether people's questions share the words of
+their answers.
 
 Then the best passages say more of what was meant than the query alone. The mean of their vectors is
 added to the query's, and all candidates are compared with the sum (pseudo-relevance feedback, after
@@ -26,7 +28,8 @@ from ragdoll.embedding.vectors import Vectors, similarity, unit
 # The least number of answers of each leg of a hybrid search, for the scores of all to be combined.
 CANDIDATES = 100
 
-# The weight of the vector where both sides agree wholly. From 0.5 to 0.7 little changes.
+# The weight of coverage, and of the vector, where both sides agree wholly. From 0.5 to 0.7 little
+# changes.
 _MOST = 0.6
 
 # The number of passages whose vectors are added to the query's.
@@ -63,12 +66,19 @@ def fuse(
     top = float(scores.bm25.max())
     words = scores.bm25 / top if top > 0 else np.zeros_like(scores.bm25)
     if scores.coverage is not None:
-        words = (words + _spread(scores.coverage)) / 2
+        covered = _spread(scores.coverage)
+        share = _MOST * _agreement(words, covered)
+        words = (1 - share) * words + share * covered
     near = _spread(scores.similarity)
     if alpha is None:
-        alpha = _MOST * float(words[np.argmax(near)] + near[np.argmax(words)]) / 2
+        alpha = _MOST * _agreement(words, near)
         near = _near_the_best(alpha * near + (1 - alpha) * words, query, vectors, metric)
     return np.asarray(alpha * near + (1 - alpha) * words, dtype=np.float32)
+
+
+def _agreement(one: Vectors, other: Vectors) -> float:
+    """Return how high either side scores the best candidate of the other, from 0 to 1."""
+    return float(one[np.argmax(other)] + other[np.argmax(one)]) / 2
 
 
 def _near_the_best(combined: Vectors, query: Vectors, vectors: Vectors, metric: Metric) -> Vectors:
