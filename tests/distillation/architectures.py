@@ -144,12 +144,17 @@ def mpnet(folder: Path) -> None:
     save(folder, MPNetModel(config), tokenizer, ANGLES, "mean")
 
 
-def xlm_roberta(folder: Path) -> None:
+def xlm_roberta(folder: Path, positions: int = 512) -> None:
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
     tokenizer = unigram(["<s>", "<pad>", "</s>", "<unk>"])
     between(tokenizer, "<s>", "</s>")
-    config = XLMRobertaConfig(**SIZES, vocab_size=tokenizer.get_vocab_size(), pad_token_id=1)
+    config = XLMRobertaConfig(
+        **SIZES,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=1,
+        max_position_embeddings=positions,
+    )
     save(folder, XLMRobertaModel(config), tokenizer, ANGLES, "cls")
 
 

@@ -252,6 +252,25 @@ def test_a_model_without_a_stated_length_reads_512_tokens(tmp_path: Path) -> Non
     assert np.isfinite(teacher.embed(long, "mean", 64)).all()
 
 
+def test_a_model_is_not_asked_for_more_tokens_than_it_has_positions(tmp_path: Path) -> None:
+    """RoBERTa leaves as many positions unused as the id of padding tells, and one more."""
+    architectures.xlm_roberta(tmp_path, positions=20)
+    teacher = load(tmp_path)
+    assert teacher.max_length == 18
+    long = teacher.tokenize(["task " * 100])
+    assert long.lengths == [18]
+    assert np.isfinite(teacher.embed(long, "mean", 64)).all()
+
+
+def test_sentence_vectors_are_cut_off_where_the_model_says_so(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    architectures.bert(tmp_path, truncate_dim=8)
+    expected = SentenceTransformer(str(tmp_path), device="cpu").encode(architectures.TEXTS)
+    assert expected.shape[1] == 8
+    assert_alike(load(tmp_path).encode(architectures.TEXTS, "sentence", 64), expected)
+
+
 @pytest.mark.parametrize("include_prompt", [True, False])
 def test_documents_and_queries_get_the_prompts_of_the_model(
     tmp_path: Path, include_prompt: bool
@@ -339,22 +358,31 @@ def test_a_processor_takes_no_more_at_once_than_is_fast(
     assert len(sizes) > 1
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"),
+        MemoryError(),
+    ],
+    ids=["cuda", "linux", "windows", "python"],
+)
 @pytest.mark.parametrize("room", [2, 0], ids=["for two", "for none"])
 def test_a_device_short_of_memory_gets_smaller_batches(
     small_teacher: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     room: int,
+    failure: Exception,
 ) -> None:
-    import torch
-
     teacher = load(small_teacher)
     forward = teacher._forward
     expected = teacher.encode(TEXTS * 3, "mean", 2048)
 
     def short_of_memory(texts: Tokenized, rows: list[int], target: str) -> np.ndarray:
         if len(rows) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise failure
         return forward(texts, rows, target)
 
     monkeypatch.setattr(teacher, "_forward", short_of_memory)

@@ -6,8 +6,9 @@ The device, the floating-point type and the size of the batches are chosen here 
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,12 @@ _SAMPLE = 16
 _MIN_TEXTS = 256
 
 _NO_LIMIT = 1_000_000
+
+# The names of tables of positions in the models of transformers.
+_POSITION_TABLES = frozenset({"position_embeddings", "embed_positions", "wpe"})
+
+# What torch says when a GPU, or the processor, has no memory left.
+_NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
 # The names under which models keep the prompts for the two sides of a search.
 _PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
@@ -115,7 +122,8 @@ class Teacher:
         self._tokenizer = tokenizer
         length = self._model.max_seq_length
         # A tokenizer without a limit says 10**30.
-        self.max_length = int(length) if length and length < _NO_LIMIT else 512
+        length = int(length) if length and length < _NO_LIMIT else 512
+        self.max_length = min([length, *_positions(self._model)])
         empty = self._tokenize([self.prompt("document")])
         self.passage_tokens = self.max_length - len(empty["input_ids"][0])
         self.count_tokens = WordTokens(tokenizer.backend_tokenizer).count
@@ -186,8 +194,8 @@ class Teacher:
                 rows = waiting[done : done + size]
                 try:
                     embedded = self._forward(texts, rows, target)
-                except RuntimeError as error:
-                    if "out of memory" not in str(error):
+                except (RuntimeError, MemoryError) as error:
+                    if not (isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))):
                         raise
                     if len(rows) == 1:
                         raise TeacherError(
@@ -270,6 +278,8 @@ class Teacher:
         output = self._model.forward(inputs)
         if target == "sentence":
             embedded: torch.Tensor = output["sentence_embedding"].float()
+            # The library cuts vectors off after the model's last module.
+            embedded = embedded[:, : self._model.truncate_dim]
         else:
             own = (batch["attention_mask"] * (1 - special)).unsqueeze(-1)
             tokens: torch.Tensor = output["token_embeddings"].float()
@@ -302,6 +312,18 @@ class Teacher:
                 hint=HINT_TO_TRUST if "trust_remote_code" in str(error) else None,
             ) from error
         return model.eval()
+
+
+def _positions(model: Any) -> Iterator[int]:
+    """Yield the numbers of tokens that a model has positions for; none for relative positions.
+
+    The families of RoBERTa and BART leave their first positions to padding.
+    """
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in _POSITION_TABLES and hasattr(module, "num_embeddings"):
+            padding = getattr(module, "padding_idx", None)
+            taken = getattr(module, "offset", 0) if padding is None else padding + 1
+            yield module.num_embeddings - taken
 
 
 def choose_device(device: str) -> str:
