@@ -104,6 +104,25 @@ def test_a_unigram_model_leaves_out_nothing_but_what_it_does_not_know(
     assert table.ids_of("☃") in ([], table.ids_of(" "))
 
 
+def test_tokens_that_were_added_to_a_teacher_stay_tokens(tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    architectures.bert(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(str(tmp_path))
+    model = AutoModel.from_pretrained(str(tmp_path))
+    tokenizer.add_tokens(["covid-19", "c++"])
+    model.resize_token_embeddings(len(tokenizer))
+    tokenizer.save_pretrained(str(tmp_path))
+    model.save_pretrained(str(tmp_path))
+    tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
+    text = "a covid-19 task in c++"
+    expected = tokenizer.tokenize(text)
+    assert {"covid-19", "c++"} < set(expected)
+    assert tokens.tokenizer.encode(text, add_special_tokens=False).tokens == expected
+    ids = [tokens.tokenizer.token_to_id(token) for token in ("covid-19", "c++")]
+    assert tokens.vectors[ids].any(axis=1).all()
+
+
 def test_a_teacher_that_reads_small_letters_gives_a_model_that_does(tmp_path: Path) -> None:
     architectures.bert(tmp_path)
     file = tmp_path / "tokenizer.json"

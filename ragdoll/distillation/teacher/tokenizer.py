@@ -164,6 +164,14 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
             model.adds_prefix_space = True
         own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
         own = _with_unknown_token(own, tokenizer.backend_tokenizer)
+        # Tokens that were added to the teacher, whose removal would cut their words into pieces.
+        own.add_tokens(
+            [
+                token
+                for _, token in sorted(tokenizer.added_tokens_decoder.items())
+                if not token.special and token.content not in own.get_vocab()
+            ]
+        )
         if _lowers_texts(folder.path):
             own.normalizer = _lowercase_first(own.normalizer)
         around = _special_tokens(tokenizer)
