@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,12 @@ def test_features_of_other_weights_are_refused(small_teacher: Path, tmp_path: Pa
     write_features(tmp_path / "f", small_teacher, rows=60, dimension=8, fingerprint="other")
     with pytest.raises(FeaturesError, match=small_teacher.name):
         train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=4))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other permissions")
+def test_all_files_of_a_model_have_the_same_permissions(trained: Trained) -> None:
+    files = [path for path in trained.model.rglob("*") if path.is_file()]
+    assert len({path.stat().st_mode for path in files}) == 1
 
 
 def test_features_of_another_teacher_are_refused(

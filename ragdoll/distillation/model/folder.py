@@ -144,6 +144,8 @@ def _remove(folder: Path) -> None:
 
 def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> None:
     model.save_pretrained(folder)
+    # safetensors lets only the owner read its files.
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
     text = card(model.embedding.shape, record, record["teacher"]["name"])
     (folder / "README.md").write_text(text, encoding="utf-8")
     (folder / PROVENANCE_FILE).write_text(as_json(record), encoding="utf-8")
