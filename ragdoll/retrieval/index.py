@@ -154,15 +154,16 @@ class Index:
     ) -> list[Hit]:
         """Return the best ``k`` passages for a query, best first.
 
-        ``mode`` is ``vector`` (by meaning), ``text`` (by words, BM25) or ``hybrid`` (by both).
-        ``alpha`` is the weight of the vector in a hybrid search, from 0 to 1; None chooses it for
-        each query. ``where`` is a condition in SQL on the table's columns, ``source`` a
-        glob as in ignore files.
+        ``mode`` is ``vector`` (by meaning), ``text`` (by words, BM25) or ``hybrid`` (by both, and
+        by how much of the query the tokens of a passage cover). ``alpha`` is the weight of the
+        vector in a hybrid search, from 0 to 1; None chooses it for each query. ``where`` is a
+        condition in SQL on the table's columns, ``source`` a glob as in ignore files.
 
         ``where`` knows the columns ``id``, ``source``, ``title``, ``text``, ``start``, ``end`` and
         ``metadata`` (a JSON string), and those that ``IndexSettings.metadata`` makes of fields of
-        records and of front matter; a value that is not of its column's type is null. BM25 takes
-        words from between spaces and punctuation, and knows the endings of English.
+        records and of front matter; a value that is not of its column's type is null. BM25 cuts
+        words by the rules of Unicode and stems those of the table's language, which is that of its
+        texts or of ``IndexSettings.language``. Identifiers count whole and by their parts.
 
         A query without a word that the model knows has no vector: ``vector`` finds nothing then,
         and ``hybrid`` searches by words alone.

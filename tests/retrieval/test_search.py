@@ -190,6 +190,17 @@ def test_with_no_weight_on_the_vector_words_and_tokens_decide(
             assert (hit.token_score or 0) > (after.token_score or 0)
 
 
+@pytest.mark.parametrize("tokens", ["", "1 2 3", "éé é é", "00001 0000"])
+def test_what_another_tool_wrote_in_the_place_of_tokens_covers_nothing(
+    indexed: Indexed, tokens: str
+) -> None:
+    (before, *_) = indexed.search("event loop", 1)
+    table = indexed.connect().open_table("documents")
+    table.update(where=f"id = '{before.id}'", values={"text_tokens": tokens})
+    hits = {hit.id: hit for hit in indexed.search("event loop", 20)}
+    assert hits[before.id].token_score == 0
+
+
 def test_a_passage_that_has_all_tokens_of_a_query_covers_it(indexed: Indexed) -> None:
     (hit, *_) = indexed.search("event loop", 1)
     assert hit.token_score == near(1)

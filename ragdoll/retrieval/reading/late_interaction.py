@@ -32,6 +32,10 @@ def coverage(query: str, passages: Sequence[str], model: TableModel) -> Vectors:
     ``query`` and ``passages`` are tokens as ``tokens_as_text`` writes them, the passages' perhaps
     none.
     """
+    # Another tool may have written something else into the table.
+    passages = [
+        text if text.isascii() and not len(text) % TOKEN_LENGTH else "" for text in passages
+    ]
     covered = np.zeros(len(passages), np.float32)
     has_tokens = np.array([bool(passage) for passage in passages], np.bool_)
     if not query or not has_tokens.any():
