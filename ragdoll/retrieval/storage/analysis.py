@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,16 +92,24 @@ def searchable(text: str) -> str:
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+    added = " ".join(filter(None, map(_parts_and_whole, text.split())))
+    return f"{text}\n{added}" if added else text
+
+
+# Most words of a text are in others, too.
+@lru_cache(maxsize=1 << 16)
+def _parts_and_whole(words: str) -> str:
+    """Return what is added for words without a space between them."""
     added: list[str] = []
-    for match in _JOINED.finditer(text):
+    for match in _JOINED.finditer(words):
         word = match.group().rstrip(".:-")
         if _IDENTIFIER.fullmatch(word):
             added.append(_one_word(word))
-        if not (word.islower() or word.isupper() or word.istitle()):
-            parts = _CAMEL.findall(word)
-            if len(parts) > 1:
-                added += parts
-    return "\n".join([text, " ".join(added)]) if added else text
+        parts = _CAMEL.findall(word)
+        has_cases = not (word.islower() or word.isupper() or word.istitle())
+        if has_cases and len(parts) > 1 and word.lower() != word.upper():
+            added += parts
+    return " ".join(added)
 
 
 def tokens_as_text(ids: npt.NDArray[np.int32]) -> str:
