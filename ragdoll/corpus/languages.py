@@ -82,17 +82,12 @@ def languages_of(texts: Iterable[str]) -> Languages:
     total: Counter[str] = Counter()
     words = count = foreign = 0
     for text in texts:
-        found = Counter(
-            language
-            for word in _WORD.findall(text.lower())
-            for language in _languages_by_word().get(word, ())
-        )
-        length = len(_WORD.findall(text))
+        own = _WORD.findall(text.lower())
+        found = Counter(language for word in own for language in _languages_by_word().get(word, ()))
         total += found
-        words += length
+        words += len(own)
         count += 1
-        best = _best(found, length)
-        foreign += best != ENGLISH or _is_foreign_script(text)
+        foreign += _best(found, len(own)) != ENGLISH or _are_foreign("".join(own))
     share = foreign / max(1, count)
     main = _best(total, words)
     if main not in _FUNCTION_WORDS or (main == ENGLISH and share > 0.5):
@@ -111,9 +106,8 @@ def _best(found: Counter[str], words: int) -> str:
     return best if found[best] >= _LEAST_SHARE * max(1, words) else ENGLISH
 
 
-def _is_foreign_script(text: str) -> bool:
-    letters = sum(map(len, _WORD.findall(text)))
-    return len(_NOT_LATIN.findall(text)) > _FOREIGN_LETTERS * letters
+def _are_foreign(letters: str) -> bool:
+    return len(_NOT_LATIN.findall(letters)) > _FOREIGN_LETTERS * len(letters)
 
 
 @cache

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus.terms import searchable
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.storage.analysis import searchable, tokens_as_text, tokens_of_text
+from ragdoll.retrieval.storage.analysis import tokens_as_text, tokens_of_text
 from ragdoll.settings import IndexSettings
 from tests.conftest import Trained
 from tests.retrieval.conftest import Indexed

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ragdoll.corpus.languages import ENGLISH, SIGNS, function_words, languages_of
+from ragdoll.corpus.terms import CAMEL
 
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 # Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Japanese and Chinese.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
@@ -90,7 +90,7 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
     """Yield where words begin and end; those of identifiers one by one."""
     for match in _WORD.finditer(text):
         word, start = match.group(), match.start()
-        parts = list(_CAMEL.finditer(word)) if word.isascii() and not word.islower() else []
+        parts = list(CAMEL.finditer(word)) if word.isascii() and not word.islower() else []
         if len(parts) > 1 and word.isalnum():
             yield from ((start + part.start(), start + part.end()) for part in parts)
         else:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import Vectors, similarity
 from ragdoll.retrieval.model import TableModel
@@ -16,7 +17,6 @@ from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.late_interaction import coverage
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
-from ragdoll.retrieval.storage.analysis import searchable
 from ragdoll.retrieval.storage.table import Table, Terms
 
 Mode = Literal["hybrid", "vector", "text"]

@@ -1,4 +1,4 @@
-"""Texts as the full-text index reads them, and which index a table needs for its languages.
+"""Which full-text index a table needs for its languages, and tokens as it reads them.
 
 LanceDB splits texts of any script by the rules of Unicode and its dictionaries for Chinese,
 Japanese and Thai (``icu/split``), and stems the words of one language. In other languages than
@@ -8,11 +8,8 @@ compounds and inflected words that no stemmer knows.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,14 +20,6 @@ from ragdoll.corpus.languages import ENGLISH, OTHER, languages_of
 # The share of passages in other languages from which on the tokens are indexed too. On English
 # alone they cost about 0.01 nDCG@10.
 _FOREIGN = 0.1
-
-# A candidate for an identifier: characters that programs, versions and error codes join words by.
-_JOINED = re.compile(r"-{0,2}\w[\w.+#:-]*")
-_IDENTIFIER = re.compile(
-    r"-.*|.*_.*|.*[^\W_](?:\.|::)[^\W_].*|.*\w(?:\+\+|#)|(?=.*\d).*[^\W\d_]-.*"
-)
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 
 # Ids of tokens are written to the base 32, in five digits and a space.
 _DIGITS = np.frombuffer(b"0123456789abcdefghijklmnopqrstuv", np.uint8)
@@ -83,35 +72,6 @@ def token_index() -> dict[str, Any]:
     return {"base_tokenizer": "whitespace", "stem": False, "remove_stop_words": False}
 
 
-def searchable(text: str) -> str:
-    """Return a text, or a query, as the index over words reads it.
-
-    Characters that look alike become the same (Unicode's NFKC), and invisible ones go. Identifiers
-    are added as one word each, and words in camel case by their parts, so that both are found:
-    ``snake_case``, ``camelCase``, ``dotted.names``, ``--options``, ``C++``, ``3.11.7``.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
-    added = " ".join(filter(None, map(_parts_and_whole, text.split())))
-    return f"{text}\n{added}" if added else text
-
-
-# Most words of a text are in others, too.
-@lru_cache(maxsize=1 << 16)
-def _parts_and_whole(words: str) -> str:
-    """Return what is added for words without a space between them."""
-    added: list[str] = []
-    for match in _JOINED.finditer(words):
-        word = match.group().rstrip(".:-")
-        if _IDENTIFIER.fullmatch(word):
-            added.append(_one_word(word))
-        parts = _CAMEL.findall(word)
-        has_cases = not (word.islower() or word.isupper() or word.istitle())
-        if has_cases and len(parts) > 1 and word.lower() != word.upper():
-            added += parts
-    return " ".join(added)
-
-
 def tokens_as_text(ids: npt.NDArray[np.int32]) -> str:
     """Write the ids of tokens as words of five characters, for the index over tokens."""
     written = np.full((len(ids), TOKEN_LENGTH), ord(" "), np.uint8)
@@ -128,12 +88,3 @@ def tokens_of_text(text: str) -> npt.NDArray[np.int32]:
     digits = _VALUES[np.frombuffer(text.encode(), np.uint8).reshape(-1, TOKEN_LENGTH)]
     ids: npt.NDArray[np.int32] = (digits[:, :-1] << _SHIFTS).sum(axis=1, dtype=np.int32)
     return ids
-
-
-def _one_word(identifier: str) -> str:
-    """Write an identifier in letters and digits alone, which no index splits and none stems."""
-    written = "".join(
-        character if character.isalnum() else f"q{ord(character):x}q"
-        for character in identifier.casefold()
-    )
-    return f"{written}qq"

@@ -13,9 +13,10 @@ import pyarrow as pa
 from ragdoll.corpus.documents import LINE, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
+from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.model import TableModel
-from ragdoll.retrieval.storage.analysis import analysis_of, searchable
+from ragdoll.retrieval.storage.analysis import analysis_of
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema, typed_columns
 from ragdoll.retrieval.storage.table import Table, vector_array

@@ -1,0 +1,55 @@
+"""Texts as an index over words reads them: with identifiers whole and by their parts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+# A candidate for an identifier: characters that programs, versions and error codes join words by.
+_JOINED = re.compile(r"-{0,2}\w[\w.+#:-]*")
+_IDENTIFIER = re.compile(
+    r"-.*|.*_.*|.*[^\W_](?:\.|::)[^\W_].*|.*\w(?:\+\+|#)|(?=.*\d).*[^\W\d_]-.*"
+)
+
+# The parts of a word in camel case.
+CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+
+
+def searchable(text: str) -> str:
+    """Return a text, or a query, as the index over words reads it.
+
+    Characters that look alike become the same (Unicode's NFKC), and invisible ones go. Identifiers
+    are added as one word each, and words in camel case by their parts, so that both are found:
+    ``snake_case``, ``camelCase``, ``dotted.names``, ``--options``, ``C++``, ``3.11.7``.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+    added = " ".join(filter(None, map(_parts_and_whole, text.split())))
+    return f"{text}\n{added}" if added else text
+
+
+# Most words of a text are in others, too.
+@lru_cache(maxsize=1 << 16)
+def _parts_and_whole(words: str) -> str:
+    """Return what is added for words without a space between them."""
+    added: list[str] = []
+    for match in _JOINED.finditer(words):
+        word = match.group().rstrip(".:-")
+        if _IDENTIFIER.fullmatch(word):
+            added.append(_one_word(word))
+        parts = CAMEL.findall(word)
+        has_cases = not (word.islower() or word.isupper() or word.istitle())
+        if has_cases and len(parts) > 1 and word.lower() != word.upper():
+            added += parts
+    return " ".join(added)
+
+
+def _one_word(identifier: str) -> str:
+    """Write an identifier in letters and digits alone, which no index splits and none stems."""
+    written = "".join(
+        character if character.isalnum() else f"q{ord(character):x}q"
+        for character in identifier.casefold()
+    )
+    return f"{written}qq"
