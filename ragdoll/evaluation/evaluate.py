@@ -209,8 +209,8 @@ def run_systems(
         # A name tells a model from the others.
         name = names[number] if len(names) > 1 else None
         model = StaticModel.load(path)
-        similar = static_similarities(model, collection)
         if mode != "hybrid":
+            similar = static_similarities(model, collection)
             distillate = path / "distillate"
             if distillate.is_dir():
                 title = f"{name}, distillate" if name else "distillate"
@@ -218,7 +218,7 @@ def run_systems(
                 runs.append(vector_run(title, "distillate", before, collection, k))
             runs.append(vector_run(name or path.name, "model", similar, collection, k))
         if mode != "vector":
-            table = SearchedTable.make(collection, path)
+            table = SearchedTable.make(collection, model)
             if mode == "all" and not searched:
                 searched.append(search_run("BM25", "bm25", table, collection, k))
             title = f"{name or path.name} + BM25"

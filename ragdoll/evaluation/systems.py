@@ -84,18 +84,17 @@ class SearchedTable:
     bytes: int = 0
 
     @classmethod
-    def make(cls, collection: TestCollection, model: Path | None = None) -> SearchedTable:
+    def make(cls, collection: TestCollection, model: StaticModel | None = None) -> SearchedTable:
         """Index the documents as a table does, with a model or for BM25 alone.
 
         Raises:
-            ModelError: the model cannot be read.
             TableError: LanceDB cannot index the documents.
         """
         started = time.perf_counter()
         of_table = TableModel(model or _NoModel())
         table = memory_table(collection.documents, of_table)
         seconds = time.perf_counter() - started
-        return cls(Searcher(table, of_table), seconds, _size_of_weights(model))
+        return cls(Searcher(table, of_table), seconds, _size_of_weights(of_table.identity.path))
 
 
 class _NoModel:

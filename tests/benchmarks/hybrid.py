@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.identity import Metric
+from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors, similarity
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.metrics import measure, paired_randomization
@@ -61,7 +62,7 @@ def without_feedback() -> Iterator[None]:
 
 def compared(name: str, model: Path, collection: TestCollection) -> Values:
     """Print a line; return a row for each of ``NAMES``, with a value a query."""
-    table = SearchedTable.make(collection, model)
+    table = SearchedTable.make(collection, StaticModel.load(model))
 
     def no_coverage(*_: Any) -> None:
         return None

@@ -201,7 +201,8 @@ def test_the_hybrid_searches_as_a_table_of_the_documents_does(
     index(open_corpus([tmp_path / "docs"]), index_settings(tmp_path / "db", "t", trained.model))
     table = ragdoll.Index.open(tmp_path / "db", table="t")
     same = replace(collection, documents=short)
-    system = search_run("h", "hybrid", SearchedTable.make(same, trained.model), same)
+    searched = SearchedTable.make(same, StaticModel.load(trained.model))
+    system = search_run("h", "hybrid", searched, same)
     for name, text in collection.queries.items():
         found = {hit.source.removesuffix(".txt"): hit.score for hit in table.search(text, 10)}
         assert list(found.values()) == near([system.run[name][source] for source in found])
