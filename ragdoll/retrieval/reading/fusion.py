@@ -84,7 +84,8 @@ def _agreement(one: Vectors, other: Vectors) -> float:
 def _near_the_best(combined: Vectors, query: Vectors, vectors: Vectors, metric: Metric) -> Vectors:
     """Compare all candidates with the query and the best candidates together, from 0 to 1."""
     if metric == "cosine":
-        query, vectors = unit(query[None])[0], unit(vectors)
+        # Scaled once: the length of the widened query changes no order.
+        query, vectors, metric = unit(query[None])[0], unit(vectors), "dot"
     best = np.argsort(-combined, kind="stable")[:_FEEDBACK]
     widened = (query + vectors[best].mean(axis=0)) / 2
     return _spread(similarity(widened[None], vectors, metric)[0])

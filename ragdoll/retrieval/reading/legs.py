@@ -126,7 +126,7 @@ class MemoryLegs:
 
 
 def _candidates(rows: pa.Table, scores: Vectors) -> Candidates:
-    found = Candidates(rows["id"].to_pylist(), rows.select(COLUMNS).to_pylist(), scores)
+    found = Candidates(rows["id"].to_pylist(), _Rows(rows, np.arange(len(rows))), scores)
     if "vector" not in rows.column_names:
         return found
     return found._replace(tokens=rows["text_tokens"].to_pylist(), vectors=matrix(rows["vector"]))
@@ -136,7 +136,7 @@ class _Rows(Sequence[Mapping[str, Any]]):
     """Rows of a table as dictionaries, each made when it is used."""
 
     def __init__(self, rows: pa.Table, places: npt.NDArray[np.int64]) -> None:
-        self._rows = rows
+        self._rows = rows.select(COLUMNS)
         self._places = places
 
     def __len__(self) -> int:
