@@ -223,10 +223,7 @@ def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
     """
     if not path.is_file():
         return kind()
-    try:
-        content = parse_json(read_bytes(path))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON: {error}.") from error
+    content = read_any_json(path)
     if not isinstance(content, kind):
         raise ModelError(f"{path} does not hold a JSON {'object' if kind is dict else 'list'}.")
     return content
@@ -243,6 +240,18 @@ def read_modules(path: Path) -> list[Module]:
     if not all(isinstance(entry, dict) for entry in entries):
         raise ModelError(f"{file} is not a list of modules.")
     return [Module(str(entry.get("type", "")), str(entry.get("path", ""))) for entry in entries]
+
+
+def read_any_json(path: Path) -> Any:
+    """Read a JSON file of bounded size.
+
+    Raises:
+        ModelError: the file cannot be read, is too large, or is not JSON.
+    """
+    try:
+        return parse_json(read_bytes(path))
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON: {error}.") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -21,8 +21,7 @@ from typing import Literal, cast, get_args
 from ragdoll.embedding.folder import (
     ModelFolder,
     open_folder,
-    parse_json,
-    read_bytes,
+    read_any_json,
     read_json,
     read_modules,
 )
@@ -202,10 +201,7 @@ def _deciding_files(folder: ModelFolder) -> list[Path]:
 
 def _without_notes(file: Path) -> bytes:
     """Return a configuration in a form of its own, without what decides no vector."""
-    try:
-        content = parse_json(read_bytes(file))
-    except ValueError as error:
-        raise ModelError(f"{file} is not valid JSON: {error}.") from error
+    content = read_any_json(file)
     if isinstance(content, dict):
         content = {key: value for key, value in content.items() if key not in _NOTES}
     return json.dumps(content, sort_keys=True).encode()

@@ -10,7 +10,7 @@ sums of the texts.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -136,16 +136,10 @@ class StaticModel:
         if not self._lowers:
             texts = [text.lower() for text in texts]
         if len(texts) < _MANY_TEXTS or not self._words.boundaries.spaces:
-            with tokenizer_errors():
-                encodings = self._table.tokenizer.encode_batch_fast(
-                    list(texts), add_special_tokens=False
-                )
-            found = [np.array(encoding.ids, np.int32) for encoding in encodings]
-        else:
-            words = words_of(list(texts))
-            ids, ends = self._words.tokens_in(words)
-            found = np.split(ids, ends[1:-1])
-        return [ids[ids != self._table.unknown] for ids in found]
+            return [np.array(ids, np.int32) for ids in self._ids_one_by_one(texts)]
+        ids, ends = self._words.tokens_in(words_of(list(texts)))
+        found = np.split(ids, ends[1:-1])
+        return [own[own != self._table.unknown] for own in found]
 
     def token_vectors(self, ids: npt.NDArray[np.int64]) -> Vectors:
         """Return the vectors of tokens: float32, shape ``(len(ids), dimension)``.
@@ -172,15 +166,20 @@ class StaticModel:
         table = self._table
         texts = self._cut(texts)
         means = np.zeros((len(texts), table.dimension), table.dtype)
+        for place, ids in enumerate(self._ids_one_by_one(texts)):
+            if ids:
+                means[place] = table.vectors(ids).mean(axis=0)
+        return self._finished(means)
+
+    def _ids_one_by_one(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yield the ids of the tokens of each text, unknown tokens left out."""
+        table = self._table
         for start in range(0, len(texts), _ONE_BY_ONE):
-            batch = texts[start : start + _ONE_BY_ONE]
+            batch = list(texts[start : start + _ONE_BY_ONE])
             with tokenizer_errors():
                 encodings = table.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            for place, encoding in enumerate(encodings, start):
-                ids = [token for token in encoding.ids if token != table.unknown]
-                if ids:
-                    means[place] = table.vectors(ids).mean(axis=0)
-        return self._finished(means)
+            for encoding in encodings:
+                yield [token for token in encoding.ids if token != table.unknown]
 
     def _encode_by_words(self, texts: Sequence[str]) -> Vectors:
         limit = self.identity.max_length

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, normalizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.embedding.folder import open_folder, read_json
@@ -169,7 +169,7 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
             [
                 token
                 for _, token in sorted(tokenizer.added_tokens_decoder.items())
-                if not token.special and token.content not in own.get_vocab()
+                if not token.special and own.token_to_id(token.content) is None
             ]
         )
         if _lowers_texts(folder.path):
@@ -191,13 +191,14 @@ def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:
     A Unigram model names it by its id, which another token has once special tokens are removed;
     static models would leave that token out of every text.
     """
-    before, now = (json.loads(tokenizer.to_str())["model"] for tokenizer in (teachers, own))
-    if now["type"] != "Unigram" or before.get("unk_id") is None:
+    if not isinstance(own.model, models.Unigram):
         return own
-    unknown = before["vocab"][before["unk_id"]][0]
-    place = next((n for n, (token, _) in enumerate(now["vocab"]) if token == unknown), None)
-    definition = json.loads(own.to_str())
-    definition["model"]["unk_id"] = place
+    before, definition = (json.loads(tokenizer.to_str()) for tokenizer in (teachers, own))
+    place = before["model"].get("unk_id")
+    if place is None:
+        return own
+    unknown, _ = before["model"]["vocab"][place]
+    definition["model"]["unk_id"] = own.token_to_id(unknown)
     return Tokenizer.from_str(json.dumps(definition))
 
 
