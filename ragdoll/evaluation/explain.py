@@ -17,6 +17,9 @@ _DISPUTED = 10
 class Place:
     """The ranks of a document by the systems' names; None means not among the first 100.
 
+    The third leg of a hybrid stands beside the systems: "tokens of" and the hybrid's name, with the
+    ranks of the hybrid's answers by the share of the query that their tokens cover.
+
     ``relevance`` is as judged, None if nobody judged the document.
     """
 
@@ -58,11 +61,15 @@ def explain(
     judged = {} if known is None else collection.qrels.get(known, {})
     single = replace(collection, queries={"query": text}, qrels={})
     runs = run_systems(single, replace(systems, k=max(CANDIDATES, k)), report)
-    names = [run.name for run in runs]
+    legs = {run.name: run.run["query"] for run in runs}
+    legs |= {
+        f"tokens of {run.name}": run.covered["query"] for run in runs if run.covered.get("query")
+    }
+    names = list(legs)
     ranks: dict[str, dict[str, int]] = {}
-    for run in runs:
-        best = ranking(collection.by_document(known or "", run.run["query"]), CANDIDATES)
-        ranks[run.name] = {document: rank for rank, document in enumerate(best, start=1)}
+    for name, scores in legs.items():
+        best = ranking(collection.by_document(known or "", scores), CANDIDATES)
+        ranks[name] = {document: rank for rank, document in enumerate(best, start=1)}
     # The text of a document that is cut is its first passage.
     texts: dict[str, str] = {}
     for name, passage in collection.documents.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.fusion import CANDIDATES
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
 from ragdoll.retrieval.writing.rows import memory_table
 from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report
@@ -58,6 +58,7 @@ class SystemRun:
     """The answers of a system and their cost.
 
     ``alpha`` is the weight of the vector in a hybrid, None where each query has its own.
+    ``covered`` is the share of the query that the tokens of each answer of a hybrid cover.
     """
 
     name: str
@@ -65,6 +66,7 @@ class SystemRun:
     run: Run
     cost: Cost
     alpha: float | None = None
+    covered: Run = field(default_factory=dict)
 
     @property
     def queries_per_second(self) -> float:
@@ -174,12 +176,9 @@ def search_run(
     mode: Mode = "hybrid" if kind == "hybrid" else "text"
     texts = list(collection.queries.values())
 
-    def search(texts: Sequence[str]) -> tuple[list[dict[str, float]], float]:
+    def search(texts: Sequence[str]) -> tuple[list[list[Hit]], float]:
         started = time.perf_counter()
-        answers = [
-            {hit.source: hit.score for hit in hits}
-            for hits in searched.searcher.search_many(texts, k, mode, alpha)
-        ]
+        answers = list(searched.searcher.search_many(texts, k, mode, alpha))
         return answers, time.perf_counter() - started
 
     answers, seconds = search(texts)
@@ -191,7 +190,14 @@ def search_run(
         None if is_hybrid else len(collection.documents) / searched.seconds,
         searched.bytes if is_hybrid else 0,
     )
-    return SystemRun(name, kind, dict(zip(collection.queries, answers, strict=True)), cost, alpha)
+    run: dict[str, dict[str, float]] = {}
+    covered: dict[str, dict[str, float]] = {}
+    for query, hits in zip(collection.queries, answers, strict=True):
+        run[query] = {hit.source: hit.score for hit in hits}
+        covered[query] = {
+            hit.source: hit.token_score for hit in hits if hit.token_score is not None
+        }
+    return SystemRun(name, kind, run, cost, alpha, covered)
 
 
 def _size_of_weights(model: Path | None) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from threadpoolctl import ThreadpoolController
 
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.vectors import Vectors, similarity, unit
+from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity, unit
 
 VECTORS = npst.arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=16))
 
@@ -46,3 +49,18 @@ def test_what_has_no_direction_has_none_and_is_like_nothing() -> None:
 def test_a_vector_is_as_near_to_itself_as_can_be_however_long() -> None:
     vectors = np.full((1, 300), 1000.1, np.float32)
     assert similarity(vectors, vectors, "l2").item() <= 1
+
+
+def test_one_thread_multiplies_until_the_last_of_overlapping_contexts_ends() -> None:
+    blas = ThreadpoolController().select(user_api="blas")
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in blas.info()]
+
+    with blas.limit(limits=2):
+        before = threads()
+        with ExitStack() as other:
+            with ONE_THREAD:
+                other.enter_context(ONE_THREAD)
+            assert threads() == [1] * len(before)
+        assert threads() == before

@@ -46,7 +46,9 @@ def test_a_question_is_known_by_its_id_or_its_words(beir: Path, query: str) -> N
 def test_the_answers_have_their_ranks_the_most_relevant_first(beir: Path, trained: Trained) -> None:
     collection = load_beir(beir)
     found = explain(collection, "q1", Systems([trained.model]))
-    assert found.systems == ["distillate", "model", "BM25", "model + BM25"]
+    tokens = "tokens of model + BM25"
+    assert found.systems == ["distillate", "model", "BM25", "model + BM25", tokens]
+    assert [place.ranks[tokens] for place in found.answers] == [4, 1]
     assert [(answer.document, answer.relevance) for answer in found.answers] == [
         ("none", 2),
         ("lock", 1),

@@ -350,19 +350,10 @@ def test_one_by_one_the_rows_are_loaded_in_the_end(opened: Index) -> None:
     assert kinds == [TableLegs] * few + [MemoryLegs] * (len(QUERIES) - few)
 
 
-def too_large(opened: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(legs, "_MAX_IN_MEMORY", 10_000)
-
-
-def with_an_index(opened: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opened._table.state, "partitions", 4)
-
-
-@pytest.mark.parametrize("change", [too_large, with_an_index])
 def test_rows_that_are_too_many_stay_in_the_table(
-    opened: Index, monkeypatch: pytest.MonkeyPatch, change: Callable[..., None]
+    opened: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(opened, monkeypatch)
+    monkeypatch.setattr(legs, "_MAX_IN_MEMORY", 10_000)
     searcher = new_searcher(opened)
     assert len(list(searcher.search_many(QUERIES, 3))) == len(QUERIES)
     assert kind(searcher) is TableLegs

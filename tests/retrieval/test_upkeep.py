@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.vectors import similarity
+from ragdoll.embedding.vectors import Vectors, similarity
+from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.storage import table as table_module
 from ragdoll.retrieval.storage.database import Database
@@ -64,6 +66,31 @@ def test_answers_are_the_same_with_and_without_an_approximate_index(
                 values = [getattr(hit, name) for hit in exact]
                 if None not in values:
                     assert [getattr(hit, name) for hit in hits] == near(values)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("mode", ["hybrid", "vector"])
+def test_rows_in_memory_use_the_approximate_index(
+    indexed: Indexed, small_index: None, monkeypatch: pytest.MonkeyPatch, metric: str, mode: Mode
+) -> None:
+    lines = "\n".join(f'{{"_id": "{n}", "text": "Task number {n} of many."}}' for n in range(150))
+    (indexed.docs / "many.jsonl").write_text(lines)
+    indexed = indexed.at(indexed.database / metric)
+    indexed.index(metric=metric)
+    opened = Index.open(indexed.database)
+    asked = []
+
+    def near_ids(table: Table, vector: Vectors, limit: int) -> npt.NDArray[np.uint64]:
+        asked.append(limit)
+        return original(table, vector, limit)
+
+    original = Table.near_ids
+    monkeypatch.setattr(Table, "near_ids", near_ids)
+    many = list(opened.search_many(QUERIES * 3, 20, mode=mode))
+    assert len(asked) == len(many)
+    for query, hits in zip(QUERIES, many, strict=False):
+        exact = indexed.search(query, 20, mode=mode)
+        assert [hit.score for hit in hits] == near([hit.score for hit in exact])
 
 
 @pytest.mark.parametrize("metric", METRICS)

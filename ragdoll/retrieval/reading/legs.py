@@ -65,10 +65,11 @@ class TableLegs:
 
 
 class MemoryLegs:
-    """Both legs over rows in memory; only the inverted index stays with LanceDB.
+    """Both legs over rows in memory; only the indexes stay with LanceDB.
 
     They are for many queries: LanceDB spends most of its time for each on reading rows that are not
-    among the answers in the end.
+    among the answers in the end. If the table has an approximate index, that still names the
+    candidates: it looks at less than all vectors.
     """
 
     def __init__(self, table: Table, rows: pa.Table) -> None:
@@ -88,9 +89,7 @@ class MemoryLegs:
 
     @classmethod
     def load(cls, table: Table) -> MemoryLegs | None:
-        """Load a table; return None if it is too large, or has an index that is faster."""
-        if table.state.partitions:
-            return None
+        """Load a table; return None if it is too large."""
         rows = table.all_rows(_ALL, _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
@@ -98,13 +97,15 @@ class MemoryLegs:
         """Yield for each vector the rows nearest to it; see ``TableLegs.nearest``."""
         if self._metric == "cosine":
             vectors = unit(vectors)
-        metric: Metric = "l2" if self._metric == "l2" else "dot"
-        limit = min(limit, int(self._has_place.sum()))
-        for similarities in similarity(vectors, self._vectors, metric):
-            similarities[~self._has_place] = -np.inf
-            top = np.argpartition(-similarities, limit - 1)[:limit] if limit else np.arange(0)
-            best = top[np.argsort(-similarities[top], kind="stable")]
-            yield self._candidates(best, similarities[best], alone)
+        if self._table.state.partitions:
+            for vector in vectors:
+                places = self._places(self._table.near_ids(vector, limit))
+                places = places[self._has_place[places]]
+                yield self._best(places, self._compare(vector[None], places)[0], limit, alone)
+            return
+        everywhere = np.flatnonzero(self._has_place)
+        for similarities in self._compare(vectors, slice(None)):
+            yield self._best(everywhere, similarities[everywhere], limit, alone)
 
     def matching(
         self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
@@ -112,8 +113,23 @@ class MemoryLegs:
         """See ``TableLegs.matching``."""
         with ThreadPoolExecutor(_THREADS) as threads:
             for ids, bm25 in threads.map(self._table.matching_ids, queries, limits):
-                places = self._order[np.searchsorted(self._ids, ids)]
-                yield self._candidates(places, bm25, alone)
+                yield self._candidates(self._places(ids), bm25, alone)
+
+    def _compare(self, vectors: Vectors, places: slice | npt.NDArray[np.int64]) -> Vectors:
+        metric: Metric = "l2" if self._metric == "l2" else "dot"
+        return similarity(vectors, self._vectors[places], metric)
+
+    def _places(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return the places in memory of rows by LanceDB's ids."""
+        return self._order[np.searchsorted(self._ids, ids)]
+
+    def _best(
+        self, places: npt.NDArray[np.int64], similarities: Vectors, limit: int, alone: bool
+    ) -> Candidates:
+        limit = min(limit, len(places))
+        top = np.argpartition(-similarities, limit - 1)[:limit] if limit else np.arange(0)
+        best = top[np.argsort(-similarities[top], kind="stable")]
+        return self._candidates(places[best], similarities[best], alone)
 
     def _candidates(
         self, places: npt.NDArray[np.int64], scores: Vectors, alone: bool

@@ -11,7 +11,7 @@ import numpy as np
 
 from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.folder import parse_json
-from ragdoll.embedding.vectors import Vectors, similarity
+from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
@@ -85,6 +85,21 @@ class Searcher:
         query without conditions then takes a fraction of the time.
         """
         legs = self._legs(len(queries), self._conditions_of(where, source))
+        answers = self._answers(legs, queries, k, mode, alpha)
+        # Loading what limits threads takes longer than a few searches gain by it.
+        if len(queries) < _SEVERAL <= self._answered:
+            with ONE_THREAD:
+                answers = iter(list(answers))
+        yield from answers
+
+    def _answers(
+        self,
+        legs: TableLegs | MemoryLegs,
+        queries: Sequence[str],
+        k: int,
+        mode: Mode,
+        alpha: float | None,
+    ) -> Iterator[list[Hit]]:
         tokens = self._tokens(queries, mode)
         terms = [Terms(searchable(text), its) for text, its in zip(queries, tokens, strict=True)]
         if mode == "text":

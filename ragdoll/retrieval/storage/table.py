@@ -138,16 +138,10 @@ class Table:
         A similarity is a cosine, a dot product, or for ``l2`` ``1 / (1 + squared distance)``. It is
         exact; where the vectors have an approximate index, other rows may be nearer.
         """
-        probes = max(_PROBES, math.ceil(self.state.partitions * _PROBED_SHARE))
         query = (
-            self._inner.search(vector, vector_column_name="vector")
-            .distance_type(self.identity.metric)
-            # With 0 a search goes on until enough rows meet the conditions.
-            .maximum_nprobes(0 if conditions else probes)
-            .minimum_nprobes(probes)
+            self._near(vector, limit, has_conditions=bool(conditions))
             # Without refining, distances would be those of compressed vectors.
-            .refine_factor(max(_LEAST_REFINED, math.ceil(_REFINED / limit)))
-            .limit(limit)
+            .refine_factor(_compared(limit) // limit)
             .select([*columns, "_distance"])
         )
         rows = self._answers(query, conditions)
@@ -155,6 +149,15 @@ class Table:
         # LanceDB's cosine and dot distances are both one minus the similarity.
         alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
         return rows, np.asarray(alike, dtype=np.float32)
+
+    def near_ids(self, vector: Vectors, limit: int) -> npt.NDArray[np.uint64]:
+        """Return LanceDB's own ids of the rows that the ``limit`` nearest ones are chosen from.
+
+        They come from the approximate index, which the table must have. Choosing takes the exact
+        vectors, which a caller may have in memory.
+        """
+        query = self._near(vector, _compared(limit), has_conditions=False)
+        return row_ids(self._answers(query.select(["_distance"]).with_row_id(True)))
 
     def matching(
         self,
@@ -233,6 +236,17 @@ class Table:
         translated(self._inner.checkout_latest, self.place)
         translated(lambda: self._inner.optimize(**options), self.place)
 
+    def _near(self, vector: Vectors, limit: int, has_conditions: bool) -> Any:
+        probes = max(_PROBES, math.ceil(self.state.partitions * _PROBED_SHARE))
+        return (
+            self._inner.search(vector, vector_column_name="vector")
+            .distance_type(self.identity.metric)
+            # With 0 a search goes on until enough rows meet the conditions.
+            .maximum_nprobes(0 if has_conditions else probes)
+            .minimum_nprobes(probes)
+            .limit(limit)
+        )
+
     def _matching(self, query: Terms, limit: int) -> Any:
         texts = {"text_words": query.words}
         if self.state.analysis.tokens and query.tokens:
@@ -267,6 +281,11 @@ class Table:
 
     def _all(self, columns: Sequence[str]) -> Any:
         return self._inner.search().select(list(columns))
+
+
+def _compared(limit: int) -> int:
+    """Return the number of rows that are compared exactly, a multiple of ``limit``."""
+    return limit * max(_LEAST_REFINED, math.ceil(_REFINED / limit))
 
 
 class Terms(NamedTuple):
