@@ -30,6 +30,9 @@ _LAYOUTS: tuple[tuple[str, str, Kind], ...] = (
     ("0_StaticEmbedding", "embedding.weight", "sentence-transformers-static"),
 )
 
+# BERT and most others, T5 and BART, DistilBERT, GPT-2, CLIP.
+_HIDDEN_SIZES = ("hidden_size", "d_model", "dim", "n_embd", "projection_dim")
+
 # A tokenizer of a million entries is about 70 MB.
 _MAX_JSON_BYTES = 256_000_000
 
@@ -89,6 +92,8 @@ class ModelFolder:
     ``embedding`` is the table of token vectors of a static model, and None for a full
     sentence-transformer. ``config`` is the content of ``config.json`` (empty without one),
     ``provenance`` that of ``ragdoll.json`` (None for a model that ragdoll did not make).
+    ``transformer`` is the folder of the first module of a sentence-transformer; it holds the
+    weights, their configuration and the tokenizer, and is ``path`` itself in most.
     """
 
     path: Path
@@ -99,6 +104,17 @@ class ModelFolder:
     embedding: Tensor | None
     config: dict[str, Any]
     provenance: dict[str, Any] | None
+    transformer: Path
+
+    @property
+    def hidden_size(self) -> int | None:
+        """The dimension of a transformer's output, by the name that its family has for it."""
+        text = self.config.get("text_config")
+        for config in (self.config, text if isinstance(text, dict) else {}):
+            for name in _HIDDEN_SIZES:
+                if isinstance(config.get(name), int):
+                    return int(config[name])
+        return None
 
     @property
     def is_static(self) -> bool:
@@ -153,14 +169,16 @@ def open_folder(path: Path) -> ModelFolder:
                 f"{weights}: the tensor '{name}' has the shape {table.shape}; "
                 "a table of token vectors has two dimensions, and neither is 0."
             )
-        return ModelFolder(path, kind, (weights,), tokenizer, tensors, table, config, provenance)
+        return ModelFolder(
+            path, kind, (weights,), tokenizer, tensors, table, config, provenance, weights.parent
+        )
     return _open_transformer(path, config, provenance)
 
 
 def _open_transformer(
     path: Path, config: dict[str, Any], provenance: dict[str, Any] | None
 ) -> ModelFolder:
-    weights = tuple(_files(path, "*.safetensors") or _files(path, "0_*/*.safetensors"))
+    weights = _files(path, "*.safetensors") or _files(path, "0_*/*.safetensors")
     if not weights:
         pickled = [name for name in ("pytorch_model.bin", "model.bin") if (path / name).is_file()]
         if pickled:
@@ -176,10 +194,21 @@ def _open_transformer(
         raise ModelError(
             f"{path} is no model: it has weights, but neither config.json nor modules.json."
         )
-    tokenizers = [*_files(path, "tokenizer.json"), *_files(path, "0_*/tokenizer.json"), None]
-    tensors = {name: tensor for file in weights for name, tensor in read_header(file).items()}
-    kind: Kind = "sentence-transformer"
-    return ModelFolder(path, kind, weights, tokenizers[0], tensors, None, config, provenance)
+    transformer = weights[0].parent
+    return ModelFolder(
+        path=path,
+        kind="sentence-transformer",
+        weights=tuple(weights),
+        tokenizer=next(
+            (file for place in (transformer, path) for file in _files(place, "tokenizer.json")),
+            None,
+        ),
+        tensors={name: tensor for file in weights for name, tensor in read_header(file).items()},
+        embedding=None,
+        config=config or read_json(transformer / "config.json"),
+        provenance=provenance,
+        transformer=transformer,
+    )
 
 
 def _files(path: Path, pattern: str) -> list[Path]:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from ragdoll.embedding.folder import (
     ModelFolder,
@@ -35,6 +35,11 @@ _DEFAULT_MAX_LENGTH = 512
 
 # sentence-transformers' names of similarity functions.
 _SIMILARITIES: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
+
+# The families of RoBERTa, which count positions from behind the padding's.
+_RESERVE_POSITIONS = frozenset(
+    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"}
+)
 
 # Bytes that are read and hashed at a time.
 _CHUNK = 1 << 20
@@ -119,14 +124,30 @@ def truncates_at(folder: ModelFolder) -> int | None:
         raise ModelError(
             f"{folder.path / 'config.json'}: max_length is {length!r}, not a number of tokens."
         )
-    for name in ("sentence_bert_config.json", "tokenizer_config.json"):
-        settings = read_json(folder.path / name)
-        length = settings.get("max_seq_length", settings.get("model_max_length"))
-        # Tokenizers write a huge number for "no limit".
-        if isinstance(length, int) and length < 10**6:
-            return length
-    length = folder.config.get("max_position_embeddings")
-    return length if isinstance(length, int) else None
+    # sentence-transformers' own setting comes before the tokenizer's; no setting adds positions.
+    files = ("sentence_bert_config.json", "tokenizer_config.json")
+    settings = [read_json(folder.transformer / file) for file in files]
+    lengths = [its.get("max_seq_length", its.get("model_max_length")) for its in settings]
+    limits = [*[length for length in lengths if _is_limit(length)][:1], _positions(folder.config)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _is_limit(length: object) -> bool:
+    # Tokenizers write a huge number for "no limit".
+    return isinstance(length, int) and length < 10**6
+
+
+def _positions(config: dict[str, Any]) -> int | None:
+    """Return the number of tokens that a transformer has positions for; None without a limit."""
+    text = config.get("text_config")
+    config = text if isinstance(text, dict) else config
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
+    padding = config.get("pad_token_id")
+    if not isinstance(positions, int) or config.get("model_type") == "t5":
+        return None
+    if config.get("model_type") in _RESERVE_POSITIONS and isinstance(padding, int):
+        return positions - padding - 1
+    return positions
 
 
 def metric_of(folder: ModelFolder) -> tuple[Metric, str]:

@@ -87,16 +87,27 @@ def inspect(path: Path) -> ModelFacts:
 
 
 def _dimension(folder: ModelFolder) -> int | None:
-    """Return the length of the vectors: the table's, or that which the last module states."""
+    """Return the length of the vectors: the table's, or that which the configurations state."""
     if folder.embedding is not None:
         return folder.embedding.shape[1]
-    for module in reversed(read_modules(folder.path)):
+    dimension = folder.hidden_size
+    for size, copies in _sizes(folder):
+        dimension = size * copies
+    cut = read_json(folder.path / "config_sentence_transformers.json").get("truncate_dim")
+    return min(dimension, cut) if dimension and isinstance(cut, int) else dimension
+
+
+def _sizes(folder: ModelFolder) -> Iterator[tuple[int, int]]:
+    """Yield the dimension that each module states, and the number of such vectors that it joins."""
+    for module in read_modules(folder.path):
         config = read_json(folder.path / module.path / "config.json")
-        for key in ("out_features", "word_embedding_dimension"):
+        for key in ("out_features", "embedding_dimension", "word_embedding_dimension"):
             if isinstance(config.get(key), int):
-                return int(config[key])
-    size = folder.config.get("hidden_size")
-    return size if isinstance(size, int) else None
+                # A list in files of today; before, a key for each kind of pooling.
+                modes = config.get("pooling_mode")
+                earlier = [key for key in config if key.startswith("pooling_mode_") and config[key]]
+                yield config[key], max(1, len(modes if isinstance(modes, list) else earlier))
+                break
 
 
 def _tokenizer(folder: ModelFolder) -> tuple[int | None, str | None]:
@@ -130,8 +141,9 @@ def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None)
         shapes = [tensor.shape for tensor in folder.tensors.values()]
         for file in folder.path.glob("*_Dense/model.safetensors"):
             shapes += [tensor.shape for tensor in read_header(file).values()]
-        if dimension is not None and not any(dimension in shape for shape in shapes):
-            yield f"The configuration says {dimension} dimensions; no tensor has that many."
+        for size in dict.fromkeys((folder.hidden_size, *(size for size, _ in _sizes(folder)))):
+            if size is not None and not any(size in shape for shape in shapes):
+                yield f"The configuration says {size} dimensions; no tensor has that many."
         return
     stated = folder.config.get("hidden_dim")
     if stated not in (None, dimension):

@@ -44,7 +44,10 @@ class IdleTeacher:
     def tokenize(self, texts: Sequence[str]) -> Any:
         from ragdoll.distillation.teacher.model import Tokenized
 
-        return Tokenized({"input_ids": [[0] * 8 for _ in texts]}, 0)
+        return Tokenized({"input_ids": [[0] * 8 for _ in texts]})
+
+    def has_token_vectors(self) -> bool:
+        return True
 
     def settle_dtype(self, sample: Any, target: str) -> str:
         return self.dtype

@@ -216,3 +216,156 @@ def t5(folder: Path) -> None:
     )
     names = {"unk_token": "<unk>", "pad_token": "<pad>", "eos_token": "</s>"}
     save(folder, T5EncoderModel(config), tokenizer, names, "mean", unlimited=True)
+
+
+def distilbert(folder: Path) -> None:
+    from transformers import DistilBertConfig, DistilBertModel
+
+    tokenizer = wordpiece()
+    between(tokenizer, "[CLS]", "[SEP]")
+    config = DistilBertConfig(
+        dim=DIMENSION,
+        n_layers=2,
+        n_heads=2,
+        hidden_dim=32,
+        vocab_size=tokenizer.get_vocab_size(),
+    )
+    names = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
+    save(folder, DistilBertModel(config), tokenizer, names, "mean")
+
+
+def gpt2(folder: Path) -> None:
+    from transformers import GPT2Config, GPT2Model
+
+    tokenizer = bpe(["<|endoftext|>"])
+    config = GPT2Config(
+        n_embd=DIMENSION,
+        n_layer=2,
+        n_head=2,
+        n_positions=MAX_LENGTH,
+        vocab_size=tokenizer.get_vocab_size(),
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    names = {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
+    save(folder, GPT2Model(config), tokenizer, names, "mean")
+
+
+def bart(folder: Path) -> None:
+    from transformers import BartConfig, BartModel
+
+    tokenizer = bpe(["<s>", "<pad>", "</s>"])
+    between(tokenizer, "<s>", "</s>")
+    config = BartConfig(
+        d_model=DIMENSION,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        vocab_size=tokenizer.get_vocab_size(),
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+        forced_eos_token_id=2,
+    )
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>"}
+    save(folder, BartModel(config), tokenizer, names, "mean")
+
+
+def poolings(folder: Path) -> None:
+    """Two vectors of a text, one behind the other."""
+    bert(folder)
+    file = folder / "1_Pooling" / "config.json"
+    both = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
+    file.write_text(json.dumps(json.loads(file.read_text()) | both))
+
+
+def chatting(folder: Path) -> None:
+    """A text becomes a message, which a template writes as a conversation."""
+    qwen(folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}loop {{ m['role'] }} {{ m['content'] }} task{% endfor %}"
+    )
+    outputs = {"method": "forward", "method_output_name": "last_hidden_state"}
+    settings = {
+        "transformer_task": "feature-extraction",
+        "modality_config": {"text": outputs, "message": outputs | {"format": "flat"}},
+        "module_output_name": "token_embeddings",
+        "max_seq_length": MAX_LENGTH,
+    }
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
+
+
+def fnet(folder: Path) -> None:
+    """It mixes all tokens by Fourier transforms, and knows no attention mask."""
+    from transformers import FNetConfig, FNetModel
+
+    tokenizer = unigram(["[CLS]", "[SEP]", "<pad>", "<unk>"])
+    between(tokenizer, "[CLS]", "[SEP]")
+    sizes = {name: value for name, value in SIZES.items() if name != "num_attention_heads"}
+    config = FNetConfig(
+        **sizes, vocab_size=tokenizer.get_vocab_size(), pad_token_id=2, max_position_embeddings=64
+    )
+    names = {"unk_token": "<unk>", "pad_token": "<pad>", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    save(folder, FNetModel(config), tokenizer, names, "mean")
+    file = folder / "tokenizer_config.json"
+    read = {"model_input_names": ["input_ids", "token_type_ids"]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | read))
+
+
+def clip(folder: Path) -> None:
+    """It gives vectors of whole texts, and none of their tokens."""
+    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+
+    tokenizer = bpe(["<s>", "</s>"])
+    between(tokenizer, "<s>", "</s>")
+    text = SIZES | {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+    }
+    config = CLIPConfig(
+        text_config=text,
+        vision_config=SIZES | {"image_size": 32, "patch_size": 16},
+        projection_dim=DIMENSION,
+    )
+    import torch
+
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=MAX_LENGTH,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+    ).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        '{"image_processor_type": "CLIPImageProcessor"}'
+    )
+
+
+def in_old_layout(folder: Path) -> None:
+    bert(folder)
+    to_old_layout(folder)
+
+
+def to_old_layout(folder: Path) -> None:
+    """Put the transformer into a folder of its own, with a list of words for a tokenizer."""
+    below = folder / "0_Transformer"
+    below.mkdir()
+    for file in list(folder.glob("*.*")):
+        if file.is_file() and file.name != "modules.json":
+            file.rename(below / file.name)
+    vocabulary = json.loads((below / "tokenizer.json").read_text())["model"]["vocab"]
+    (below / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.__getitem__)))
+    (below / "tokenizer.json").unlink()
+    settings = {"tokenizer_class": "BertTokenizer", "model_max_length": MAX_LENGTH}
+    (below / "tokenizer_config.json").write_text(json.dumps(settings))
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = below.name
+    (folder / "modules.json").write_text(json.dumps(modules))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,25 @@ def test_a_unigram_model_leaves_out_nothing_but_what_it_does_not_know(
         expected = teachers.encode(text, add_special_tokens=False).tokens
         assert [table.tokens[number] for number in table.ids_of(text)] == expected
     assert table.ids_of("☃") in ([], table.ids_of(" "))
+
+
+def test_a_teacher_of_the_old_layout_gives_the_same_tokens(tmp_path: Path) -> None:
+    architectures.bert(tmp_path / "new")
+    shutil.copytree(tmp_path / "new", tmp_path / "old")
+    architectures.to_old_layout(tmp_path / "old")
+    new, old = (token_vectors(find_teacher(str(tmp_path / n)), [], "cpu") for n in ("new", "old"))
+    assert old.tokenizer.get_vocab() == new.tokenizer.get_vocab()
+    assert_alike(old.vectors, new.vectors)
+
+
+def test_a_teacher_of_whole_texts_alone_reads_each_token_as_a_text(tmp_path: Path) -> None:
+    architectures.clip(tmp_path)
+    files = find_teacher(str(tmp_path))
+    tokens = token_vectors(files, [], "cpu")
+    words = ["Ġrun", "Ġtask", "Ġshare"]
+    expected = Teacher(files, "cpu").encode([f" {word[1:]}" for word in words], "sentence", 64)
+    ids = [tokens.tokenizer.token_to_id(word) for word in words]
+    assert_alike(tokens.vectors[ids], expected)
 
 
 def test_tokens_that_were_added_to_a_teacher_stay_tokens(tmp_path: Path) -> None:

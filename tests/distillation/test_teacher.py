@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -23,6 +25,7 @@ from ragdoll.distillation.teacher.model import (
 )
 from ragdoll.errors import TeacherError
 from tests.closeness import assert_alike
+from tests.conftest import Ragdoll
 from tests.distillation import architectures
 
 TEXTS = ["A lock guards a resource.", "A timer.", "The event loop runs callbacks. " * 80, "?"]
@@ -271,19 +274,101 @@ def test_sentence_vectors_are_cut_off_where_the_model_says_so(tmp_path: Path) ->
     assert_alike(load(tmp_path).encode(architectures.TEXTS, "sentence", 64), expected)
 
 
-@pytest.mark.parametrize("include_prompt", [True, False])
-def test_documents_and_queries_get_the_prompts_of_the_model(
-    tmp_path: Path, include_prompt: bool
-) -> None:
+def check_own_vectors(folder: Path) -> Teacher:
+    """Compare a teacher's vectors with those that sentence-transformers gives for each side."""
     from sentence_transformers import SentenceTransformer
 
-    prompts = {"query": "the task: ", "passage": "a loop: "}
-    architectures.bert(tmp_path, prompts=prompts, include_prompt=include_prompt)
-    teacher = load(tmp_path)
+    teacher = load(folder)
+    reference = SentenceTransformer(str(folder), device="cpu")
+    texts = [*architectures.TEXTS, "task " * 100]
+    for side, encode in (
+        ("document", reference.encode_document),
+        ("query", reference.encode_query),
+    ):
+        assert_alike(teacher.encode(texts, "sentence", 64, side=side), encode(texts, batch_size=1))
+    return teacher
+
+
+@pytest.mark.parametrize("include_prompt", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prompts": {"query": "the task: ", "document": "a loop: "}},
+        {"prompts": {"query": "the task: ", "passage": "a loop: "}},
+        {"prompts": {"search_query": "the task: ", "search_document": "a loop: "}},
+        {"prompts": {"any": "a loop: "}, "default_prompt_name": "any"},
+    ],
+    ids=["document", "passage", "of other names", "default"],
+)
+def test_documents_and_queries_get_the_prompts_of_the_model(
+    tmp_path: Path, include_prompt: bool, options: dict[str, Any]
+) -> None:
+    architectures.bert(tmp_path, include_prompt=include_prompt, **options)
+    check_own_vectors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"document_length": 10, "query_length": 7},
+        {"processing_kwargs": {"text": {"max_length": 12}}},
+        {"processing_kwargs": {"text": {"padding": "max_length", "max_length": 20}}},
+    ],
+    ids=["lengths by side", "length", "padding"],
+)
+def test_texts_are_read_as_the_settings_of_the_library_say(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    architectures.bert(tmp_path)
+    file = tmp_path / "sentence_bert_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    teacher = check_own_vectors(tmp_path)
+    length = settings.get("document_length") or settings["processing_kwargs"]["text"]["max_length"]
+    assert (teacher.max_length, teacher.passage_tokens) == (length, length - 2)
+
+
+def test_a_chat_template_frames_each_text(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    architectures.chatting(tmp_path)
+    teacher = check_own_vectors(tmp_path)
     reference = SentenceTransformer(str(tmp_path), device="cpu")
-    for side, name in (("document", "passage"), ("query", "query")):
-        expected = reference.encode(architectures.TEXTS, prompt_name=name)
-        assert_alike(teacher.encode(architectures.TEXTS, "sentence", 64, side=side), expected)
+    tokens = reference.encode_document(architectures.TEXTS, output_value="token_embeddings")
+    own = teacher.tokenize(architectures.TEXTS).columns["special_tokens_mask"]
+    means = [
+        rows[-len(special) :][[not masked for masked in special]].mean(axis=0).numpy()
+        for rows, special in zip(tokens, own, strict=True)
+    ]
+    assert_alike(teacher.encode(architectures.TEXTS, "mean", 64), np.stack(means))
+    # The mask leaves the text, as far as it is read.
+    ids = teacher.tokenize(architectures.TEXTS).columns["input_ids"]
+    for text, row, special in zip(architectures.TEXTS, ids, own, strict=True):
+        kept = [token for token, masked in zip(row, special, strict=True) if not masked]
+        assert text.startswith(reference.tokenizer.decode(kept).strip())
+        assert kept
+
+
+def test_a_model_of_whole_texts_alone_is_known_before_it_embeds(
+    tmp_path: Path, ragdoll: Ragdoll, loaded: Teacher
+) -> None:
+    architectures.clip(tmp_path / "teacher")
+    (tmp_path / "corpus.md").write_text("A lock guards a resource.")
+    assert loaded.has_token_vectors()
+    assert not check_own_vectors(tmp_path / "teacher").has_token_vectors()
+    arguments = ("featurize", tmp_path / "corpus.md", "--teacher", tmp_path / "teacher")
+    arguments += ("--output", tmp_path / "features")
+    failed = ragdoll(*arguments)
+    assert failed.status == 1
+    assert "--target sentence" in failed.err
+    assert ragdoll(*arguments, "--target", "sentence").status == 0
+
+
+def test_a_model_that_reads_its_padding_gets_none(tmp_path: Path) -> None:
+    architectures.fnet(tmp_path)
+    check_own_vectors(tmp_path)
+    teacher = load(tmp_path)
+    alone = [teacher.encode([text], "mean", 64) for text in architectures.TEXTS]
+    assert_alike(teacher.encode(architectures.TEXTS, "mean", 512), np.concatenate(alone))
 
 
 def test_the_mean_leaves_out_the_tokens_of_the_prompt(tmp_path: Path) -> None:
@@ -332,7 +417,7 @@ def test_batches_keep_to_the_budget_and_hold_each_text_once(
         batches.append(rows)
         return np.array([[row] for row in rows], np.float32)
 
-    texts = Tokenized({"input_ids": [[0] * length for length in lengths]}, 0)
+    texts = Tokenized({"input_ids": [[0] * length for length in lengths]})
     with mock.patch.object(loaded, "_forward", forward):
         vectors = loaded.embed(texts, "mean", budget)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))

@@ -37,7 +37,7 @@ def test_the_bundled_teacher_is_found_by_its_hub_name_without_a_network() -> Non
     [
         ("README.md", "", 384),
         ("config.json", '{"hidden_size": 40}', 40),
-        ("config.json", '{"d_model": 40}', None),
+        ("config.json", '{"d_model": 40}', 40),
         ("config.json", '{"hidden_size": "40"}', None),
         ("modules.json", '[{"type": "sentence_transformers.models.Dense"}]', None),
     ],
@@ -50,6 +50,12 @@ def test_the_dimension_of_tokens_is_told_where_the_configuration_is_sure(
     (teacher / changed).unlink(missing_ok=True)
     (teacher / changed).write_text(content)
     assert token_dimension(str(teacher)) == dimension
+
+
+def test_a_router_is_refused_by_its_name(teacher: Path) -> None:
+    add_module(teacher, OWN + "Router", types={"a": "custom_st.Module"})
+    with pytest.raises(TeacherError, match=r"models\.Router'"):
+        find_teacher(str(teacher))
 
 
 def test_the_dimension_of_a_teacher_that_is_not_on_this_machine_is_not_told() -> None:
@@ -161,10 +167,6 @@ HARM: dict[str, tuple[Callable[[Path], None], str]] = {
     "a class named like one of the library": (
         lambda folder: add_module(folder, OWN + "Normalize.forward"),
         r"Normalize\.forward'",
-    ),
-    "a router to a class": (
-        lambda folder: add_module(folder, OWN + "Router", types={"a": "custom_st.Module"}),
-        r"models\.Router'",
     ),
     "a tokenizer that is a class": (
         lambda folder: add_module(

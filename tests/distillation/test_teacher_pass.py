@@ -25,7 +25,7 @@ class Words:
 
     def tokenize(self, texts: Sequence[str]) -> Tokenized:
         self.read.extend(texts)
-        return Tokenized({"input_ids": [[0] * len(text.split()) for text in texts]}, 0)
+        return Tokenized({"input_ids": [[0] * len(text.split()) for text in texts]})
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from ragdoll.embedding.inspection import inspect
 from tests.conftest import Ragdoll
+from tests.distillation import architectures
 from tests.embedding.making import change_json, load_table, write_model, write_static
 
 # The keys that every model's record has; others may join them.
@@ -64,6 +65,53 @@ def test_the_record_of_a_full_sentence_transformer(ragdoll: Ragdoll, small_teach
     weights = load_file(small_teacher / "model.safetensors")
     assert record["parameters"] == sum(tensor.size for tensor in weights.values())
     assert record["vocabulary"] == len(weights["embeddings.word_embeddings.weight"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        architectures.bert,
+        architectures.mpnet,
+        architectures.xlm_roberta,
+        architectures.distilbert,
+        architectures.gpt2,
+        architectures.bart,
+        architectures.t5,
+        architectures.clip,
+        architectures.in_old_layout,
+        architectures.poolings,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_any_architecture_says_what_it_is(tmp_path: Path, make: architectures.Make) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    make(tmp_path)
+    model = SentenceTransformer(str(tmp_path), device="cpu")
+    facts = inspect(tmp_path)
+    assert facts.dimension == model.encode("A lock.").shape[0]
+    assert facts.vocabulary == len(model.tokenizer)
+    limit = model.max_seq_length
+    assert facts.max_length == (limit if limit and limit < 1e6 else None)
+    assert facts.remarks == []
+
+
+@pytest.mark.parametrize(
+    ("options", "dimension"), [({}, 16), ({"truncate_dim": 4}, 4), ({"truncate_dim": None}, 16)]
+)
+def test_the_dimension_is_that_after_cutting_off(
+    tmp_path: Path, options: dict[str, Any], dimension: int
+) -> None:
+    architectures.bert(tmp_path, **options)
+    facts = inspect(tmp_path)
+    assert (facts.dimension, facts.remarks) == (dimension, [])
+
+
+@pytest.mark.parametrize(("stated", "length"), [(20, 18), (10, 10)])
+def test_a_text_is_cut_off_where_positions_end(tmp_path: Path, stated: int, length: int) -> None:
+    architectures.xlm_roberta(tmp_path, positions=20)
+    (tmp_path / "sentence_bert_config.json").write_text(f'{{"max_seq_length": {stated}}}')
+    assert inspect(tmp_path).max_length == length
 
 
 def test_a_dimension_that_the_config_gets_wrong_is_remarked(ragdoll: Ragdoll, model: Path) -> None:

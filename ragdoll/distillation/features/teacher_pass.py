@@ -108,7 +108,13 @@ class TeacherPass:
 
         Raises:
             FeaturesError: the teacher made these parts with another prompt or passage length.
+            TeacherError: the target is the mean of token vectors, and the teacher gives none.
         """
+        if self.settings.target == "mean" and not self.teacher.has_token_vectors():
+            raise TeacherError(
+                f"{self.teacher.files.name} gives vectors of whole texts alone, none of tokens.",
+                hint='Learn from these: `target="sentence"`.',
+            )
         self._size = max(8, min(self.teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
         reading = {"passage_tokens": self._size, "prompt": self.teacher.prompt("document")}
         if self.manifest.parts:

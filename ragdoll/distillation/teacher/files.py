@@ -80,6 +80,12 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
                 "hub, name it.",
             )
         path = _download(name)
+    for module in read_modules(path):
+        if module.type.endswith(".Router"):
+            raise TeacherError(
+                f"{name} has the module '{module.type}': queries and documents have a model each.",
+                hint="A static model is one for both. Give one of its routes, saved as a model.",
+            )
     folder = open_folder(path)
     if folder.is_static:
         raise TeacherError(
@@ -101,9 +107,8 @@ def token_dimension(name: str) -> int | None:
     path = find_model(name)
     if path is None:
         return None
-    size = open_folder(path).config.get("hidden_size")
     kinds = {module.type.rpartition(".")[2] for module in read_modules(path)}
-    return size if kinds <= _KEEP_DIMENSION and isinstance(size, int) else None
+    return open_folder(path).hidden_size if kinds <= _KEEP_DIMENSION else None
 
 
 def refuse_pickles(name: str, path: Path) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,24 +58,31 @@ _POSITION_TABLES = frozenset({"position_embeddings", "embed_positions", "wpe"})
 # What torch says when a GPU, or the processor, has no memory left.
 _NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
-# The names under which models keep the prompts for the two sides of a search.
+# The names under which models keep the prompts for the two sides of a search; the first that a
+# model has counts, as in sentence-transformers.
 _PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
-    "document": ("document", "passage", "corpus", "search_document"),
-    "query": ("query", "search_query"),
+    "document": ("document", "passage", "corpus"),
+    "query": ("query",),
 }
+
+# A text that shows how a model reads.
+_PROBE = "A word, or two."
+
+# Texts that the library tokenizes at a time.
+_TEXTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
     """Texts as a teacher reads them: the tokenizer's columns, each a list of lists.
 
-    The column ``special_tokens_mask`` is 1 for the tokens that are not of the text: special tokens
-    and prompt. ``prompt_tokens`` is the number of tokens before each text if there is a prompt
-    (special tokens included), else 0.
+    The column ``special_tokens_mask`` is 1 for the tokens that are not of the text: special tokens,
+    prompt and chat template. ``options`` are the teacher's further inputs, the same for all texts:
+    with a prompt ``prompt_length``, the number of tokens before a text.
     """
 
     columns: dict[str, list[list[int]]]
-    prompt_tokens: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def lengths(self) -> list[int]:
@@ -84,6 +92,11 @@ class Tokenized:
     def rows(self, chosen: Sequence[int]) -> dict[str, list[list[int]]]:
         """Return the columns of some of the texts."""
         return {name: [column[row] for row in chosen] for name, column in self.columns.items()}
+
+    def of_length(self, chosen: Sequence[int]) -> list[int]:
+        """Return the first of the chosen texts that have the same number of tokens."""
+        lengths = self.lengths
+        return list(takewhile(lambda row: lengths[row] == lengths[chosen[0]], chosen))
 
 
 class Teacher:
@@ -124,23 +137,84 @@ class Teacher:
         # A tokenizer without a limit says 10**30.
         length = int(length) if length and length < _NO_LIMIT else 512
         self.max_length = min([length, *_positions(self._model)])
-        empty = self._tokenize([self.prompt("document")])
-        self.passage_tokens = self.max_length - len(empty["input_ids"][0])
+        if self._model.max_seq_length != self.max_length:
+            self._model.max_seq_length = self.max_length
+        try:
+            self._frames = {side: self._frame(side) for side in _PROMPT_NAMES}
+            if self._frames["document"]:
+                long = self.tokenize(["word " * (self.max_length + 8)])
+                self.max_length = min(self.max_length, *long.lengths)
+        except Exception as error:  # the library's settings can be wrong in many ways
+            raise TeacherError(
+                f"{files.name} cannot tokenize a text: {first_line(error)}"
+            ) from error
+        (empty,) = self.tokenize([""]).lengths
+        self.passage_tokens = self.max_length - empty
         self.count_tokens = WordTokens(tokenizer.backend_tokenizer).count
 
     def prompt(self, side: Side) -> str:
         """Return the text that the model wants before a document or a query; empty for most."""
         prompts: dict[str, str | None] = self._model.prompts
-        return next((prompts[name] or "" for name in _PROMPT_NAMES[side] if prompts.get(name)), "")
+        names = (*_PROMPT_NAMES[side], self._model.default_prompt_name)
+        return next((prompts[name] or "" for name in names if name in prompts), "")
 
     def tokenize(self, texts: Sequence[str], side: Side = "document") -> Tokenized:
         """Tokenize texts with the prompt of their side, and cut them off after ``max_length``.
 
         Two threads must not call this at once: tokenizers change when they are used.
         """
+        frame = self._frames[side]
+        if frame is None:
+            return self._plainly(texts, side)
+        tokenized = self._by_library(texts, side)
+        before, behind = frame
+        tokenized.columns["special_tokens_mask"] = [
+            [1] * before + [0] * max(0, length - before - behind) + [1] * behind
+            for length in tokenized.lengths
+        ]
+        return tokenized
+
+    def _frame(self, side: Side) -> tuple[int, int] | None:
+        """Return the numbers of tokens that the library puts before and behind a text.
+
+        None for most teachers: there a text needs nothing but its prompt and the tokenizer. Others
+        have a chat template, limits of length by side, or other settings that the library knows.
+        """
+        texts = ["", _PROBE, "word " * (self.max_length + 8)]
+        if not hasattr(self._model, "preprocess"):  # sentence-transformers before 5.4
+            return None
+        theirs, ours = self._by_library(texts, side), self._plainly(texts, side)
+        own = {name: ours.columns[name] for name in theirs.columns}
+        if (own, ours.options) == (theirs.columns, theirs.options):
+            return None
+        one, other = self._by_library(["one", "two"], side).columns["input_ids"]
+        return _alike(one, other), _alike(one[::-1], other[::-1])
+
+    def _by_library(self, texts: Sequence[str], side: Side) -> Tokenized:
+        """Tokenize texts as ``SentenceTransformer.encode_document`` and ``encode_query`` do."""
+        columns: dict[str, list[list[int]]] = {}
+        options: dict[str, Any] = {}
+        for start in range(0, len(texts), _TEXTS):
+            prompt = self.prompt(side) or None
+            batch = list(texts[start : start + _TEXTS])
+            inputs = dict(self._model.preprocess(batch, prompt=prompt, task=side))
+            shape = inputs["input_ids"].shape
+            read = inputs.get("attention_mask", inputs["input_ids"] != self._tokenizer.pad_token_id)
+            for name, values in inputs.items():
+                if getattr(values, "shape", None) == shape:
+                    column = columns.setdefault(name, [])
+                    rows = zip(values, read.bool(), strict=True)
+                    column.extend(row[mask].tolist() for row, mask in rows)
+                # A text is what every teacher of ours reads.
+                elif (name, values) != ("modality", "text"):
+                    options[name] = values
+        return Tokenized(columns, options)
+
+    def _plainly(self, texts: Sequence[str], side: Side) -> Tokenized:
+        """Tokenize texts by the tokenizer alone."""
         prompt = self.prompt(side)
         if not prompt:
-            return Tokenized(self._tokenize(list(texts)), 0)
+            return Tokenized(self._tokenize(list(texts)))
         alone = self._tokenize([prompt])
         columns = self._tokenize([prompt + text for text in texts], return_offsets_mapping=True)
         offsets = columns.pop("offset_mapping")
@@ -150,7 +224,7 @@ class Teacher:
             [int(bool(mask) or end <= len(prompt)) for mask, (_, end) in zip(*row, strict=True)]
             for row in zip(columns["special_tokens_mask"], offsets, strict=True)
         ]
-        return Tokenized(columns, prompt_tokens)
+        return Tokenized(columns, {"prompt_length": prompt_tokens})
 
     def encode(
         self,
@@ -192,6 +266,8 @@ class Teacher:
             while done < len(waiting):
                 size = max(1, budget // max(1, lengths[waiting[done]]))
                 rows = waiting[done : done + size]
+                if "attention_mask" not in texts.columns:  # such a model reads its padding
+                    rows = texts.of_length(rows)
                 try:
                     embedded = self._forward(texts, rows, target)
                 except (RuntimeError, MemoryError) as error:
@@ -216,6 +292,13 @@ class Teacher:
             raise ValueError("no texts to embed")
         return vectors
 
+    def has_token_vectors(self) -> bool:
+        """Tell whether the model gives a vector for each token, and not for whole texts alone."""
+        import torch
+
+        with torch.inference_mode():
+            return "token_embeddings" in self._outputs(self.tokenize([_PROBE]), [0])[1]
+
     def settle_dtype(
         self, texts: Tokenized, target: Target, clock: Callable[[], float] = time.perf_counter
     ) -> str:
@@ -231,7 +314,7 @@ class Teacher:
             return self.dtype
         self.dtype = "float32"
         if native_dtype(self.device) == "bfloat16" and len(texts.lengths) >= _MIN_TEXTS:
-            sample = Tokenized(texts.rows(range(_SAMPLE)), texts.prompt_tokens)
+            sample = replace(texts, columns=texts.rows(range(_SAMPLE)))
             exact, exact_seconds = self._timed(sample, target, clock)
             self._cast("bfloat16")
             fast, fast_seconds = self._timed(sample, target, clock)
@@ -270,22 +353,25 @@ class Teacher:
         return dict(encoding)
 
     def _forward(self, texts: Tokenized, rows: Sequence[int], target: Target) -> Vectors:
-        batch = self._tokenizer.pad(texts.rows(rows), return_tensors="pt").to(self.device)
-        special = batch.pop("special_tokens_mask")
-        inputs = dict(batch)
-        if texts.prompt_tokens:
-            inputs["prompt_length"] = texts.prompt_tokens
-        output = self._model.forward(inputs)
+        own, output = self._outputs(texts, rows)
         if target == "sentence":
             embedded: torch.Tensor = output["sentence_embedding"].float()
             # The library cuts vectors off after the model's last module.
             embedded = embedded[:, : self._model.truncate_dim]
         else:
-            own = (batch["attention_mask"] * (1 - special)).unsqueeze(-1)
             tokens: torch.Tensor = output["token_embeddings"].float()
             embedded = (tokens * own).sum(dim=1) / own.sum(dim=1).clamp(min=1)
         vectors: Vectors = embedded.cpu().numpy()
         return vectors
+
+    def _outputs(
+        self, texts: Tokenized, rows: Sequence[int]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the mask of the texts' own tokens, of shape (rows, tokens, 1), and the output."""
+        batch = self._tokenizer.pad(texts.rows(rows), return_tensors="pt").to(self.device)
+        special = batch.pop("special_tokens_mask")
+        own = (batch.get("attention_mask", 1) * (1 - special)).unsqueeze(-1)
+        return own, self._model.forward({**batch, **texts.options})
 
     def _cast(self, dtype: str) -> None:
         import torch
@@ -312,6 +398,11 @@ class Teacher:
                 hint=HINT_TO_TRUST if "trust_remote_code" in str(error) else None,
             ) from error
         return model.eval()
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """Count the first ids that are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _positions(model: Any) -> Iterator[int]:

@@ -153,7 +153,7 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
     folder = open_folder(teacher.path)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
-            str(folder.tokenizer.parent if folder.tokenizer else folder.path),
+            str(folder.transformer),
             trust_remote_code=trust_remote_code,
             use_fast=True,
             local_files_only=True,

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
-from ragdoll.distillation.teacher.model import Teacher, Tokenized, native_dtype
+from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized, native_dtype
 from ragdoll.distillation.teacher.tokenizer import open_tokenizer
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.vectors import Vectors
@@ -57,7 +57,8 @@ class TokenVectors:
     """The teacher's vectors of all tokens, before any reduction.
 
     ``vectors`` is float32 of shape (tokens, teacher's dimension), a row for each id of
-    ``tokenizer``: the mean of the teacher's output over the token and the special tokens around it.
+    ``tokenizer``: the mean of the teacher's output over the token and the special tokens around it,
+    or its sentence vector of them if it gives no vectors of tokens.
     The last ``len(terms)`` rows are those of the terms that were added.
     """
 
@@ -129,7 +130,7 @@ def token_vectors(
     tokenizer = open_tokenizer(teacher, trust_remote_code).with_terms(terms)
     sequences = tokenizer.teacher_sequences()
     loaded = Teacher(teacher, device, dtype, trust_remote_code)
-    loaded.settle_dtype(Tokenized({}, 0), "mean")
+    loaded.settle_dtype(Tokenized({}), "mean")
     try:
         vectors = _embed(loaded, sequences, report)
     except (ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
@@ -263,8 +264,9 @@ def _passes(
             # The mean includes special tokens: they are all the context that a token has.
             "special_tokens_mask": [[0] * len(row) for row in ids],
         }
-        return rows, teacher.embed(Tokenized(columns, 0), "mean", _BATCH_TOKENS)
+        return rows, teacher.embed(Tokenized(columns), target, _BATCH_TOKENS)
 
+    target: Target = "mean" if teacher.has_token_vectors() else "sentence"
     if teacher.device != "cpu":
         yield from map(embed, _batches(sequences, _BATCH_TOKENS))
         return
