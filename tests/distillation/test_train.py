@@ -17,8 +17,9 @@ from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest
 from ragdoll.distillation.training import projection
 from ragdoll.distillation.training.workplace import only_maker
+from ragdoll.embedding.static import StaticModel
 from ragdoll.errors import FeaturesError, TeacherError, TrainingError, UsageError
-from tests.closeness import assert_alike
+from tests.closeness import assert_alike, cosines
 from tests.conftest import TRAINING_CORPUS, Ragdoll, Trained
 from tests.distillation.reading import load_features
 from tests.making import train, train_settings
@@ -138,12 +139,25 @@ def test_as_many_terms_of_the_corpus_as_asked_for_join_the_vocabulary(
 def test_the_model_is_saved_in_the_type_asked_for(
     trained: Trained, tmp_path: Path, dtype: str
 ) -> None:
+    from model2vec import StaticModel as Model2Vec
+    from sentence_transformers import SentenceTransformer
+
     from ragdoll.embedding.inspection import inspect
 
     settings = train_settings(trained.features, tmp_path / "m", **SMALL, save_dtype=dtype)  # type: ignore[arg-type]
     result = train(settings, replaces=trained.model)
     assert inspect(tmp_path / "m").dtype == dtype
     assert result.agreement[result.recommended] > result.agreement["distillate"]
+    texts = ["a lock guards a resource", "the event loop", ""]
+    vectors = StaticModel.load(tmp_path / "m").encode(texts)
+    whole = train(train_settings(trained.features, tmp_path / "f", **SMALL), replaces=trained.model)
+    exact = StaticModel.load(whole.model).encode(texts)
+    assert cosines(vectors[:2], exact[:2]).min() > 0.9999
+    for reader in (
+        SentenceTransformer(str(tmp_path / "m")),
+        Model2Vec.from_pretrained(tmp_path / "m"),
+    ):
+        assert_alike(np.asarray(reader.encode(texts)), vectors)
 
 
 def test_too_few_passages_are_refused_before_anything_is_written(

@@ -52,11 +52,10 @@ def refuse_foreign(output: Path) -> None:
         )
 
 
-def quantized(vectors: Vectors, dtype: str) -> npt.NDArray[Any]:
-    """Convert token vectors to ``float32``, ``float16`` or ``int8``."""
-    from model2vec.quantization import DType, quantize_embeddings
-
-    return np.asarray(quantize_embeddings(vectors, DType(dtype)))
+def rounded(vectors: Vectors, dtype: str) -> Vectors:
+    """Return token vectors as they are read from a model that is saved in a type."""
+    table, scales = _quantized(vectors, dtype)
+    return np.asarray(table if scales is None else table * scales[:, None], dtype=np.float32)
 
 
 def model_like(
@@ -67,13 +66,31 @@ def model_like(
 
     own = {"normalize", "max_length", "embedding_dtype"}
     config = {key: value for key, value in like.config.items() if key not in own}
+    table, scales = _quantized(vectors, dtype)
     return StaticModel(
-        vectors=quantized(vectors, dtype),
+        vectors=table,
         tokenizer=tokenizer,
         config={**config, "hidden_dim": int(vectors.shape[1])},
         normalize=True,
         max_length=like.max_length,
+        weights=scales,
     )
+
+
+def _quantized(vectors: Vectors, dtype: str) -> tuple[npt.NDArray[Any], Vectors | None]:
+    """Convert token vectors to ``float32``, ``float16`` or ``int8``; return the table and scales.
+
+    A scale for each token makes the rounding to integers finer than one for all. With any scales
+    sentence-transformers computes in float32; without them it cannot average integers, and makes
+    NaN of a text without tokens in float16.
+    """
+    if dtype == "float32":
+        return vectors.astype(np.float32, copy=False), None
+    if dtype == "float16":
+        return vectors.astype(np.float16), np.ones(len(vectors), np.float32)
+    longest = np.abs(vectors).max(axis=1)
+    scales = np.where(longest > 0, longest / 127, 1).astype(np.float32)
+    return np.rint(vectors / scales[:, None]).astype(np.int8), scales
 
 
 def save(

@@ -300,7 +300,7 @@ def _compare(
     distillate: StaticModel, trained: Trained, projection: Projection, dtype: str
 ) -> _Measured:
     tables = {
-        name: model_folder.quantized(vectors, dtype)
+        name: model_folder.rounded(vectors, dtype)
         for name, vectors in _variants(trained.measured, projection).items()
     }
     compared = {"distillate": distillate.embedding, **tables}
