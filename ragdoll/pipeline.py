@@ -218,11 +218,14 @@ class Pipeline:
 
     def _refuse_dimension(self) -> None:
         """Refuse before the features are made what training would refuse after that."""
+        most = self._settings.train.pca_dims
+        if isinstance(most, float):  # a share of what is there
+            return
         # The vector of a sentence may be of another dimension than those of its tokens.
         is_mean = self._settings.featurize.target == "mean"
         dimension = token_dimension(self._teacher.model) if is_mean else None
         if dimension is not None:
-            refuse_dimension(self._settings.train.pca_dims, dimension)
+            refuse_dimension(most, dimension)
 
     def _featurize(self, restart: bool, trust_remote_code: bool, report: Report) -> FeaturizeResult:
         """Make features; from the beginning where only reading tells that the corpus changed."""

@@ -15,7 +15,16 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache, partial
 from operator import eq
 from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from ragdoll.errors import UsageError
 
@@ -28,6 +37,9 @@ _WIDTH, _COLUMN = 100, 36
 _HEAD = """\
 # Every setting with its default. A setting may also be given as an option, or as an environment
 # variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
+
+Share = Annotated[float, "above 0 and below 1"]
+"""A share of a whole; ``1`` is a whole number, and never a share."""
 
 # The languages whose words LanceDB can stem; "other" stems none.
 Language = Literal[
@@ -189,7 +201,22 @@ class TrainSettings(_Section):
         "Training recipe: ridge regression of the targets, or the library tokenlearn's gradient "
         "descent.",
     )
-    pca_dims: int = setting(256, "Dimensions of the model.", least=1)
+    pca_dims: int | Share = setting(
+        256,
+        "Dimensions of the model, or the share of the targets' variance that they keep.",
+        least=1,
+    )
+    vocabulary: Literal["auto", "all"] = setting(
+        "auto",
+        "Tokens of the teacher in the model: all, or of more than 65,536 those of the corpus and "
+        "the most frequent others.",
+    )
+    terms: str | None = setting(
+        None,
+        "File of terms to add to the vocabulary, one a line.",
+        option="--terms FILE",
+        path="path",
+    )
     vocab_size: int = setting(
         0,
         "Add N terms of the corpus to the teacher's vocabulary: words, and pairs of words, that it "
@@ -372,7 +399,7 @@ def settings() -> dict[str, Setting]:
     """Return every setting by its name, in the order of the sections."""
     found = {}
     for section, record in sections().items():
-        hints = get_type_hints(record)
+        hints = get_type_hints(record, include_extras=True)
         for item in fields(record):
             hint, facts = hints[item.name], dict(item.metadata)
             metavar = "|".join(kind.metavar for kind in _kinds(hint))
@@ -398,11 +425,13 @@ def parse(text: str, hint: Any) -> Any:
     for kind in alternatives(hint):
         if kind is bool and text.lower() in {"1", "0", "true", "false", "yes", "no"}:
             return text.lower() in {"1", "true", "yes"}
-        if kind in (int, float):
+        if kind in (int, float, Share):
             try:
-                return kind(text)
+                number = int(text) if kind is int else float(text)
             except ValueError:
                 continue
+            if kind is not Share or _is_share(number):
+                return number
         if get_origin(kind) is dict and "=" in text:
             pairs = [pair.partition("=") for pair in text.split(",")]
             return {name.strip(): value.strip() for name, _, value in pairs}
@@ -428,7 +457,7 @@ def checked(value: Any, declared: Setting, origin: str) -> Any:
         given = f"{described(value)} (from {origin})"
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{name} must be a finite number, not {given}.")
-        if value < declared.least:
+        if value < declared.least and not (_KINDS[Share] in kinds and _is_share(value)):
             raise UsageError(f"{name} must be at least {declared.least:g}, not {given}.")
         most = min(declared.most, _LARGEST)
         if value > most:
@@ -500,6 +529,10 @@ def _is_number(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+def _is_share(value: Any) -> bool:
+    return isinstance(value, float) and 0 < value < 1
+
+
 def _are_strings(values: Iterable[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
@@ -508,6 +541,7 @@ _KINDS = {
     bool: _Kind("true or false", "", lambda value: isinstance(value, bool)),
     int: _Kind("a whole number", "N", lambda value: _is_number(value, int)),
     float: _Kind("a number", "RATE", lambda value: _is_number(value, int | float)),
+    Share: _Kind("a share between 0 and 1", "SHARE", _is_share),
     str: _Kind("a string", "TEXT", lambda value: isinstance(value, str)),
     list: _Kind(
         "a string or a list of strings",
@@ -529,7 +563,7 @@ def _kinds(hint: Any) -> list[_Kind]:
         if get_origin(part) is Literal:
             kinds += [_Kind(f'"{word}"', word, partial(eq, word)) for word in get_args(part)]
         else:
-            kinds.append(_KINDS[get_origin(part) or part])
+            kinds.append(_KINDS[part] if part in _KINDS else _KINDS[get_origin(part)])
     return kinds
 
 

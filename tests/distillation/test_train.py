@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest
@@ -133,6 +134,38 @@ def test_as_many_terms_of_the_corpus_as_asked_for_join_the_vocabulary(
         trained.features, tmp_path / "m", pca_dims=16, epochs=1, vocab_size=99
     )
     assert train(settings).vocabulary == inspect(trained.model).vocabulary + 99
+
+
+def test_terms_of_a_file_join_the_vocabulary_and_its_content_counts(
+    trained: Trained, tmp_path: Path
+) -> None:
+    file = tmp_path / "terms.txt"
+    file.write_text("event loop\ncovid-19\n")
+    small = {"pca_dims": 16, "epochs": 1}
+    first = train(train_settings(trained.features, tmp_path / "m", **small, terms=str(file)))
+    assert {"event loop", "covid-19"} <= Tokenizer.from_file(
+        str(first.model / "tokenizer.json")
+    ).get_vocab().keys()
+    recorded = json.loads((first.model / "ragdoll.json").read_text())["settings"]["terms"]
+    assert recorded.startswith("2 terms (")
+    file.write_text("event loop\n")
+    settings = train_settings(trained.features, tmp_path / "m", **small, terms=str(file))
+    assert train(settings).vocabulary == first.vocabulary - 1
+
+
+@pytest.mark.parametrize("method", ["ridge", "tokenlearn"])
+def test_a_share_of_the_variance_is_kept_by_the_fewest_dimensions(
+    trained: Trained, tmp_path: Path, method: str
+) -> None:
+    share = 0.6
+    found = train(
+        train_settings(trained.features, tmp_path / "m", pca_dims=share, epochs=1, method=method)
+    )
+    assert found.explained_variance >= share
+    fewer = train_settings(
+        trained.features, tmp_path / "f", pca_dims=found.dimension - 1, epochs=1, method=method
+    )
+    assert train(fewer, replaces=tmp_path / "m").explained_variance < share
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.tokenizer import open_tokenizer
 from ragdoll.distillation.training.distillate import distillate_of, token_vectors
 from ragdoll.distillation.training.vocabulary import (
     BoundedCounts,
     TermCounts,
-    corpus_vocabulary,
+    listed_terms,
+    read_terms,
     terms_of,
 )
 from ragdoll.embedding.inspection import inspect
+from ragdoll.errors import UsageError
 from tests.closeness import assert_alike
 from tests.distillation.tokenizer_families import (
     CORPUS,
@@ -76,11 +79,37 @@ def test_no_terms_are_wanted_and_nothing_is_read(small_teacher: Path) -> None:
         raise AssertionError("read")
         yield ""
 
-    assert corpus_vocabulary(unread(), 0, find_teacher(str(small_teacher))) == []
+    assert terms_of(unread(), 0, open_tokenizer(find_teacher(str(small_teacher)))) == []
 
 
 def test_a_corpus_without_terms_has_none(small_teacher: Path) -> None:
-    assert corpus_vocabulary(iter(["", "of the", "!"]), 5, find_teacher(str(small_teacher))) == []
+    tokenizer = open_tokenizer(find_teacher(str(small_teacher)))
+    assert terms_of(iter(["", "of the", "!"]), 5, tokenizer) == []
+
+
+def test_listed_terms_are_added_and_the_others_are_named(
+    small_teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "terms.txt"
+    file.write_bytes("\ufeffCOVID-19\r\n\r\n  epoll selector \nloop\nCOVID-19\n".encode())
+    tokenizer = open_tokenizer(find_teacher(str(small_teacher)))
+    assert listed_terms(file, tokenizer) == ["covid-19", "epoll selector"]
+    assert caplog.messages[0].endswith(": loop.")
+    assert str(file) in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), (b"\n \n", "no terms"), (b"\xff\xfe\xff", "not UTF-8")],
+)
+def test_a_file_without_terms_is_refused(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "terms.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError, match=reason):
+        read_terms(file)
 
 
 def test_a_model_with_terms_loads_elsewhere_with_the_same_vectors(
@@ -90,7 +119,7 @@ def test_a_model_with_terms_loads_elsewhere_with_the_same_vectors(
     from sentence_transformers import SentenceTransformer
 
     files = find_teacher(str(small_teacher))
-    terms = corpus_vocabulary(iter(CORPUS), 4, files)
+    terms = terms_of(iter(CORPUS), 4, open_tokenizer(files))
     assert sorted(terms) == sorted(TERMS)
     model = distillate_of(token_vectors(files, terms, "cpu"), 32, files.name)
     model.save_pretrained(tmp_path)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,7 +151,14 @@ class Teacher:
             ) from error
         (empty,) = self.tokenize([""]).lengths
         self.passage_tokens = self.max_length - empty
-        self.count_tokens = WordTokens(tokenizer.backend_tokenizer).count
+
+    def count_tokens(self, words: Sequence[str]) -> list[int]:
+        """Count the tokens of each word."""
+        return self._words.count(words)
+
+    @cached_property
+    def _words(self) -> WordTokens:
+        return WordTokens(self._tokenizer.backend_tokenizer)
 
     def prompt(self, side: Side) -> str:
         """Return the text that the model wants before a document or a query; empty for most."""

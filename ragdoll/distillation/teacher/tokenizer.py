@@ -15,6 +15,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, models, normalizers
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
+from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts
 from ragdoll.embedding.folder import open_folder, read_json
 from ragdoll.errors import TrainingError, first_line
 
@@ -61,6 +62,12 @@ class StaticTokenizer:
         self._own = _unlimited(own)
         self._before = next(_encoded(self._own, [_BEFORE]))
 
+    @property
+    def own_tokens(self) -> list[str]:
+        """The teacher's own tokens, in the order of their ids."""
+        vocabulary = self._own.get_vocab()
+        return sorted(vocabulary, key=vocabulary.__getitem__)
+
     def as_matched(self, text: str) -> str:
         """Return a text in the form in which terms are matched: normalized, if that is possible."""
         normalizer = self._own.normalizer
@@ -100,9 +107,7 @@ class StaticTokenizer:
         a token that the teacher does not know.
         """
         before, behind = self._around
-        vocabulary = self._own.get_vocab()
-        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-        known = [self._teacher_ids.get(token) for token in tokens]
+        known = [self._teacher_ids.get(token) for token in self.own_tokens]
         alone = [[] if own is None else [*before, own, *behind] for own in known]
         terms = []
         for pieces in self.pieces(self.terms):
@@ -137,10 +142,15 @@ class StaticTokenizer:
         return _WAYS[0]
 
 
-def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> StaticTokenizer:
+def open_tokenizer(
+    teacher: TeacherFiles,
+    trust_remote_code: bool = False,
+    texts: Iterable[str] | None = None,
+) -> StaticTokenizer:
     """Make a static model's tokenizer from a teacher's, as ``model2vec.distill`` does.
 
-    It lacks the special tokens and the tokens that were never trained.
+    It lacks the special tokens and the tokens that were never trained. If there are many others, it
+    has those that ``texts`` need, which are read only then; see ``for_texts``. None keeps all.
 
     Raises:
         TrainingError: the tokenizer cannot be read, or is of a kind that cannot be changed.
@@ -158,12 +168,19 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
             use_fast=True,
             local_files_only=True,
         )
-        model = TokenizerModel.from_transformers_tokenizer(tokenizer)
+        reduced = tokenizer
+        lowers = _lowers_texts(folder.path)
+        if texts is not None and has_large_vocabulary(teacher):
+            # Before anything else: the library's copies of a large vocabulary take many seconds.
+            reduced = copy.copy(tokenizer)
+            read = (text.lower() for text in texts) if lowers else texts
+            reduced._tokenizer = for_texts(tokenizer.backend_tokenizer, read)  # noqa: SLF001
+        model = TokenizerModel.from_transformers_tokenizer(reduced)
         if model.adds_prefix_space is not None:
             # So that a word is the same token at the start of a text and within it.
             model.adds_prefix_space = True
         own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
-        own = _with_unknown_token(own, tokenizer.backend_tokenizer)
+        own = _with_unknown_token(own, reduced.backend_tokenizer)
         # Tokens that were added to the teacher, whose removal would cut their words into pieces.
         own.add_tokens(
             [
@@ -172,7 +189,7 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
                 if not token.special and own.token_to_id(token.content) is None
             ]
         )
-        if _lowers_texts(folder.path):
+        if lowers:
             own.normalizer = _lowercase_first(own.normalizer)
         around = _special_tokens(tokenizer)
     except Exception as error:  # a tokenizer can be wrong in as many ways as there are parts
@@ -183,6 +200,11 @@ def open_tokenizer(teacher: TeacherFiles, trust_remote_code: bool = False) -> St
     size = folder.config.get("vocab_size") or math.inf
     known = {token: number for token, number in tokenizer.get_vocab().items() if number < size}
     return StaticTokenizer(own, known, around)
+
+
+def has_large_vocabulary(teacher: TeacherFiles) -> bool:
+    """Tell whether a teacher has more tokens than a model keeps without looking at its corpus."""
+    return (open_folder(teacher.path).config.get("vocab_size") or 0) > SMALL
 
 
 def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:

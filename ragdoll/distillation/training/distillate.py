@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized, native_dtype
-from ragdoll.distillation.teacher.tokenizer import open_tokenizer
+from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, TrainingError, first_line
@@ -85,19 +85,23 @@ def distil(
     trust_remote_code: bool,
     dtype: str = "float32",
     report: Report = silent,
+    tokenizer: StaticTokenizer | None = None,
 ) -> StaticModel:
     """Make the model that ``model2vec.distill`` makes: PCA to ``dimension``, SIF weights, float32.
 
-    ``vocabulary`` has terms to add to the teacher's own tokens; ``dtype`` is the type that the
-    teacher computes in. A teacher that gives no token vectors is left to the library model2vec,
-    but only without a ``vocabulary``: the library would match its words inside longer ones.
+    ``vocabulary`` has terms to add to the tokens of ``tokenizer``; None opens the teacher's with
+    all of its tokens. ``dtype`` is the type that the teacher computes in. A teacher that cannot be
+    read token by token is left to the library model2vec, but only without a ``vocabulary``: the
+    library would match its words inside longer ones.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or the device has no memory for it.
         TrainingError: the teacher cannot be distilled.
     """
     try:
-        tokens = token_vectors(teacher, vocabulary, device, trust_remote_code, dtype, report)
+        tokens = token_vectors(
+            teacher, vocabulary, device, trust_remote_code, dtype, report, tokenizer
+        )
     except TrainingError as error:
         if vocabulary:
             raise TrainingError(
@@ -116,8 +120,11 @@ def token_vectors(
     trust_remote_code: bool = False,
     dtype: str = "float32",
     report: Report = silent,
+    tokenizer: StaticTokenizer | None = None,
 ) -> TokenVectors:
     """Let the teacher read each token of its vocabulary, and each term, between special tokens.
+
+    ``tokenizer`` has the tokens to read; None stands for all of the teacher's.
 
     Terms that the tokenizer cannot read as one token are dropped. ``dtype`` is the type that the
     teacher computes in. The same processor gives the same bytes, whatever the number of its cores.
@@ -127,7 +134,7 @@ def token_vectors(
         TrainingError: the tokenizer cannot be used, or the teacher gives no vectors.
     """
     report(STAGE, 0, None)
-    tokenizer = open_tokenizer(teacher, trust_remote_code).with_terms(terms)
+    tokenizer = (tokenizer or open_tokenizer(teacher, trust_remote_code)).with_terms(terms)
     sequences = tokenizer.teacher_sequences()
     loaded = Teacher(teacher, device, dtype, trust_remote_code)
     loaded.settle_dtype(Tokenized({}), "mean")
@@ -168,29 +175,46 @@ def distillate_of(tokens: TokenVectors, dimension: int, teacher: str) -> StaticM
 
 
 def recipe(
-    teacher: TeacherFiles, vocabulary: Sequence[str], dimension: int, dtype: str = "float32"
+    teacher: TeacherFiles,
+    vocabulary: Sequence[str],
+    dimension: int,
+    dtype: str = "float32",
+    kept: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return everything that a distillate depends on."""
-    words = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()
+    """Return everything that a distillate depends on.
+
+    ``kept`` has the teacher's tokens that are in it; None stands for all.
+    """
     return {
         "version": _VERSION,
         "teacher_fingerprint": teacher.fingerprint,
         "dimension": dimension,
         "extra_words": len(vocabulary),
-        "vocabulary": words,
+        "vocabulary": _hash(vocabulary),
+        **({} if kept is None else {"kept_tokens": len(kept), "kept": _hash(kept)}),
         "computed_in": dtype,
     }
 
 
-def reuse(model_folder: Path, made_by: dict[str, Any]) -> StaticModel | None:
-    """Load the distillate of an earlier training; None where none was made by this recipe."""
+def _hash(words: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def reuse(model_folder: Path, made_by: dict[str, Any]) -> tuple[StaticModel, dict[str, Any]] | None:
+    """Load the distillate of an earlier training with its recipe; None without one of this recipe.
+
+    The type that the teacher computed in may be another. On a busy machine the faster one changes,
+    which is no reason to make a distillate anew.
+    """
     from model2vec import StaticModel
 
     try:
-        provenance = open_folder(model_folder).provenance
-        if not provenance or provenance.get("distillate") != made_by:
+        earlier = (open_folder(model_folder).provenance or {}).get("distillate")
+        if not isinstance(earlier, dict):
             return None
-        return StaticModel.from_pretrained(model_folder / "distillate")
+        if {**earlier, "computed_in": None} != {**made_by, "computed_in": None}:
+            return None
+        return StaticModel.from_pretrained(model_folder / "distillate"), earlier
     except (ModelError, OSError, ValueError):
         return None
 

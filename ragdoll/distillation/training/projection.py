@@ -137,6 +137,24 @@ def project(
     return _open(folder, facts, width, settings.dimension)
 
 
+def dimension_keeping(features: Features, share: float, scaled: bool, report: Report) -> int:
+    """Return the least dimension whose PCA keeps a share of the variance of the features.
+
+    ``scaled`` scales the teacher's vectors to length one first.
+
+    Raises:
+        FeaturesError: the features cannot be read.
+    """
+    moments = _Moments(features.dimension)
+    done = 0
+    for texts, vectors in features.batches():
+        report("measuring the variance", done, features.rows)
+        moments.add(unit(vectors) if scaled else vectors)
+        done += len(texts)
+    kept = np.cumsum(moments.variances())
+    return int(np.searchsorted(kept, share * kept[-1])) + 1
+
+
 def refuse_dimension(dimension: int, most: int) -> None:
     """Check that a model gets no more dimensions than its teacher's vectors have.
 
@@ -266,25 +284,33 @@ class _Moments:
         self._sum += rows.sum(axis=0)
         self._products += rows.T @ rows
 
+    def variances(self) -> npt.NDArray[np.float64]:
+        """Return the variance along each principal component, the largest first."""
+        values = np.asarray(np.linalg.eigvalsh(self._covariance())[::-1], dtype=np.float64)
+        return values.clip(min=0)
+
     def components(self, dimension: int) -> tuple[Vectors, Vectors, Vectors, float]:
         """Return mean, basis (a column for each component), spread, and the share of variance kept.
 
         The largest entry of each component is positive.
         """
-        mean = self._sum / self.count
-        covariance = self._products / self.count - np.outer(mean, mean)
-        values, vectors = np.linalg.eigh(covariance)
+        values, vectors = np.linalg.eigh(self._covariance())
         values = np.maximum(values[::-1], 0)
         basis = vectors[:, ::-1][:, :dimension]
         largest = basis[np.abs(basis).argmax(axis=0), np.arange(dimension)]
         basis = basis * np.where(largest < 0, -1, 1)
         explained = float(values[:dimension].sum() / max(values.sum(), np.finfo(float).tiny))
         return (
-            mean.astype(np.float32),
+            (self._sum / self.count).astype(np.float32),
             basis.astype(np.float32),
             np.sqrt(values[:dimension]).astype(np.float32),
             explained,
         )
+
+    def _covariance(self) -> npt.NDArray[np.float64]:
+        mean = self._sum / self.count
+        covariance: npt.NDArray[np.float64] = self._products / self.count - np.outer(mean, mean)
+        return covariance
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:

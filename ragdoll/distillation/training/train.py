@@ -16,6 +16,11 @@ from ragdoll.distillation.features.reading import Features, open_features
 from ragdoll.distillation.model import folder as model_folder
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import choose_device
+from ragdoll.distillation.teacher.tokenizer import (
+    StaticTokenizer,
+    has_large_vocabulary,
+    open_tokenizer,
+)
 from ragdoll.distillation.training import ridge_method
 from ragdoll.distillation.training.agreement import held_out_agreement, held_out_loss
 from ragdoll.distillation.training.distillate import distil, dtype_for, recipe, reuse, weighted
@@ -24,14 +29,15 @@ from ragdoll.distillation.training.projection import (
     ProjectionSettings,
     Task,
     Trained,
+    dimension_keeping,
     held_out_rows,
     project,
     refuse_dimension,
 )
-from ragdoll.distillation.training.vocabulary import corpus_vocabulary
+from ragdoll.distillation.training.vocabulary import listed_terms, read_terms, terms_of
 from ragdoll.distillation.training.workplace import only_maker, workplace
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.errors import FeaturesError, UsageError
+from ragdoll.errors import FeaturesError, UsageError, number_of
 from ragdoll.extras import require
 from ragdoll.settings import FeaturizeSettings, TrainSettings
 from ragdoll.streams import Report, silent
@@ -147,11 +153,18 @@ class Training:
         require("train", "Training")
         settings = self.settings
         self._output = Path(settings.output)
-        self._projection_settings = _projection_settings(settings)
+        _refuse_settings(settings)
         model_folder.refuse_foreign(self._output)
         self._features = open_features(Path(settings.features or FeaturizeSettings().output))
+        scaled = settings.method == "ridge"
+        self._dimension = (
+            dimension_keeping(self._features, settings.pca_dims, scaled, self.report)
+            if isinstance(settings.pca_dims, float)
+            else settings.pca_dims
+        )
+        self._projection_settings = _projection_settings(settings, self._dimension)
         # Checked now, so that a training does not fail after long work.
-        refuse_dimension(settings.pca_dims, self._features.dimension)
+        refuse_dimension(self._dimension, self._features.dimension)
         self._held_out = held_out_rows(self._features.rows, self._projection_settings)
         self._files = _teacher_of(self._features, self.teacher, self.trust_remote_code)
         self._device = choose_device(settings.device)
@@ -184,15 +197,24 @@ class Training:
         """Make the distillate, or load that of an earlier model; return it with its recipe."""
         settings, files, features = self.settings, self._files, self._features
         trust, report = self.trust_remote_code, self.report
-        if settings.vocab_size:
-            report("counting the terms of the corpus", 0, None)
-        vocabulary = corpus_vocabulary(features.texts(), settings.vocab_size, files, trust)
         dtype = dtype_for(features.settings.get("computed_in"), self._device)
-        made_by = recipe(files, vocabulary, settings.pca_dims, dtype)
-        distillate = reuse(self.replaces or self._output, made_by) or distil(
-            files, vocabulary, settings.pca_dims, self._device, trust, dtype, report
+        reduces = settings.vocabulary == "auto" and has_large_vocabulary(files)
+        tokenizer: StaticTokenizer | None = None
+        vocabulary: list[str] = []
+        if reduces or settings.terms or settings.vocab_size:
+            report("reading the corpus for its tokens", 0, None)
+            tokenizer = open_tokenizer(files, trust, features.texts() if reduces else None)
+            if settings.terms:
+                vocabulary = listed_terms(Path(settings.terms), tokenizer)
+            vocabulary += terms_of(features.texts(), settings.vocab_size, tokenizer)
+        kept = tokenizer.own_tokens if tokenizer and reduces else None
+        made_by = recipe(files, list(dict.fromkeys(vocabulary)), self._dimension, dtype, kept)
+        return reuse(self.replaces or self._output, made_by) or (
+            distil(
+                files, vocabulary, self._dimension, self._device, trust, dtype, report, tokenizer
+            ),
+            made_by,
         )
-        return distillate, made_by
 
     def _save(
         self, task: Task, trained: Trained, measured: _Measured, made_by: dict[str, Any]
@@ -256,22 +278,30 @@ def model_settings(settings: TrainSettings) -> dict[str, Any]:
     """Return the settings that determine the model, as ``ragdoll.json`` has them.
 
     None stands for ``auto``, the method's own value.
+
+    Raises:
+        UsageError: the file of terms cannot be read.
     """
-    return {
+    values = {
         name: None if value == "auto" else value
         for name, value in asdict(settings).items()
         if name not in {"features", "output", "device"}
     }
+    if settings.terms:
+        # The same terms make the same model, wherever their file lies.
+        terms = read_terms(Path(settings.terms))
+        content = hashlib.sha256("\n".join(terms).encode()).hexdigest()
+        values["terms"] = f"{number_of('term', len(terms))} ({content[:12]})"
+    return values
 
 
-def _projection_settings(settings: TrainSettings) -> ProjectionSettings:
-    """Return the settings by which the method reads the features.
+def _refuse_settings(settings: TrainSettings) -> None:
+    """Check that the method has all settings that are made.
 
     Raises:
-        UsageError: the method lacks one of the settings.
+        UsageError: it lacks one.
     """
-    ridge = settings.method == "ridge"
-    if ridge:
+    if settings.method == "ridge":
         for name in ("lr", "batch_size"):
             value = getattr(settings, name)
             if value != "auto":
@@ -279,8 +309,13 @@ def _projection_settings(settings: TrainSettings) -> ProjectionSettings:
                     f"The method ridge solves for its vectors, and has no `{name}` ({value}).",
                     hint=f'Leave `{name}` out, or train with `method="tokenlearn"`.',
                 )
+
+
+def _projection_settings(settings: TrainSettings, dimension: int) -> ProjectionSettings:
+    """Return the settings by which the method reads the features."""
+    ridge = settings.method == "ridge"
     return ProjectionSettings(
-        dimension=settings.pca_dims,
+        dimension=dimension,
         unit=ridge,
         max_held_out=ridge_method.MAX_HELD_OUT if ridge else _TOKENLEARN_HELD_OUT,
         seed=settings.seed,

@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
-from ragdoll.distillation.teacher.files import TeacherFiles
-from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
+from ragdoll.distillation.teacher.tokenizer import StaticTokenizer
+from ragdoll.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ _MIN_ASSOCIATION = 0.4
 
 # Longer runs of letters are encoded data.
 _MAX_LETTERS = 40
+
+# Terms that a note names.
+_NAMED = 5
 
 _JOINTS = frozenset({" ", "-"})
 
@@ -61,22 +65,41 @@ _STOP_WORDS = frozenset(_ENGLISH.split())
 _APOSTROPHES = frozenset({"'", "\u2019"})
 
 
-def corpus_vocabulary(
-    texts: Iterable[str],
-    size: int,
-    teacher: TeacherFiles,
-    trust_remote_code: bool = False,
-) -> list[str]:
-    """Return up to ``size`` terms of the texts, the best first; see ``terms_of``.
-
-    No text is read if ``size`` is 0.
+def listed_terms(file: Path, tokenizer: StaticTokenizer) -> list[str]:
+    """Return the terms of a file that can be tokens of their own; say which cannot.
 
     Raises:
-        TrainingError: the teacher's tokenizer cannot be used.
+        UsageError: the file cannot be read.
     """
-    if size < 1:
-        return []
-    return terms_of(texts, size, open_tokenizer(teacher, trust_remote_code))
+    listed = read_terms(file)
+    terms = dict.fromkeys(tokenizer.with_terms(listed).terms)
+    others = [term for term in listed if tokenizer.as_matched(term).strip() not in terms]
+    if others:
+        logger.warning(
+            "Not added of %s, as the teacher has a token for each, or no text would have it: %s.",
+            file,
+            ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else ""),
+        )
+    return list(terms)
+
+
+def read_terms(file: Path) -> list[str]:
+    """Read a file of terms: UTF-8, a term a line; each once, in the order of the file.
+
+    Raises:
+        UsageError: the file cannot be read, or has no term.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(
+            f"The terms in {file} cannot be read: {reason}.", hint="Give another file as `terms`."
+        ) from error
+    terms = list(dict.fromkeys(filter(None, map(str.strip, lines))))
+    if not terms:
+        raise UsageError(f"{file} has no terms: it is a file with a term on each line.")
+    return terms
 
 
 def terms_of(texts: Iterable[str], size: int, tokenizer: StaticTokenizer) -> list[str]:
@@ -85,8 +108,11 @@ def terms_of(texts: Iterable[str], size: int, tokenizer: StaticTokenizer) -> lis
     A term is a word, or a pair of words joined by a space or a hyphen. The words of a pair occur
     together much more often than by chance, by their normalized pointwise mutual information. A
     term occurs at least three times, consists of several tokens, and can be added to the tokenizer.
-    Texts are read once, one at a time; the same texts give the same terms in the same order.
+    No text is read if ``size`` is 0. Texts are read once, one at a time; the same texts give the
+    same terms in the same order.
     """
+    if not size:
+        return []
     counts = TermCounts()
     for text in texts:
         counts.add(tokenizer.as_matched(text))
