@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document, Source
-from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED
+from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED, format_of
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource
 from ragdoll.corpus.sources.given import GIVEN, GivenSource
@@ -106,13 +106,13 @@ def _is_hub_id(name: str) -> bool:
     return (
         len(name) <= _MAX_HUB_ID
         and bool(_HUB_ID.fullmatch(name))
-        and Path(name).suffix.lower() not in SUPPORTED
+        and format_of(Path(name)) not in SUPPORTED
         and not os.path.isdir(name.partition("/")[0])  # noqa: PTH112
     )
 
 
 def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
-    suffix = path.suffix.lower()
+    suffix = format_of(path)
     if suffix == ".py":
         raise CorpusError(
             f"{path} is a Python file; dataset loading scripts are not run.",

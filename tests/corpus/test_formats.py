@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats import decoding, wall
 from ragdoll.corpus.formats import files as formats
-from ragdoll.corpus.formats import wall
 from ragdoll.corpus.formats.decoding import UnreadableError, decode
 from ragdoll.corpus.formats.files import read
 from tests.corpus.reading import alarm, in_one_folder, only, reason, written
+from tests.making import open_corpus
 
 RECORDS = [".csv", ".json", ".jsonl", ".parquet", ".tsv"]
 DOCUMENTS = [".txt", ".md", ".py", ".html", ".pdf", ".docx", ".pptx", ".xlsx"]
@@ -23,6 +29,55 @@ DOCUMENTS = [".txt", ".md", ".py", ".html", ".pdf", ".docx", ".pptx", ".xlsx"]
 
 def title_of(folder: Path, content: str, name: str = "a.md") -> str:
     return only(written(folder, name, content)).title
+
+
+# Compressed files
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".bz2": bz2.compress,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+TABLES = {
+    ".csv": 'text,n\n"a ""b"" , c",1\n',
+    ".json": '[{"text": "a \\"b\\" , c"}]',
+    ".jsonl": '{"text": "a \\"b\\" , c"}\n',
+    ".ndjson": '{"text": "a \\"b\\" , c"}\n',
+    ".tsv": 'text\tn\na "b" , c\t1\n',
+}
+
+
+@pytest.mark.parametrize("outer", COMPRESS)
+@pytest.mark.parametrize("inner", TABLES)
+def test_compressed_records_are_read_as_others_are(inner: str, outer: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f"a{inner}{outer}", COMPRESS[outer](TABLES[inner].encode()))
+    assert only(file).text == 'a "b" , c'
+    (document,) = open_corpus([str(tmp_path)])
+    assert (document.text, document.source) == ('a "b" , c', f"a{inner}{outer}#1")
+    (named,) = open_corpus([str(file)])
+    assert named.text == document.text
+
+
+@pytest.mark.parametrize("outer", COMPRESS)
+def test_a_compressed_file_that_is_damaged_or_a_bomb_is_left_out(
+    outer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = COMPRESS[outer](TABLES[".jsonl"].encode() * 5000)
+    for content in (b"no such file", whole[: len(whole) // 2]):
+        assert "damaged" in reason(written(tmp_path, f"a.jsonl{outer}", content))
+    monkeypatch.setattr(decoding, "_LEAST_INFLATED", 1000)
+    monkeypatch.setattr(decoding, "_INFLATION", 2)
+    bomb = COMPRESS[outer](b" " * 10_000_000)
+    assert "times as large" in reason(written(tmp_path, f"a.jsonl{outer}", bomb))
+
+
+def test_another_compressed_file_is_of_no_known_format(tmp_path: Path) -> None:
+    written(tmp_path, "a.txt.gz", gzip.compress(b"a"))
+    corpus = open_corpus([str(tmp_path)])
+    assert list(corpus) == []
+    assert [item.reason for item in corpus.skipped] == ["format .gz"]
 
 
 # Plain files

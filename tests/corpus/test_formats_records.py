@@ -23,6 +23,8 @@ from ragdoll.corpus.formats.records import record_from
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
 from tests.making import open_corpus
 
+NO_TEXT = "'text' is not a string, nor a list of strings or messages"
+
 
 def read_lines(folder: Path, *lines: object, text_key: str = "text") -> list[Any]:
     file = folder / "records.jsonl"
@@ -102,6 +104,52 @@ def test_a_title_alone_is_a_text(tmp_path: Path) -> None:
     assert the(read_lines(tmp_path, {"title": "The loop", "text": ""})).text.strip() == "The loop"
 
 
+@pytest.mark.parametrize(
+    ("key", "metadata"),
+    [
+        ("a.b.c", {"a": {"d": 1}}),
+        ("a.b", {"a.b.c": "other", "a": {"d": 1}}),
+        ("x.y", {"x": {"y": "deep"}, "n": 1}),
+    ],
+    ids=["two levels", "one", "a key with a dot"],
+)
+def test_a_key_leads_into_objects(key: str, metadata: dict[str, Any], tmp_path: Path) -> None:
+    lines = {
+        "a.b.c": {"a": {"b": {"c": "It runs."}, "d": 1}},
+        "a.b": {"a.b.c": "other", "a": {"b": "It runs.", "d": 1}},
+        "x.y": {"x.y": "It runs.", "x": {"y": "deep"}, "n": 1},
+    }
+    record = the(read_lines(tmp_path, lines[key], text_key=key))
+    assert (record.text, record.metadata) == ("It runs.", metadata)
+
+
+@pytest.mark.parametrize("key", ["a.c", "a.b.c", "b.a", "a.", ".a"])
+def test_a_key_that_leads_nowhere_is_named(key: str, tmp_path: Path) -> None:
+    (error,) = read_lines(tmp_path, {"a": {"b": "text"}}, text_key=key)
+    assert str(error) == f"line 1: no key '{key}' (`text_key` names another)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["one", " ", "two"], "one\n\ntwo"),
+        (
+            [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
+            "user: Why?\n\nassistant: So.",
+        ),
+        ([{"from": "human", "value": "Why?"}], "human: Why?"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "Look."}, {"type": "image"}]}],
+            "user: Look.",
+        ),
+        ([{"role": "assistant", "content": None}, {"content": "Done."}], "Done."),
+    ],
+    ids=["strings", "messages", "from and value", "parts", "a call of a tool"],
+)
+def test_lists_of_strings_and_messages_are_texts(value: Any, text: str, tmp_path: Path) -> None:
+    assert the(read_lines(tmp_path, {"messages": value}, text_key="messages")).text == text
+
+
 @pytest.mark.parametrize("title", [None, 7, "", "  "])
 def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> None:
     record = the(read_lines(tmp_path, {"title": title, "text": "a"}))
@@ -113,8 +161,11 @@ def test_a_title_that_says_nothing_is_none(title: object, tmp_path: Path) -> Non
     [
         ({"body": "a"}, "no key 'text' (`text_key` names another)"),
         ({"text": None}, "'text' is null"),
-        ({"text": 7}, "'text' is not a string"),
-        ({"text": ["a"]}, "'text' is not a string"),
+        ({"text": 7}, NO_TEXT),
+        ({"text": ["a", 7]}, NO_TEXT),
+        ({"text": [{"a": 7}]}, NO_TEXT),
+        ({"text": {"a": "b"}}, NO_TEXT),
+        ({"text": []}, "empty"),
         ({"text": " \n"}, "empty"),
         ({"text": "", "title": " "}, "empty"),
         ("not json", "not JSON"),
@@ -431,7 +482,9 @@ def test_whatever_the_fields_they_make_a_record_or_are_unreadable(fields: dict[s
     else:
         assert record.source
         assert record.text.startswith(record.title)
-        assert record.text.endswith(fields["text"])
+        text = fields["text"]
+        parts = [part for part in text if part.strip()] if isinstance(text, list) else [text]
+        assert record.text.endswith("\n\n".join(parts))
         named = {key for key, value in fields.items() if isinstance(value, str)}
         assert "text" not in record.metadata
         assert "title" not in named & set(record.metadata)

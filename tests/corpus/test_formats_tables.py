@@ -321,7 +321,9 @@ def test_a_row_without_text_is_named_by_its_number(tmp_path: Path) -> None:
         "! row 2: 'text' is null",
         "! row 3: empty",
     ]
-    assert told(parquet(tmp_path, {"text": [7]})) == ["! row 1: 'text' is not a string"]
+    assert told(parquet(tmp_path, {"text": [7]})) == [
+        "! row 1: 'text' is not a string, nor a list of strings or messages"
+    ]
 
 
 def test_a_value_that_cannot_be_decoded_costs_its_own_row_only(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
+import lzma
 import re
-from collections.abc import Iterator
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # A longer text is a mistake far more often than a document, and would be held several times over.
 MAX_BYTES = 64 * 2**20
@@ -60,7 +65,7 @@ def check_size(path: Path, most: int) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of records as UTF-8 without a mark.
+    """Open a file of records, perhaps compressed, as UTF-8 without a mark.
 
     A file in UTF-16, which is rare, is held in memory.
 
@@ -68,13 +73,68 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         UnreadableError: the file is UTF-16 and too large, or broken.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with _inflated(path) if path.suffix.lower() in COMPRESSED else path.open("rb") as file:
         encoding = _marked(file.read(4))
         if encoding == "utf-16":
-            yield BytesIO(decode(contents(path)).encode())
+            file.seek(0)
+            content = file.read(MAX_BYTES + 1)
+            if len(content) > MAX_BYTES:
+                raise UnreadableError(TOO_LARGE)
+            yield BytesIO(decode(content).encode())
         else:
             file.seek(len(codecs.BOM_UTF8) if encoding else 0)
             yield file
+
+
+def _inflated(path: Path) -> BinaryIO:
+    """Decompress a file into one that is removed when it is closed; readers go back in it.
+
+    Raises:
+        UnreadableError: the file is damaged, or grows to more than a corpus of text does.
+        OSError: the file cannot be read, or there is no room for its content.
+    """
+    most = max(_LEAST_INFLATED, path.stat().st_size * _INFLATION)
+    inflated = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        with COMPRESSED[path.suffix.lower()](path) as file:
+            while inflated.tell() <= most and (piece := file.read(_PIECE)):
+                inflated.write(piece)
+    except _DAMAGES as error:
+        inflated.close()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        kind = path.suffix.lower().removeprefix(".")
+        raise UnreadableError(f"damaged, or no {kind} file") from error
+    if inflated.tell() > most:
+        inflated.close()
+        raise UnreadableError(
+            f"more than {_INFLATION} times as large when it is decompressed; do that beforehand"
+        )
+    inflated.seek(0)
+    return inflated
+
+
+def _zstandard(path: Path) -> BinaryIO:
+    import pyarrow as pa
+
+    stream: BinaryIO = pa.input_stream(str(path), compression="zstd")
+    return stream
+
+
+COMPRESSED: dict[str, Callable[[Path], Any]] = {
+    ".bz2": bz2.open,
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".zst": _zstandard,
+}
+"""The endings of compressed files, and what opens them."""
+
+_DAMAGES = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+# Logs that repeat themselves shrink to a hundredth. A bomb grows a thousandfold.
+_INFLATION = 200
+_LEAST_INFLATED = 2**30
+_PIECE = 2**20
 
 
 def next_line(file: BinaryIO) -> bytes:

@@ -38,14 +38,28 @@ _RECORDS: dict[str, Callable[[Path, str], _Records]] = {
     ".parquet": lambda path, text_key: wall.documents("parquet", path, text_key=text_key),
     ".tsv": read_tsv,
 }
+# Parquet is compressed within.
+_RECORDS |= {
+    inner + outer: reader
+    for inner, reader in _RECORDS.items()
+    for outer in decoding.COMPRESSED
+    if inner != ".parquet"
+}
 SUPPORTED = PLAIN | HTML | CONVERTED | frozenset(_RECORDS)
 FAMILIES = (
     "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
-    "Parquet, source code, and with the extra 'documents' PDF, Word, PowerPoint and Excel"
+    "these also compressed, Parquet, source code, and with the extra 'documents' PDF, Word, "
+    "PowerPoint and Excel"
 )
 
 # Parsed, a page takes some thirty times its size.
 _MAX_HTML = 16 * 2**20
+
+
+def format_of(path: Path) -> str:
+    """Return the ending that tells how a file is read; both endings of a compressed one."""
+    both = "".join(path.suffixes[-2:]).lower()
+    return both if both in _RECORDS else path.suffix.lower()
 
 
 def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
@@ -56,7 +70,7 @@ def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """
     try:
         before = _state(path)
-        records = _RECORDS.get(path.suffix.lower())
+        records = _RECORDS.get(format_of(path))
         if records:
             yield from records(path, text_key)
             if _state(path) != before:

@@ -37,23 +37,28 @@ _QUOTED_BEFORE = 39
 def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
     """Make a document of a JSON object or dataset row: its text with its title, the rest metadata.
 
-    ``name`` becomes its ``source`` where none of its own keys (``_id``, ``id`` …) identifies it.
+    A ``text_key`` with dots leads into objects, unless the record has a key of that very name. A
+    list of strings becomes paragraphs, and messages of a conversation do with the names of their
+    roles. ``name`` becomes the ``source`` where no key of the record (``_id``, ``id`` …) identifies
+    it.
 
     Raises:
-        UnreadableError: ``text_key`` is missing or not a string; text and title are blank; the
+        UnreadableError: ``text_key`` is missing or holds no text; text and title are blank; the
             text is too large; or the record is nested too deeply.
     """
-    if text_key not in fields:
-        raise UnreadableError(f"no key '{text_key}' (`text_key` names another)")
-    text = fields[text_key]
-    if text is None:
+    try:
+        value, fields = _taken(fields, text_key)
+    except KeyError as error:
+        raise UnreadableError(f"no key '{text_key}' (`text_key` names another)") from error
+    if value is None:
         raise UnreadableError(f"'{text_key}' is null")
-    if not isinstance(text, str):
-        raise UnreadableError(f"'{text_key}' is not a string")
+    text = _text_of(value)
+    if text is None:
+        raise UnreadableError(f"'{text_key}' is not a string, nor a list of strings or messages")
     if len(text) > decoding.MAX_BYTES:
         raise UnreadableError(decoding.TOO_LARGE)
     title = fields.get("title")
-    used = {text_key, "title"} if isinstance(title, str | None) else {text_key}
+    used = {"title"} if isinstance(title, str | None) else set()
     title = title.strip() if isinstance(title, str) else ""
     if not text.strip() and not title:
         raise UnreadableError("empty")
@@ -73,6 +78,62 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
         source=storable(name),
         metadata=rest,
     )
+
+
+def has_key(fields: dict[str, Any], key: str) -> bool:
+    """Tell whether a record has a key, which may lead into objects by dots."""
+    try:
+        _taken(fields, key)
+    except KeyError:
+        return False
+    return True
+
+
+def _taken(fields: dict[str, Any], key: str) -> tuple[Any, dict[str, Any]]:
+    """Return the value of a key, which may lead into objects by dots, and the fields without it.
+
+    Raises:
+        KeyError: there is no such key.
+    """
+    if key in fields:
+        return fields[key], {name: value for name, value in fields.items() if name != key}
+    first, dot, rest = key.partition(".")
+    below = fields.get(first)
+    if not dot or not isinstance(below, dict):
+        raise KeyError(key)
+    value, others = _taken(below, rest)
+    fields = {name: item for name, item in fields.items() if name != first}
+    return value, {**fields, first: others} if others else fields
+
+
+def _text_of(value: Any) -> str | None:
+    """Return the text of a value: a string, strings, or messages; None for anything else."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple):
+        return None
+    parts = [item if isinstance(item, str) else _message(item) for item in value]
+    if any(part is None for part in parts):
+        return None
+    return "\n\n".join(part for part in parts if part and part.strip())
+
+
+def _message(item: Any) -> str | None:
+    """Return a message of a conversation, in either of the two forms that are common.
+
+    Its content may be in parts, of which those that are no text (pictures) are left out.
+    """
+    if not isinstance(item, dict):
+        return None
+    role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "\n".join(text for text in texts if isinstance(text, str))
+    if content is None and isinstance(role, str):
+        return ""  # a call of a tool says nothing
+    if not isinstance(content, str):
+        return None
+    return f"{role}: {content}" if isinstance(role, str) and content.strip() else content
 
 
 def read_json_lines(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:

@@ -213,11 +213,11 @@ def _fields(
 
 
 def check_columns(columns: Sequence[str], text_key: str) -> None:
-    """Check that a table has a column of this name.
+    """Check that a table has a column of this name, or one that a dotted name leads into.
 
     Raises:
         UnreadableError: it has not.
     """
-    if text_key not in columns:
+    if text_key not in columns and text_key.partition(".")[0] not in columns:
         names = shorten(", ".join(columns), 200, placeholder=" …")
         raise UnreadableError(f"no column '{text_key}'; it has {names}")

@@ -18,8 +18,8 @@ from typing import Any
 
 from ragdoll.corpus.documents import Document, Reading
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name
-from ragdoll.corpus.formats.files import SUPPORTED
-from ragdoll.corpus.formats.records import record_from
+from ragdoll.corpus.formats.files import SUPPORTED, format_of
+from ragdoll.corpus.formats.records import has_key, record_from
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.folder import is_own
 from ragdoll.errors import CorpusError, first_line
@@ -122,9 +122,7 @@ def _has_data(path: Path) -> bool:
 def _has_documents(path: Path) -> bool:
     """Tell whether there is more to read than the Parquet files of splits and a dataset's cards."""
     return any(
-        file.suffix.lower() in SUPPORTED
-        and file.name not in _CARDS
-        and not SPLIT.fullmatch(file.name)
+        format_of(file) in SUPPORTED and file.name not in _CARDS and not SPLIT.fullmatch(file.name)
         for file in _files(path)
     )
 
@@ -168,7 +166,7 @@ class DatasetSource:
             try:
                 document = record_from(row, self.text_key, name=str(number))
             except UnreadableError as error:
-                if number == 1 and self.text_key not in row:
+                if number == 1 and not has_key(row, self.text_key):
                     raise CorpusError(
                         f"The dataset {self.path} has no column '{self.text_key}'; "
                         f"it has {', '.join(row)}.",

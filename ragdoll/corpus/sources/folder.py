@@ -161,7 +161,7 @@ class FileSource:
         """Say why an entry that is no folder is left out; nothing where it is to be read."""
         if entry.is_symlink() and not is_inside(path, self.path):
             return OUTSIDE
-        is_supported = path.suffix.lower() in formats.SUPPORTED
+        is_supported = formats.format_of(path) in formats.SUPPORTED
         try:
             if not stat.S_ISREG(entry.stat().st_mode):
                 return NOT_REGULAR
