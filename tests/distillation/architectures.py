@@ -283,6 +283,65 @@ def poolings(folder: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | both))
 
 
+def roberta(folder: Path) -> None:
+    from transformers import RobertaConfig, RobertaModel
+
+    tokenizer = bpe(["<s>", "<pad>", "</s>"])
+    between(tokenizer, "<s>", "</s>")
+    config = RobertaConfig(
+        **SIZES,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        max_position_embeddings=MAX_LENGTH + 2,
+    )
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "cls_token": "<s>"}
+    save(folder, RobertaModel(config), tokenizer, names, "mean")
+
+
+def gemma(folder: Path) -> None:
+    from transformers import Gemma3TextConfig, Gemma3TextModel
+
+    tokenizer = bpe(["<pad>", "<eos>", "<bos>"])
+    between(tokenizer, "<bos>", "<eos>")
+    config = Gemma3TextConfig(
+        **SIZES,
+        num_key_value_heads=1,
+        head_dim=8,
+        vocab_size=tokenizer.get_vocab_size(),
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>"}
+    save(folder, Gemma3TextModel(config), tokenizer, names, "mean")
+
+
+def dense(folder: Path) -> None:
+    """A layer behind the pooling makes vectors of another dimension."""
+    import torch
+    from safetensors.torch import save_file
+
+    bert(folder)
+    place = folder / "2_Dense"
+    place.mkdir()
+    torch.manual_seed(1)
+    weight, bias = torch.randn(12, DIMENSION), torch.randn(12)
+    save_file({"linear.weight": weight, "linear.bias": bias}, place / "model.safetensors")
+    facts = {
+        "in_features": DIMENSION,
+        "out_features": 12,
+        "bias": True,
+        "activation_function": "torch.nn.modules.activation.Tanh",
+    }
+    (place / "config.json").write_text(json.dumps(facts))
+    modules = json.loads((folder / "modules.json").read_text())
+    own = {"idx": 2, "name": "2", "path": place.name, "type": "sentence_transformers.models.Dense"}
+    modules[2:2] = [own]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
 def chatting(folder: Path) -> None:
     """A text becomes a message, which a template writes as a conversation."""
     qwen(folder)

@@ -136,6 +136,16 @@ def test_as_many_terms_of_the_corpus_as_asked_for_join_the_vocabulary(
     assert train(settings).vocabulary == inspect(trained.model).vocabulary + 99
 
 
+def test_an_unknown_word_adds_nothing_in_other_libraries(trained: Trained) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = ["a lock \u2603 guards a resource", "a lock guards a resource", "\u2603"]
+    own = StaticModel.load(trained.model).encode(texts)
+    assert_alike(own[0], own[1])
+    assert not own[2].any()
+    assert_alike(SentenceTransformer(str(trained.model)).encode(texts), own)
+
+
 def test_terms_of_a_file_join_the_vocabulary_and_its_content_counts(
     trained: Trained, tmp_path: Path
 ) -> None:

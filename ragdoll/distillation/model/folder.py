@@ -160,6 +160,9 @@ def _remove(folder: Path) -> None:
 
 
 def _save_one(folder: Path, model: StaticModel, record: Mapping[str, Any]) -> None:
+    if model.unk_token_id is not None:
+        # model2vec leaves it out of a text. sentence-transformers adds it, which then adds nothing.
+        model.embedding[model.unk_token_id] = 0
     model.save_pretrained(folder)
     # safetensors lets only the owner read its files.
     (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
