@@ -58,7 +58,10 @@ class Commands(TyperGroup):
 
             context = getattr(error, "ctx", None)
             path = context.command_path if context else "ragdoll"
-            Console().error(error.format_message(), hint=f"See {path} --help.")
+            hint = f"See {path} --help."
+            if path == "ragdoll query" and hasattr(error, "option_name"):
+                hint += " A question that begins with a hyphen follows on --."
+            Console().error(error.format_message(), hint=hint)
             sys.exit(WRONG_USAGE)
         sys.exit(status if isinstance(status, int) else 0)
 

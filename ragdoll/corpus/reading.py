@@ -113,11 +113,6 @@ def _is_hub_id(name: str) -> bool:
 
 def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
     suffix = format_of(path)
-    if suffix == ".py":
-        raise CorpusError(
-            f"{path} is a Python file; dataset loading scripts are not run.",
-            hint="Give the folder or the file that holds the data itself.",
-        )
     if suffix not in SUPPORTED:
         raise CorpusError(
             f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."

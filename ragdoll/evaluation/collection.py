@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
@@ -18,6 +18,9 @@ from ragdoll.errors import CorpusError, number_of
 
 # The names of the judgements; the first file that exists is read.
 _SPLITS = ("test", "dev", "train")
+
+# Queries that a note names.
+_NAMED = 3
 
 # Longer scores are no judgements, and in the end no numbers that can be averaged.
 _SCORE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
@@ -33,7 +36,7 @@ class TestCollection:
 
     ``parts`` maps the id of a searched text that is only a passage to the id of its document.
     Documents are judged then, and a document is as good as the best of its passages. ``notes`` say
-    how ragdoll made the collection and what it can show; a collection of others has none.
+    how ragdoll made the collection and what it can show, or which queries of others it leaves out.
     """
 
     __test__ = False  # pytest must not take it for a test case
@@ -76,6 +79,8 @@ class TestCollection:
 def load_beir(path: Path) -> TestCollection:
     """Read a collection from a folder in BEIR layout.
 
+    A judged query without a text is left out, and named in the notes.
+
     Raises:
         CorpusError: a file is missing or a line is malformed (with file, line and reason), or
             queries, judgements and documents do not belong together.
@@ -94,13 +99,10 @@ def load_beir(path: Path) -> TestCollection:
     qrels = _judgements(path)
     queries: dict[str, str] = {}
     for place, fields in _objects(path / "queries.jsonl"):
-        text = _string(fields, "text", place)
-        if not text:
-            raise CorpusError(f"{place}: the query has no 'text'.")
-        queries[_identifier(fields, place, queries)] = text
-    unknown = next((query for query in qrels if query not in queries), None)
-    if unknown is not None:
-        raise CorpusError(f"{path}: the judged query '{unknown}' is not in queries.jsonl.")
+        queries[_identifier(fields, place, queries)] = _string(fields, "text", place)
+    silent = [query for query in qrels if not queries.get(query)]
+    qrels = {query: judged for query, judged in qrels.items() if queries.get(query)}
+    notes = [_left_out(silent)] if silent else []
     if documents and qrels and not any(documents.keys() & judged for judged in qrels.values()):
         raise CorpusError(f"{path}: none of the judged documents is in corpus.jsonl.")
     judged = {query: text for query, text in queries.items() if query in qrels}
@@ -109,7 +111,17 @@ def load_beir(path: Path) -> TestCollection:
             f"{path} has {number_of('document', len(documents))} and "
             f"{number_of('judged query', len(judged), 'judged queries')}."
         )
-    return TestCollection(path.resolve().name, documents, judged, qrels)
+    return TestCollection(path.resolve().name, documents, judged, qrels, notes=tuple(notes))
+
+
+def _left_out(queries: Sequence[str]) -> str:
+    """Say which judged queries cannot be asked."""
+    names = ", ".join(queries[:_NAMED]) + (", …" if len(queries) > _NAMED else "")
+    is_one = len(queries) == 1
+    return (
+        f"{number_of('judged query', len(queries), 'judged queries')} without a text in "
+        f"queries.jsonl {'is' if is_one else 'are'} left out: {names}"
+    )
 
 
 def _judgements(path: Path) -> dict[str, dict[str, int]]:

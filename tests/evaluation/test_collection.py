@@ -172,9 +172,15 @@ def test_an_id_that_comes_twice_is_named(beir: Path, name: str) -> None:
     refused(beir, f"{beir / name}, line 2: ", json.loads(first)["_id"])
 
 
-def test_a_query_without_words_is_named_with_its_file(beir: Path) -> None:
-    (beir / "queries.jsonl").write_text(lines(QUERIES[:1]) + '{"_id": "q2", "query": "lock"}\n')
-    refused(beir, f"{beir}/queries.jsonl, line 2: ")
+@pytest.mark.parametrize(
+    "query", ['{"_id": "q2", "query": "lock"}', '{"_id": "q2", "text": " "}', ""]
+)
+def test_a_judged_query_without_a_text_is_left_out_and_named(query: str, beir: Path) -> None:
+    (beir / "queries.jsonl").write_text(f"{lines(QUERIES[:1])}{query}\n")
+    collection = load_beir(beir)
+    assert (list(collection.queries), list(collection.qrels)) == (["q1"], ["q1"])
+    (note,) = collection.notes
+    assert note == "1 judged query without a text in queries.jsonl is left out: q2"
 
 
 @pytest.mark.parametrize(
@@ -210,9 +216,12 @@ def test_judgements_of_another_collection_are_an_error(beir: Path) -> None:
     refused(beir)
 
 
-def test_a_judged_query_that_is_not_there_is_named(beir: Path) -> None:
-    (beir / "qrels" / "test.tsv").write_text(f"{QRELS}q9\td1\t1\n")
-    refused(beir, "'q9'")
+def test_many_left_out_are_counted(beir: Path) -> None:
+    others = "".join(f"q{number}\td1\t1\n" for number in range(10, 20))
+    (beir / "qrels" / "test.tsv").write_text(f"{QRELS}{others}")
+    (note,) = load_beir(beir).notes
+    assert note.startswith("10 judged queries")
+    assert note.endswith("are left out: q10, q11, q12, …")
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "qrels/test.tsv"])

@@ -87,12 +87,6 @@ ERRORS = [
     ),
     case(
         CorpusError,
-        "{tiny}/queries.jsonl, line 1: the query has no 'text'.",
-        None,
-        read_with(QUERIES, '{"_id": "q1"}'),
-    ),
-    case(
-        CorpusError,
         "{tiny}/qrels/test.tsv, line 2: 1 column, not query, document and score.",
         None,
         read_with(QRELS, f"{JUDGED}q1 a 1"),
@@ -103,12 +97,6 @@ ERRORS = [
         "digits.",
         None,
         read_with(QRELS, f"{JUDGED}q1\ta\t{'9' * 400}"),
-    ),
-    case(
-        CorpusError,
-        "{tiny}: the judged query 'q9' is not in queries.jsonl.",
-        None,
-        read_with(QRELS, "q9\ta\t1"),
     ),
     case(
         CorpusError,
