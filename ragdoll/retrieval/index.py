@@ -16,6 +16,7 @@ from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.model import TableModel, checked, model_of
 from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
 from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.target import IndexResult, Target, database_of
 from ragdoll.settings import IndexSettings, QuerySettings, TrainSettings
@@ -29,7 +30,8 @@ _WAITS = (0.0, 0.1)
 class Index:
     """A table of a LanceDB database that knows its model: documents in, answers out.
 
-    ``create`` and ``open`` make one. The table stores the model's fingerprint, dimension and
+    ``create`` and ``open`` make one. A search sees what other processes have written into a local
+    table, a new model included. The table stores the model's fingerprint, dimension and
     metric, and refuses any other model.
 
     >>> index = Index.create("database", model="model")
@@ -40,11 +42,13 @@ class Index:
     ['t']
     """
 
-    def __init__(self, target: Target, overwrite: bool, searcher: Searcher | None) -> None:
-        """Wrap a table that is opened or yet to be made; use ``create`` or ``open``."""
+    def __init__(self, target: Target, overwrite: bool, model: str | Path | Encoder | None) -> None:
+        """Wrap a table that is there or yet to be made; use ``create`` or ``open``."""
         self._target = target
         self._overwrite = overwrite
-        self._searcher = searcher
+        self._model = model
+        self._searcher: Searcher | None = None
+        self._stamp: tuple[int, int] | None = None
 
     @classmethod
     def create(
@@ -68,7 +72,7 @@ class Index:
         settings = _named(settings, database, table)
         if model is None:
             model = settings.model or TrainSettings().output
-        return cls(Target(settings, TableModel(model)), overwrite, None)
+        return cls(Target(settings, TableModel(model)), overwrite, model)
 
     @classmethod
     def open(
@@ -90,12 +94,15 @@ class Index:
             ModelError: the model cannot be read.
         """
         settings = _named(settings, database, table)
+        before = stamp(database_of(settings), settings.table)
         opened, its_model = _opened(settings, model)
         its = opened.identity
         settings = replace(
             settings, metric=its.metric, chunk_size=its.chunk_size, metadata=its.columns
         )
-        return cls(Target(settings, its_model), False, Searcher(opened, its_model))
+        index = cls(Target(settings, its_model), False, model)
+        index._searcher, index._stamp = Searcher(opened, its_model), before
+        return index
 
     @property
     def model(self) -> ModelIdentity:
@@ -202,10 +209,25 @@ class Index:
 
     @property
     def _search(self) -> Searcher:
-        if self._searcher is None:
-            table = _table_of(self._target.settings)
-            self._searcher = Searcher(table, checked(self._target.model, table))
+        """A searcher of the table as it is now: another process may have written it."""
+        settings = self._target.settings
+        now = stamp(database_of(settings), settings.table)
+        if self._searcher is None or now != self._stamp:
+            self._searcher, self._stamp = Searcher(*self._reopened()), now
         return self._searcher
+
+    def _reopened(self) -> tuple[Table, TableModel]:
+        """Open the table anew, and its model if that is another one by now."""
+        settings = self._target.settings
+        table, model = _table_of(settings), self._target.model
+        try:
+            return table, checked(model, table)
+        except ModelMismatchError:
+            if self._searcher is None:
+                raise
+        table, model = _opened(settings, self._model)
+        self._target = replace(self._target, model=model)
+        return table, model
 
 
 def _named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,52 @@ def test_an_index_sees_what_it_was_updated_with(index: Index) -> None:
     index.update([{"id": "queue", "text": "A queue hands over items."}])
     assert index.search("queue", 1)[0].source == "queue"
     assert "queue" in sources(index, "queue", k=9, mode="vector")
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+def test_an_index_sees_what_others_write(
+    index: Index, tmp_path: Path, trained: Trained, pause: float
+) -> None:
+    reader = Index.open(tmp_path / "database")
+    for number in range(10):  # the last ones search rows in memory
+        time.sleep(pause)
+        assert f"new{number}" not in sources(reader, "semaphore")
+        index.update([{"id": f"new{number}", "text": "A semaphore counts."}])
+        assert f"new{number}" in sources(reader, "semaphore", k=20)
+    Index.create(tmp_path / "database", model=trained.model, overwrite=True).update(
+        ["A semaphore."]
+    )
+    assert len(reader) == 1
+    assert len(sources(reader, "semaphore")) == 1
+
+
+def test_it_follows_the_table_to_another_model(
+    index: Index, tmp_path: Path, trained: Trained
+) -> None:
+    assert index.search("timer")
+    reader = Index.open(tmp_path / "database")
+    before = reader.model
+    named = Index.open(tmp_path / "database", model=trained.model)
+    other = trained.model / "distillate"
+    Index.create(tmp_path / "database", model=other, overwrite=True).update(["Set a timer."])
+    (hit,) = reader.search("timer")
+    assert hit.vector_score is not None
+    assert reader.model.fingerprint not in ("", before.fingerprint)
+    with pytest.raises(ModelMismatchError):
+        named.search("timer")
+    with pytest.raises(ModelMismatchError):
+        index.search("timer")
+
+
+def test_a_table_is_opened_once_while_nobody_writes(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(0.1)
+    reader = Index.open(tmp_path / "database")
+    searcher = reader._search
+    for _ in range(3):
+        assert reader.search("timer")
+    assert reader._search is searcher
 
 
 def test_filters_belong_to_a_call(tmp_path: Path, trained: Trained) -> None:

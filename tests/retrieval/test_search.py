@@ -374,10 +374,15 @@ def test_an_empty_table_has_no_answers(indexed: Indexed) -> None:
     assert list(index.search_many(QUERIES, 5)) == [[]] * len(QUERIES)
 
 
-def test_a_changed_table_is_read_as_it_was_opened(indexed: Indexed) -> None:
+def test_a_search_reads_the_version_that_it_began_with(indexed: Indexed) -> None:
     """Rows are looked up by LanceDB's ids, which must not move under the search."""
     index = Index.open(indexed.database)
-    before: list[Any] = list(index.search_many(QUERIES, 5))
+    searcher = index._search
+    before: list[Any] = list(searcher.search_many(QUERIES, 5))
+    begun = index.search_many(QUERIES, 5)
+    first = next(begun)
     (indexed.docs / "loop.md").write_text("# The event loop\n\nAnother text about a lock.")
     indexed.index()
-    assert list(index.search_many(QUERIES, 5)) == before
+    assert [first, *begun] == before
+    assert list(searcher.search_many(QUERIES, 5)) == before
+    assert list(index.search_many(QUERIES, 5)) != before

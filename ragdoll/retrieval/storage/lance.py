@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
@@ -23,6 +24,9 @@ os.environ.setdefault("LANCEDB_LOG", "error")
 
 # Seconds in which a server has to answer for the first time.
 _PATIENCE = 10.0
+
+# Nanoseconds. The clocks of file systems tick in hundredths of a second at least.
+_TICK = 50_000_000
 
 # LanceDB's messages end with the places in its source where the error arose and passed through.
 _SOURCE_FILE = re.compile(r"(, /\S+\.rs:\d+:\d+)+$")
@@ -51,6 +55,22 @@ def is_local(uri: str) -> bool:
 def place(uri: str, name: str) -> str:
     """Return the name that messages give a table."""
     return f"{uri}, table '{name}'"
+
+
+def stamp(uri: str, name: str) -> tuple[int, int] | None:
+    """Return what changes with every commit to a local table; None on a server, or without one.
+
+    Two commits within the tick of a file system's clock leave the same time. So no two stamps are
+    the same until the latest commit is older than that.
+    """
+    if not is_local(uri):
+        return None
+    try:
+        facts = (Path(uri) / f"{name}.lance" / "_versions").stat()
+    except OSError:
+        return None
+    age = time.time_ns() - facts.st_mtime_ns
+    return facts.st_ino, age if 0 <= age <= _TICK else facts.st_mtime_ns
 
 
 def absolute(path: str | Path) -> str:
