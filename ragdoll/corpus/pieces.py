@@ -51,10 +51,16 @@ def choose(text: str, title: str, shared: set[str], draw: random.Random) -> Piec
     too short.
     """
     kinds: dict[str, list[Piece]] = {}
+    total = _length(text)
     for piece in _pieces(text, title):
         words = _length(piece.text)
-        left = _length(text.replace(piece.text, " "))
-        is_long_enough = _MIN_WORDS <= words <= _MAX_WORDS and left >= max(words, _MIN_LEFT)
+        if not _MIN_WORDS <= words <= _MAX_WORDS:
+            continue
+        least = max(words, _MIN_LEFT)
+        # Without a piece its own words are missing, and at most the two that it stands in. Counting
+        # the words of a long text anew for each of its pieces would take minutes.
+        is_long_enough = total - text.count(piece.text) * (words + 2) >= least
+        is_long_enough = is_long_enough or _length(text.replace(piece.text, " ")) >= least
         if is_long_enough and _normal(piece.text) not in shared:
             kinds.setdefault(piece.kind, []).append(piece)
     if kinds:

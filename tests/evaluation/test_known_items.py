@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus import pieces
 from ragdoll.corpus.documents import Document
 from ragdoll.errors import CorpusError
 from ragdoll.evaluation import known_items as module
@@ -193,3 +195,19 @@ def test_any_documents_make_a_fair_test_or_none(texts: list[tuple[str, str]], se
         assert text.strip() == text != ""
         assert text not in searched
         assert searched.strip()
+
+
+def test_the_words_of_a_long_text_are_not_counted_for_each_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[int] = []
+    count = pieces._length
+
+    def counted(text: str) -> int:
+        read.append(len(text))
+        return count(text)
+
+    monkeypatch.setattr(pieces, "_length", counted)
+    text = " ".join(f"Sentence {n} is about thing {n}." for n in range(900))
+    assert pieces.choose(text, "", set(), random.Random(0)) is not None
+    assert sum(read) < 3 * len(text)
