@@ -28,8 +28,8 @@ def test_fields_are_metadata_and_the_text_stays_what_it_is(tmp_path: Path) -> No
         pytest.param("---\nyear: 1\n", id="without an end"),
         pytest.param("---\n- year\n---\n", id="a list"),
         pytest.param("---\n---\n", id="empty"),
-        pytest.param("---\nyear: [1\n---\n", id="not YAML"),
-        pytest.param("---\nwhen: 2020-13-45\n---\n", id="no date"),
+        pytest.param("---\nyear 1\n---\n", id="no field"),
+        pytest.param("+++\nyear 1\n+++\n", id="not TOML"),
         pytest.param("---\na: &a [x]\nb: [*a, *a]\n---\n", id="an alias"),
         pytest.param("---\na: " + "[" * 1000 + "\n---\n", id="very deep"),
         pytest.param("---\na: !!python/object/apply:os.getcwd []\n---\n", id="code"),
@@ -41,6 +41,37 @@ def test_what_is_no_front_matter_is_only_text(tmp_path: Path, text: str) -> None
     assert (document.metadata, document.text) == ({}, text)
 
 
+@pytest.mark.parametrize(
+    ("block", "title", "fields"),
+    [
+        ("title: Redis: the basics\nyear: 2020", "Redis: the basics", {"year": 2020}),
+        ("title: Handle\nauthor: @ada\nyear: 1", "Handle", {"author": "@ada", "year": 1}),
+        ("title: Oops\ndate: 2024-13-45", "Oops", {"date": "2024-13-45"}),
+        ("tags:\n- a\n- b\nx: [1\nn: 2", "a.md", {"tags": ["a", "b"], "x": "[1", "n": 2}),
+        ("by:\n  name: Ada\n  at: @x\nn: 2", "a.md", {"n": 2}),
+        ("a: !!python/object/apply:os.getcwd []\nn: 2", "a.md", {"n": 2}),
+        ("title: 1984\nyear: 1949", "1984", {"year": 1949}),
+    ],
+    ids=["a colon", "a sign", "no date", "a bracket", "below", "a tag", "a number"],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_mistake_costs_no_other_field(
+    tmp_path: Path, block: str, title: str, fields: dict[str, object], end: str
+) -> None:
+    content = f"---\n{block}\n---\nA text.\n".replace("\n", end)
+    (tmp_path / "a.md").write_bytes(content.encode())
+    (document,) = open_corpus([str(tmp_path)])
+    assert (document.title, document.metadata) == (title, fields)
+
+
+def test_fields_may_be_in_toml(tmp_path: Path) -> None:
+    text = '+++\ntitle = "Locks"\nyear = 2020\nwhen = 2020-01-02\ntags = ["a"]\n+++\nText.\n'
+    (tmp_path / "a.md").write_text(text)
+    (document,) = open_corpus([str(tmp_path)])
+    assert (document.title, document.text) == ("Locks", text)
+    assert document.metadata == {"year": 2020, "when": "2020-01-02", "tags": ["a"]}
+
+
 def test_only_markdown_has_front_matter(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("---\nyear: 2020\n---\nText.\n")
     (document,) = open_corpus([str(tmp_path)])
@@ -50,6 +81,7 @@ def test_only_markdown_has_front_matter(tmp_path: Path) -> None:
 @given(st.text(alphabet="-a: \n[]{}&*!|>'\"#%@`\t0é"))
 def test_any_text_can_be_looked_at(text: str) -> None:
     assert isinstance(front_matter("---\n" + text + "\n---\n"), dict)
+    assert isinstance(front_matter("+++\n" + text + "\n+++\n"), dict)
 
 
 def test_brackets_are_not_followed_to_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:

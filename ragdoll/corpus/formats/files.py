@@ -102,6 +102,8 @@ def _document(path: Path) -> Document:
     # The front matter stays in the text, so that lines are the file's lines and it can be searched.
     fields = front_matter(text)
     title = fields.pop("title", None)
+    if isinstance(title, int | float) and not isinstance(title, bool):
+        title = str(title)
     title = storable(title.strip()) if isinstance(title, str) else ""
     return Document(
         text, title=title or first_heading(text) or name, metadata=fields, whole_file=True

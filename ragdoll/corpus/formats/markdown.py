@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,17 @@ def converted(
     return Document(text, title=title(text) or display_name(path.name))
 
 
-# Front matter, fields in YAML: from a first line of three dashes to the next line of them.
-_BLOCK = re.compile(r"\ufeff?---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+# Front matter: fields in YAML from a first line of three dashes to the next line of them, or in TOML
+# between lines of three plus signs.
+_BLOCK = re.compile(
+    r"\ufeff?(?:---[ \t]*\r?\n(.*?\n)(?:---|\.\.\.)|\+\+\+[ \t]*\r?\n(.*?\n)\+\+\+)"
+    r"[ \t]*\r?(?:\n|$)",
+    re.DOTALL,
+)
+# A field at the beginning of a line, with the lines below that belong to it.
+_FIELD = re.compile(r"^([\w-]+):(.*(?:\n(?:[ \t]|-(?: |$)).*)*)", re.MULTILINE)
+# What has a meaning of its own in YAML, or stands for something longer.
+_TAGGED = re.compile(r"\s*[!&*]")
 _MAX_CHARACTERS = 64 * 1024
 # The scanner looks through all open brackets at each word.
 _MAX_OPEN = 100
@@ -67,24 +77,42 @@ _MAX_OPEN = 100
 def front_matter(text: str) -> dict[str, Any]:
     """Return the fields of a text's front matter, as JSON can hold them; empty without any.
 
-    A block with a mistake or with aliases has no fields: aliases let a short text stand for a very
-    long one.
+    In a block with a mistake each field is read alone; one with a mistake is the text behind its
+    colon. A block with aliases has no fields: they let a short text stand for a very long one.
     """
     block = _BLOCK.match(text[:_MAX_CHARACTERS])
     if block is None:
         return {}
+    in_yaml, in_toml = (part and part.replace("\r\n", "\n") for part in block.groups())
+    if in_toml:
+        return _fields(tomllib.loads, in_toml) or {}
+    fields = _fields(_from_yaml, in_yaml)
+    if fields is None:
+        fields = {}
+        for name, value in _FIELD.findall(in_yaml):
+            alone = _fields(_from_yaml, f"{name}:{value}")
+            if alone is None and "\n" not in value and not _TAGGED.match(value):
+                alone = {name: value.strip()} if value.strip() else {}
+            fields |= alone or {}
+    return fields
+
+
+def _fields(read: Callable[[str], Any], block: str) -> dict[str, Any] | None:
+    """Read a block's fields; None where it has a mistake, or is no mapping."""
     import yaml
 
     try:
-        if not _is_harmless(block[1]):
-            return {}
-        fields = yaml.safe_load(block[1])
-        named = {str(key): value for key, value in fields.items()}
-        return plain(named)
+        return plain({str(key): value for key, value in read(block).items()})
     except yaml.YAMLError:
-        return {}
+        return None
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return {}  # a value is not of the type that its tag says, or the block is no mapping
+        return None  # a value is not of the type that its tag says, or the block is no mapping
+
+
+def _from_yaml(block: str) -> Any:
+    import yaml
+
+    return yaml.safe_load(block) if _is_harmless(block) else {}
 
 
 def _is_harmless(block: str) -> bool:
