@@ -58,8 +58,8 @@ def converted(
     return Document(text, title=title(text) or display_name(path.name))
 
 
-# Front matter: fields in YAML from a first line of three dashes to the next line of them, or in TOML
-# between lines of three plus signs.
+# Front matter: fields in YAML from a first line of three dashes to the next line of them, or in
+# TOML between lines of three plus signs.
 _BLOCK = re.compile(
     r"\ufeff?(?:---[ \t]*\r?\n(.*?\n)(?:---|\.\.\.)|\+\+\+[ \t]*\r?\n(.*?\n)\+\+\+)"
     r"[ \t]*\r?(?:\n|$)",
