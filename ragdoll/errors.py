@@ -25,6 +25,11 @@ def number_of(thing: str, number: int, plural: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else plural or f'{thing}s'}"
 
 
+def first_of(names: list[str], most: int) -> str:
+    """List the first names in a message, and mark that there are more."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 class RagdollError(Exception):
     """An error that a message explains: the base of all others.
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from ragdoll.corpus.formats.decoding import storable
-from ragdoll.errors import CorpusError, number_of
+from ragdoll.errors import CorpusError, first_of, number_of
 
 # The names of the judgements; the first file that exists is read.
 _SPLITS = ("test", "dev", "train")
@@ -114,13 +114,12 @@ def load_beir(path: Path) -> TestCollection:
     return TestCollection(path.resolve().name, documents, judged, qrels, notes=tuple(notes))
 
 
-def _left_out(queries: Sequence[str]) -> str:
+def _left_out(queries: list[str]) -> str:
     """Say which judged queries cannot be asked."""
-    names = ", ".join(queries[:_NAMED]) + (", …" if len(queries) > _NAMED else "")
     is_one = len(queries) == 1
     return (
         f"{number_of('judged query', len(queries), 'judged queries')} without a text in "
-        f"queries.jsonl {'is' if is_one else 'are'} left out: {names}"
+        f"queries.jsonl {'is' if is_one else 'are'} left out: {first_of(queries, _NAMED)}"
     )
 
 

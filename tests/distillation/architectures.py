@@ -122,6 +122,8 @@ SIZES = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
 }
+BRACKETS = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
+END_OF_TEXT = {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
 ANGLES = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
 
 
@@ -131,8 +133,7 @@ def bert(folder: Path, **options: Any) -> None:
     tokenizer = wordpiece()
     between(tokenizer, "[CLS]", "[SEP]")
     config = BertConfig(**SIZES, vocab_size=tokenizer.get_vocab_size())
-    names = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
-    save(folder, BertModel(config), tokenizer, names, "mean", **options)
+    save(folder, BertModel(config), tokenizer, BRACKETS, "mean", **options)
 
 
 def mpnet(folder: Path) -> None:
@@ -184,8 +185,7 @@ def qwen(folder: Path) -> None:
     config = Qwen3Config(
         **SIZES, num_key_value_heads=1, head_dim=8, vocab_size=tokenizer.get_vocab_size()
     )
-    names = {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
-    save(folder, Qwen3Model(config), tokenizer, names, "lasttoken", padding_side="left")
+    save(folder, Qwen3Model(config), tokenizer, END_OF_TEXT, "lasttoken", padding_side="left")
 
 
 def without_padding_token(folder: Path) -> None:
@@ -230,8 +230,7 @@ def distilbert(folder: Path) -> None:
         hidden_dim=32,
         vocab_size=tokenizer.get_vocab_size(),
     )
-    names = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
-    save(folder, DistilBertModel(config), tokenizer, names, "mean")
+    save(folder, DistilBertModel(config), tokenizer, BRACKETS, "mean")
 
 
 def gpt2(folder: Path) -> None:
@@ -247,8 +246,7 @@ def gpt2(folder: Path) -> None:
         bos_token_id=0,
         eos_token_id=0,
     )
-    names = {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
-    save(folder, GPT2Model(config), tokenizer, names, "mean")
+    save(folder, GPT2Model(config), tokenizer, END_OF_TEXT, "mean")
 
 
 def bart(folder: Path) -> None:

@@ -94,11 +94,6 @@ class Tokenized:
         """Return the columns of some of the texts."""
         return {name: [column[row] for row in chosen] for name, column in self.columns.items()}
 
-    def of_length(self, chosen: Sequence[int]) -> list[int]:
-        """Return the first of the chosen texts that have the same number of tokens."""
-        lengths = self.lengths
-        return list(takewhile(lambda row: lengths[row] == lengths[chosen[0]], chosen))
-
 
 class Teacher:
     """A sentence-transformer, loaded.
@@ -275,7 +270,7 @@ class Teacher:
                 size = max(1, budget // max(1, lengths[waiting[done]]))
                 rows = waiting[done : done + size]
                 if "attention_mask" not in texts.columns:  # such a model reads its padding
-                    rows = texts.of_length(rows)
+                    rows = [row for row in rows if lengths[row] == lengths[rows[0]]]
                 try:
                     embedded = self._forward(texts, rows, target)
                 except (RuntimeError, MemoryError) as error:

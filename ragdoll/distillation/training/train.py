@@ -207,8 +207,9 @@ class Training:
             if settings.terms:
                 vocabulary = listed_terms(Path(settings.terms), tokenizer)
             vocabulary += terms_of(features.texts(), settings.vocab_size, tokenizer)
+            vocabulary = list(dict.fromkeys(vocabulary))
         kept = tokenizer.own_tokens if tokenizer and reduces else None
-        made_by = recipe(files, list(dict.fromkeys(vocabulary)), self._dimension, dtype, kept)
+        made_by = recipe(files, vocabulary, self._dimension, dtype, kept)
         return reuse(self.replaces or self._output, made_by) or (
             distil(
                 files, vocabulary, self._dimension, self._device, trust, dtype, report, tokenizer

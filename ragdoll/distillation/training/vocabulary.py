@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ragdoll.distillation.teacher.tokenizer import StaticTokenizer
-from ragdoll.errors import UsageError
+from ragdoll.errors import UsageError, first_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def listed_terms(file: Path, tokenizer: StaticTokenizer) -> list[str]:
         logger.warning(
             "Not added of %s, as the teacher has a token for each, or no text would have it: %s.",
             file,
-            ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else ""),
+            first_of(others, _NAMED),
         )
     return list(terms)
 
