@@ -60,6 +60,16 @@ def is_inside(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
+def moved_with(path: str, before: str, now: str) -> str:
+    """Return where a path is if it moved together with a folder, from ``before`` to ``now``.
+
+    What is no absolute path, such as the name of a package, stays as it is.
+    """
+    if not os.path.isabs(path):  # noqa: PTH117 (takes any name)
+        return path
+    return os.path.normpath(Path(now) / os.path.relpath(path, before))
+
+
 @contextmanager
 def only_one(
     folder: Path, name: str, doing: str, error: type[RagdollError], hint: str

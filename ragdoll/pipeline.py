@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.reading import read
 from ragdoll.distillation.features.featurize import (
     FeaturizeResult,
@@ -25,20 +27,22 @@ from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import differences
 from ragdoll.distillation.model.folder import behind_links, beside, discard, refuse_foreign
 from ragdoll.distillation.model.folder import replace as replace_folder
+from ragdoll.distillation.model.told import places, record_of
 from ragdoll.distillation.teacher.files import token_dimension
 from ragdoll.distillation.training.projection import refuse_dimension
 from ragdoll.distillation.training.train import Training, TrainResult, model_settings
 from ragdoll.distillation.training.workplace import only_maker
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import find_model, identify, teacher_fingerprint
-from ragdoll.errors import CorpusChangedError, ModelError, TableError, number_of
+from ragdoll.errors import CorpusChangedError, ModelError, TableError, UsageError, number_of
 from ragdoll.retrieval.model import TableModel
-from ragdoll.retrieval.storage.database import Database, only_writer
-from ragdoll.retrieval.storage.lance import absolute, is_local, place
+from ragdoll.retrieval.storage.database import only_writer
+from ragdoll.retrieval.storage.lance import absolute, place
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.index import write
-from ragdoll.retrieval.writing.target import IndexResult, Target, database_of, differing
-from ragdoll.settings import IndexSettings, Settings
+from ragdoll.retrieval.writing.roots import all_again, with_others
+from ragdoll.retrieval.writing.target import IndexResult, Target, database_of, differing, table_of
+from ragdoll.settings import FeaturizeSettings, IndexSettings, Settings
 from ragdoll.streams import Report, silent
 
 _WITH_MODEL = "all documents, with the new model"
@@ -100,9 +104,12 @@ def run(
     """Featurize, train and index as far as needed: a table of all documents, and its own model.
 
     ``places`` are what to learn from and to search; see ``read``. Without any, the settings name
-    them. ``retrain`` trains although no setting changed, ``restart`` makes the features anew for
-    that, and ``overwrite`` builds the table anew. ``trust_remote_code`` runs code that comes with
-    the teacher.
+    them, or else they are those of the model and the table that are there. A table that is built
+    anew keeps its other places.
+
+    ``retrain`` trains although no setting changed, and ``restart`` makes the features anew for
+    that. ``overwrite`` builds the table anew, of these places alone. ``trust_remote_code`` runs
+    code that comes with the teacher.
 
     >>> settings = Settings(
     ...     teacher=TeacherSettings(model="teacher"), train=TrainSettings(pca_dims=2)
@@ -122,25 +129,37 @@ class Pipeline:
     """The three stages with their settings; ``corpus`` is learned from, ``documents`` searched."""
 
     def __init__(self, settings: Settings, retrain: bool, restart: bool, overwrite: bool) -> None:
-        """Open the places of the settings; nothing is read yet.
+        """Open the places of the settings, or else those of the last run; nothing is read yet.
 
         Raises:
-            UsageError: no place is named.
+            UsageError: no place is named, and none is known.
             CorpusError: a place is not there.
         """
-        self._settings = settings
         self._teacher = named(settings.teacher)
         self._output = behind_links(settings.train.output)
         self._retrain = retrain
         self._restart = restart
         self._overwrite = overwrite
+        table = None
+        with suppress(*[TableError] * overwrite):  # it may be damaged
+            table = table_of(settings.index)
+        self._learned = _learned(self._output, settings.featurize)
+        is_named = settings.corpus.path is not None
+        if not is_named and self._learned:
+            settings = replace(settings, corpus=replace(settings.corpus, path=self._learned))
+        self._settings = settings
         self.corpus = read(settings=settings.corpus)
-        self.documents = read(*settings.index.docs or [], settings=settings.corpus)
+        if table is None or is_named or settings.index.docs:
+            self.documents = read(*settings.index.docs or [], settings=settings.corpus)
+        else:
+            self.documents = all_again(table)
 
     def plan(self) -> Plan:
         """Tell which stages are needed, and why."""
+        self._refuse_to_forget()
         plan = self._plan_of_model()
         if plan.train or plan.model_is_ready:
+            self._documents(rebuild=True)
             return plan
         rebuild = self._reason_to_rebuild(self._target(self._output))
         return replace(plan, index=rebuild or _WHAT_CHANGED)
@@ -151,7 +170,10 @@ class Pipeline:
         output, index = self._output, self._settings.index
         with only_maker(output):
             finish_exchange(output, index)
+            self._refuse_to_forget()
             plan = self._plan_of_model()
+            # Before long work, as the table will be built anew with the new model.
+            self._documents(rebuild=plan.train is not None or plan.model_is_ready)
             featurized = trained = None
             model = output
             if plan.model_is_ready:
@@ -180,7 +202,8 @@ class Pipeline:
             target = self._target(model)
             rebuild = self._reason_to_rebuild(target)
             announce("index", rebuild or _WHAT_CHANGED)
-            indexed = write(self.documents, target, rebuild is not None, report=report)
+            documents = self._documents(rebuild is not None)
+            indexed = write(documents, target, rebuild is not None, report=report)
             finish_exchange(output, index)
             if model != output and model.exists():
                 table = place(target.database, index.table)
@@ -197,6 +220,34 @@ class Pipeline:
             index=indexed,
             seconds=time.perf_counter() - started,
         )
+
+    def _refuse_to_forget(self) -> None:
+        """Check that the new model also learns from what the one that is there has learned from.
+
+        Raises:
+            UsageError: it would not, and neither ``restart`` nor ``overwrite`` says so.
+        """
+        now = [Path(path) for path in places(self._content())]
+        lost = [
+            path
+            for path in self._learned
+            if not any(Path(path).is_relative_to(place) for place in now)
+        ]
+        if lost and not (self._restart or self._overwrite):
+            raise UsageError(
+                f"What is there was learned from {', '.join(lost)}, which this run leaves out.",
+                hint="Name that place too, to learn from all. `index.update(...)` adds documents "
+                "with the model that is there. `restart=True` learns from what is named alone.",
+            )
+
+    def _documents(self, rebuild: bool) -> Corpus:
+        """Return what to index; a table that is built anew keeps its other places.
+
+        Raises:
+            TableError: another place cannot be read again.
+        """
+        table = table_of(self._settings.index) if rebuild and not self._overwrite else None
+        return with_others(self.documents, table) if table else self.documents
 
     def _target(self, model: Path) -> Target:
         return Target(self._settings.index, TableModel(model), model_moves_to=self._output)
@@ -244,11 +295,8 @@ class Pipeline:
 
     def _reason_to_train(self, folder: Path) -> str | None:
         """Return why the model in a folder is not that of the settings; None if it is."""
-        try:
-            provenance = open_folder(folder).provenance
-        except ModelError:
-            provenance = None
-        if provenance is None:
+        provenance = record_of(folder)
+        if not provenance:
             return "there is no model yet"
         interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
         changes = (
@@ -292,10 +340,19 @@ class Pipeline:
         """Return why the table must be built as a whole; None where it can be updated."""
         if self._overwrite:
             return _ASKED_FOR
-        table = _table_of(target.settings)
+        table = table_of(target.settings)
         if table is None:
             return "there is no table yet"
         return "; ".join(differing(table, target.identity)) or None
+
+
+def _learned(model: Path, featurize: FeaturizeSettings) -> list[str]:
+    """Return the places that a model was trained on, or else those of the features."""
+    record = record_of(model)
+    if record:
+        return places(record.get("features") or {})
+    manifest = FeaturesFolder(Path(featurize.output)).manifest()
+    return places(manifest.settings) if manifest else []
 
 
 def pending(output: Path) -> Path:
@@ -325,7 +382,7 @@ def finish_exchange(output: Path, settings: IndexSettings) -> None:
 
 def _half_exchanged(output: Path, settings: IndexSettings) -> Table | None:
     """Return a table whose model is not yet in its place; None if there is none."""
-    table = _table_of(settings)
+    table = table_of(settings)
     if table is None or not table.state.whole:
         return None
     is_elsewhere = table.state.model != absolute(output)
@@ -340,14 +397,6 @@ def _remove_leftovers(output: Path) -> None:
     for role in ("training", "partial"):
         discard(beside(new, role))
     discard(beside(output, "old"))
-
-
-def _table_of(settings: IndexSettings) -> Table | None:
-    """Open the table; None where there is none yet. A table of another tool's is an error."""
-    database = database_of(settings)
-    if is_local(database) and not Path(database).is_dir():
-        return None
-    return Database(database).find(settings.table)
 
 
 def _is_of(table: Table, model: Path) -> bool:

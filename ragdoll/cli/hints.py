@@ -26,6 +26,7 @@ _PARAMETERS = {
     "restart": "--restart",
     "overwrite": "--overwrite",
     "retrain": "--retrain",
+    "prune": "--prune",
     "trust_remote_code": "--trust-remote-code",
     "teacher": "--teacher",
     "model": "--model",

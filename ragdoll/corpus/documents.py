@@ -119,9 +119,18 @@ class Source(Protocol):
         """The identity of the place: an absolute path, or a scheme such as ``python:stdlib``."""
         ...
 
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """How to read the place, as far as its root does not say it, in JSON; see ``reopened``."""
+        return {}
+
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Yield the documents in a stable order; note in ``reading`` what is left out."""
         ...
+
+    def is_gone(self, _name: str, /) -> bool:
+        """Tell, of a document that was read before and not this time, whether it is gone."""
+        return True
 
     def size(self) -> int | None:
         """Return the number of bytes to read; None where it cannot be known beforehand."""

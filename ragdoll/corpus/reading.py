@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document, Source
 from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED, format_of
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
-from ragdoll.corpus.sources.folder import FileSource
+from ragdoll.corpus.sources.folder import FileSource, innermost, joined, outermost
 from ragdoll.corpus.sources.given import GIVEN, GivenSource
 from ragdoll.corpus.sources.python_package import SCHEME, PythonSource
 from ragdoll.corpus.sources.stdin import STDIN, StdinSource
@@ -55,8 +56,27 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
         "split": settings.split,
         "ignore_files": settings.ignore_files,
     }
-    # The same place twice is one place.
-    return Corpus(list({source.root: source for source in sources}.values()), description)
+    return Corpus(_canonical(sources), description)
+
+
+def reopened(root: str, told: Mapping[str, Any]) -> Source | None:
+    """Open a place again by its root, as it was read before; None where that is impossible.
+
+    ``told`` is ``Source.told``, from a file that anyone may have written.
+    """
+    text_key, path, split, name = map(told.get, ("text_key", "path", "split", "name"))
+    if root.startswith(SCHEME):
+        return PythonSource(root.removeprefix(SCHEME))
+    if not isinstance(text_key, str):
+        return None
+    if isinstance(path, str) and isinstance(split, str) and isinstance(name, str | None):
+        source = DatasetSource(path, text_key, name, split)
+        return source if source.root == root else None
+    folder, parts = Path(root), told.get("parts")
+    if folder.is_absolute() and folder.is_dir() and isinstance(parts, list) and parts:
+        files = FileSource(folder, text_key, told.get("ignore_files") is not False)
+        return replace(files, parts=tuple(files.present(parts)))
+    return None
 
 
 def as_corpus(documents: Corpus | Iterable[str | Mapping[str, Any] | Document]) -> Corpus:
@@ -73,6 +93,23 @@ def as_corpus(documents: Corpus | Iterable[str | Mapping[str, Any] | Document]) 
             "put it into a list, or open a place with read()."
         )
     return Corpus([GivenSource(documents)], {"path": [GIVEN]})
+
+
+def _canonical(sources: Sequence[Source]) -> list[Source]:
+    """Give each file one place: in the folder that is named, or else in that of the named files.
+
+    A folder in a named folder is a part of it, and so is a file. Files without such a folder are
+    parts of their own, and those of its folders below belong to it too.
+    """
+    files = [source for source in sources if isinstance(source, FileSource)]
+    named = outermost(source.path for source in files if source.is_whole)
+    others = outermost(source.path for source in files if not innermost(source.path, named))
+    return joined(
+        source.below(innermost(source.path, named) or innermost(source.path, others) or source.path)
+        if isinstance(source, FileSource)
+        else source
+        for source in sources
+    )
 
 
 def _source(name: str, settings: CorpusSettings) -> Source:
@@ -119,4 +156,5 @@ def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
         )
     if suffix in CONVERTED:
         require(EXTRA, str(path))
-    return FileSource(path.resolve(), text_key, ignore_files)
+    path = path.resolve()
+    return FileSource(path.parent, text_key, ignore_files, (path.name,))

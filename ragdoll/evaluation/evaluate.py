@@ -185,7 +185,8 @@ def collection_of(
     if isinstance(data, str | Path):
         return load_beir(Path(data))
     corpus = as_corpus(data)
-    name = ", ".join(Path(root).name.removesuffix(":") or root for root in corpus.roots)
+    places = corpus.description.get("path") or corpus.roots
+    name = ", ".join(Path(place).name.removesuffix(":") or place for place in places)
     return known_items(corpus, name, seed)
 
 

@@ -123,14 +123,16 @@ class Index:
         documents: Corpus | Iterable[str | Mapping[str, Any] | Document],
         *,
         dry_run: bool = False,
+        prune: bool = False,
         report: Report = silent,
     ) -> IndexResult:
         """Bring the table up to date with documents; only new and changed passages are embedded.
 
         A corpus holds all documents of its places: the table's other documents of these places are
         removed, except those that could not be read this time. Strings, mappings and ``Document``
-        objects are added or replaced, and other documents stay. ``dry_run`` counts and writes
-        nothing.
+        objects are added or replaced, and other documents stay. ``prune`` also removes the
+        documents of places that are gone, and allows a corpus without documents. ``dry_run`` counts
+        and writes nothing.
 
         Raises:
             ModelMismatchError: the table was made with another model.
@@ -144,7 +146,7 @@ class Index:
         from ragdoll.corpus.reading import as_corpus
         from ragdoll.retrieval.writing.index import write
 
-        result = write(as_corpus(documents), self._target, self._overwrite, dry_run, report)
+        result = write(as_corpus(documents), self._target, self._overwrite, dry_run, report, prune)
         if not dry_run:
             self._overwrite, self._searcher = False, None
         return result

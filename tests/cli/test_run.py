@@ -156,12 +156,84 @@ def test_a_changed_setting_runs_what_depends_on_it_and_no_more(
     assert stages(finished(option, value)) == []
 
 
-def test_another_teacher_or_corpus_starts_from_the_beginning(
-    finished: Run, small_teacher: Path
+def test_another_corpus_takes_the_place_of_the_first_only_where_that_is_said(
+    finished: Run, ragdoll: Ragdoll, small_teacher: Path
 ) -> None:
     text = SETTINGS.format(teacher=small_teacher).replace("asyncio", "unittest")
     Path("ragdoll.toml").write_text(text)
-    assert stages(finished()) == ["featurize", "train", "rebuild"]
+    for options in ([], ["--retrain"], ["--dry-run"]):
+        result = ragdoll("run", *options)
+        assert result.status == 2
+        assert "learned from python:asyncio, which this run leaves out" in result.err
+        assert "--restart learns from what is named alone" in result.err
+        assert answer() == "loop.md"
+    assert stages(finished("--restart")) == ["featurize", "train", "rebuild"]
+    assert stages(finished()) == []
+
+
+def test_a_corpus_may_grow(finished: Run, small_teacher: Path) -> None:
+    text = SETTINGS.format(teacher=small_teacher)
+    Path("ragdoll.toml").write_text(text.replace('"python:asyncio"', '["python:asyncio", "docs"]'))
+    assert stages(finished())[:2] == ["featurize", "train"]
+
+
+def written(folder: Path, texts: int) -> Path:
+    folder.mkdir()
+    for number in range(texts):
+        (folder / f"{number}.txt").write_text(f"Task {number} of {folder} waits for {number + 1}.")
+    return folder
+
+
+def test_what_is_left_out_the_next_time_stays_as_it_was(
+    ragdoll: Ragdoll, small_teacher: Path, tmp_path: Path
+) -> None:
+    docs = written(Path("tasks"), 40)
+    terms = Path("terms.txt")
+    terms.write_text("task zero\n")
+    given = ["--teacher", small_teacher, "--pca-dims", 4, "--chunk-size", 64, "--terms", terms]
+    first = ragdoll("run", docs, "--json", *given)
+    assert stages(first) == ["featurize", "train", "rebuild"], first.err
+    terms.unlink()
+    for again in ([docs], []):
+        assert stages(ragdoll("run", "--json", *again)) == []
+    index = ragdoll("index", "--json")
+    assert index.json["unchanged"] == 40, index.err
+    changed = ragdoll("run", "--json", "--seed", 7)
+    assert (changed.json["train"]["dimension"], stages(changed)) == (4, ["train", "rebuild"])
+    assert Database(".ragdoll/lancedb").open("documents").identity.chunk_size == 64
+    assert "tasks has no document with a title" in ragdoll("evaluate").err
+
+
+def test_a_work_folder_may_be_moved(
+    ragdoll: Ragdoll, small_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("before", "after"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    shutil.copytree(small_teacher, "teacher")
+    docs = written(Path("tasks"), 40)
+    ragdoll("run", docs, "--teacher", "teacher", "--pca-dims", 4)
+    monkeypatch.chdir(tmp_path / "after")
+    for entry in list((tmp_path / "before").iterdir()):
+        entry.rename(entry.name)
+    for again in ([docs], []):
+        assert stages(ragdoll("run", "--json", *again)) == []
+        assert ragdoll("index", "--json").json["unchanged"] == 40
+    retrained = ragdoll("run", "--json", "--seed", 7)
+    assert stages(retrained) == ["train", "rebuild"], retrained.err
+
+
+def test_a_table_that_is_built_anew_keeps_its_other_places(
+    finished: Run, ragdoll: Ragdoll, docs: Path
+) -> None:
+    more = written(Path("more"), 3)
+    ragdoll("index", more, "--model", ".ragdoll/model")
+    assert finished("--seed", 7).json["index"]["documents"] == 5
+    assert finished("--seed", 7, "--overwrite").json["index"]["documents"] == 2
+    ragdoll("index", "-", stdin="A line of its own.")
+    refused = ragdoll("run", "--seed", 8)
+    assert refused.status == 1
+    assert "also holds documents of stdin:, which cannot be read again" in refused.err
 
 
 @pytest.mark.parametrize(

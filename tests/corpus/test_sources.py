@@ -87,9 +87,30 @@ def test_a_package_is_named_by_its_scheme() -> None:
 
 
 def test_several_places_are_read_one_after_the_other(docs: Path) -> None:
-    corpus = open_corpus([str(docs / "locks.txt"), "python:json", str(docs / "loop.md")])
+    corpus = open_corpus([str(docs / "locks.txt"), "python:json"])
     roots = list(dict.fromkeys(document.root for document in corpus))
-    assert roots == corpus.roots == [str(docs / "locks.txt"), "python:json", str(docs / "loop.md")]
+    assert roots == corpus.roots == [str(docs), "python:json"]
+
+
+def test_a_file_belongs_to_one_place_however_often_it_is_named(tmp_path: Path) -> None:
+    """The outermost folder that is named has it, or else the outermost of the named files."""
+    for name in ("a.md", "in/b.md", "in/deep/c.md", ".hidden.md", "other/d.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"# {name}")
+
+    def placed(*names: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for document in open_corpus([str(tmp_path / name) for name in names]):
+            root = Path(document.root).relative_to(tmp_path).as_posix()
+            found.setdefault(root, []).append(document.source)
+        return {root: sorted(sources) for root, sources in found.items()}
+
+    everything = ["a.md", "in/b.md", "in/deep/c.md", "other/d.md"]
+    assert placed(".", "in", "in/deep/c.md") == {".": everything}
+    assert placed(".", ".hidden.md") == {".": [".hidden.md", *everything]}
+    assert placed("in/b.md", "in/deep/c.md") == {"in": ["b.md", "deep/c.md"]}
+    assert placed("a.md", "in") == {".": ["a.md"], "in": ["b.md", "deep/c.md"]}
+    assert placed("in/b.md", "other/d.md") == {"in": ["b.md"], "other": ["d.md"]}
 
 
 def test_what_is_left_out_is_known_by_its_place(docs: Path, tmp_path: Path) -> None:

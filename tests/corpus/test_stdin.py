@@ -289,4 +289,4 @@ def test_documents_are_piped_into_a_table_and_found(ragdoll: Ragdoll, trained: T
 def test_a_command_says_that_nothing_was_piped_in(ragdoll: Ragdoll, trained: Trained) -> None:
     result = ragdoll("index", "-", "--model", trained.model, "--database", "base", stdin="")
     assert result.status == 1
-    assert "No documents in stdin:" in result.err
+    assert "No documents in -;" in result.err

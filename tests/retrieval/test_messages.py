@@ -334,7 +334,7 @@ ERRORS = [
     case(
         CorpusError,
         "No documents in {docs}; nothing was changed. Left out: 1 (latin.txt: not utf-8 text).",
-        "ragdoll reads *; datasets and python:PACKAGE as well.",
+        "`prune=True` removes what the table has of it: 4 documents.",
         emptied,
     ),
     case(

@@ -25,7 +25,7 @@ from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import CorpusError, ModelError, ModelMismatchError, TableError, UsageError
 from ragdoll.retrieval import model as model_module
 from ragdoll.retrieval.storage.table import Table
-from ragdoll.retrieval.writing import batches, update
+from ragdoll.retrieval.writing import batches, roots
 from ragdoll.retrieval.writing.target import IndexResult
 from tests.closeness import assert_alike
 from tests.conftest import Trained
@@ -237,7 +237,7 @@ def test_of_much_that_is_left_out_a_table_remembers_nothing_and_reads_again(
     indexed: Indexed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The metadata of a table stays small; each run names all that it leaves out nevertheless."""
-    monkeypatch.setattr(update, "_MAX_REMEMBERED", 2)
+    monkeypatch.setattr(roots, "_MAX_REMEMBERED", 2)
     for number in range(3):
         (indexed.docs / f"{number}.png").write_bytes(b"\x89PNG")
         for _ in range(2):

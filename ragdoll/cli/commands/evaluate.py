@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragdoll.cli import before
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import session
 from ragdoll.cli.views import evaluation as view
@@ -31,7 +32,7 @@ _BEIR = ("corpus.jsonl", "queries.jsonl", "qrels")
     data=argument(
         "DATA",
         "BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents. [index.docs], "
-        "else [corpus.path]",
+        "else [corpus.path], else what the table was made of",
     ),
     model=option("--model DIR", "Model folder; repeatable. [train.output]"),
     teacher=option("--teacher NAME", "Score this teacher too; it takes a while."),
@@ -122,5 +123,7 @@ def _collection(data: list[str] | None, config: Config, call: Invocation) -> Tes
         if any(call.given[f"corpus.{name}"] is not None for name in ("text_key", "ignore_files")):
             raise UsageError("--text-key and --no-ignore are for documents, not for a BEIR folder.")
         return collection_of(judged[0])
-    places = data or config.index.docs or []
-    return collection_of(read(*places, settings=config.corpus), config.evaluate.seed)
+    if data:
+        return collection_of(read(*data, settings=config.corpus), config.evaluate.seed)
+    filled, table = before.of_table(config)
+    return collection_of(before.documents(filled, table), config.evaluate.seed)

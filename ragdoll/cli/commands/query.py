@@ -67,7 +67,8 @@ def query(call: Invocation, text: str | None, model: str | None) -> None:
             for asked, found in zip(queries, answers, strict=True):
                 view = None
                 if not console.as_json:
-                    view = hits.hits(asked, found, index.roots, console, chosen.lines)
+                    with_root = len(index.roots) > 1
+                    view = hits.hits(asked, found, with_root, console, chosen.lines)
                 console.result(records.query(asked, chosen.mode, found), view)
                 if not found and not console.as_json:
                     console.note("Nothing found.")

@@ -2,6 +2,7 @@
 
 import os
 
+from ragdoll.cli import before
 from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import query_next, same_command, session
@@ -22,7 +23,7 @@ _STAGE = "{:<9}  {}"
     docs=argument(
         "DOCS",
         "What to learn from and to search: folders, files, python:PACKAGE, or a Hugging Face "
-        "dataset as OWNER/NAME. [corpus.path] and [index.docs]",
+        "dataset as OWNER/NAME. [corpus.path] and [index.docs], else as before",
     ),
     docs_option=option(
         "--docs,--docs-folder DOCS",
@@ -30,7 +31,7 @@ _STAGE = "{:<9}  {}"
     ),
     retrain=option("--retrain", "Train a new model even if no setting changed."),
     restart=option("--restart", "Make the features anew and train on them."),
-    overwrite=option("--overwrite", "Build the table anew, not only what changed."),
+    overwrite=option("--overwrite", "Build the table anew, of these documents alone."),
     dry_run=option("--dry-run", "Say which stages would run and why."),
     trust_remote_code=TRUST_REMOTE_CODE,
 )
@@ -47,14 +48,17 @@ def run(
     """Featurize, train and index: all that is needed, and nothing that is not.
 
     The first run makes a model and a table. Later runs index what is new, and train again only on
-    --retrain or when a setting changed that the model depends on.
+    --retrain or when a setting changed that the model depends on. An option that is left out stays
+    as it was.
     """
     call.given["corpus.path"] = docs or None
     call.given["index.docs"] = docs_option or docs or None
     resume = f"What is done is kept; {same_command(restart)} goes on from there."
-    with session(call, resume) as (config, console):
-        _refuse_other_places(config)
+    with session(call, resume) as (told, console):
+        _refuse_other_places(told)
         from ragdoll.pipeline import Pipeline
+
+        config, _ = before.of_table(before.of_model(told), may_be_damaged=overwrite)
 
         pipeline = Pipeline(config, retrain, restart, overwrite)
         if dry_run:

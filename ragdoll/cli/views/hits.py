@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ragdoll.cli.text import one_line, printable
+from ragdoll.cli.text import from_here, one_line, printable
 from ragdoll.cli.views.marks import Marker
 from ragdoll.corpus.documents import LINE
 
@@ -31,19 +31,20 @@ _WIDTH = 100
 
 
 def hits(
-    text: str, found: Sequence[Hit], roots: Mapping[str, str], console: Console, lines: int
+    text: str, found: Sequence[Hit], with_root: bool, console: Console, lines: int
 ) -> RenderableType:
     """Show the answers to a query, at most ``lines`` lines of each.
 
-    ``roots`` are places, by the keys that ids begin with.
+    ``with_root`` shows the folders of the documents, which have several.
     """
     parts: list[RenderableType] = []
-    places = Counter(map(_place, found))
+    places = Counter(_place(hit, with_root) for hit in found)
     for hit in found:
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
         # Of passages that begin in one line the offsets tell which is which.
-        place = _place(hit, with_offsets=places[_place(hit)] > 1)
-        heading.append(place, style=_link(hit, roots))
+        place = _place(hit, with_root)
+        place = _place(hit, with_root, with_offsets=places[place] > 1)
+        heading.append(place, style=_link(hit))
         # A file without a title of its own has its name for one, which stands there already.
         if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
@@ -100,24 +101,26 @@ def _best_lines(lines: list[str], marker: Marker, most: int) -> list[str]:
     return [*(["…"] if best else []), *chosen, *(["…"] if best + most < len(lines) else [])]
 
 
-def _place(hit: Hit, with_offsets: bool = False) -> str:
-    """Return the source with the line of a passage, or with its offsets where no line is known."""
+def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:
+    """Return the source with the line of a passage, or with its offsets where no line is known.
+
+    Where a table has several roots, ``with_root``, the source of a file begins with its folder.
+    """
     line = hit.metadata.get(LINE)
     offsets = f" [{hit.start}–{hit.end}]"
+    source = hit.source
+    if with_root and hit.path:
+        folder = from_here(hit.root)
+        source = source if folder == "." else f"{folder}/{source}"
     if isinstance(line, int):
-        file = hit.source.partition(".py#")
+        file = source.partition(".py#")
         place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
         return place + offsets * with_offsets
-    return one_line(hit.source) + offsets
+    return one_line(source) + offsets
 
 
-def _link(hit: Hit, roots: Mapping[str, str]) -> str:
-    """Return a style that links to the file, where it lies in a root that is there."""
-    for key, root in roots.items():
-        path = Path(root)
-        if hit.id.startswith(key) and path.is_absolute():
-            places = (path, path / hit.source, path / hit.source.partition("#")[0])
-            # Not Path.is_file, which raises for a record whose id is too long for a file name.
-            file = next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113
-            return f"green link {file.as_uri()}" if file else "green"
-    return "green"
+def _link(hit: Hit) -> str:
+    """Return a style that links to the file, where it is there."""
+    # Not Path.is_file, which raises for a record whose id is too long for a file name.
+    is_there = hit.path is not None and os.path.isfile(hit.path)  # noqa: PTH113
+    return f"green link {Path(hit.path).as_uri()}" if is_there and hit.path else "green"

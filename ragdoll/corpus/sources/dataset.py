@@ -11,12 +11,12 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name
 from ragdoll.corpus.formats.files import SUPPORTED, format_of
 from ragdoll.corpus.formats.records import has_key, record_from
@@ -139,7 +139,7 @@ def _is_saved(path: Path) -> bool:
 
 
 @dataclass(slots=True)
-class DatasetSource:
+class DatasetSource(Source):
     """The rows of one split; ``name`` None is the dataset's default configuration."""
 
     path: str
@@ -155,6 +155,16 @@ class DatasetSource:
         """The folder, or ``hf:`` and the hub id, with configuration and split."""
         place = Path(self.path).as_posix() if Path(self.path).is_dir() else f"hf:{self.path}"
         return "#".join([place, *([self.name] if self.name else []), self.split])
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The place, and what is read of it."""
+        return {
+            "path": self.path,
+            "text_key": self.text_key,
+            "name": self.name,
+            "split": self.split,
+        }
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Yield a document a row, named by its own id or its number."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats import files as formats
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name
 from ragdoll.corpus.names import UniqueNames
@@ -34,24 +36,70 @@ _LINKED = "linked folder"
 Entry = tuple[os.DirEntry[str], list[Rules]]
 
 
+# The part of a folder that is all of it.
+WHOLE = "."
+
+
 @dataclass(frozen=True, slots=True)
-class FileSource:
-    """A file, or every supported file of a folder in the order of their paths.
+class FileSource(Source):
+    """Every supported file of a folder, or of some parts of it, in the order of their paths.
+
+    ``parts`` are the files and folders in the folder that were named, by their paths in it.
 
     Hidden files and folders are left out silently, and so are those that ``.gitignore`` and
     ``.ragdollignore`` name by the rules of git, in this folder and those above up to that of the
     repository. With ``ignore_files`` False, ignore files are not used. Links to folders or out of
-    the folder, pipes and devices are left out and named.
+    the folder, pipes and devices are left out and named. A part that was named is read in any case.
     """
 
     path: Path
     text_key: str = "text"
     ignore_files: bool = True
+    parts: tuple[str, ...] = (WHOLE,)
 
     @property
     def root(self) -> str:
-        """The absolute path of the folder or file."""
+        """The absolute path of the folder."""
         return display_name(self.path.as_posix())
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all of the folder is read."""
+        return WHOLE in self.parts
+
+    def below(self, folder: Path) -> FileSource:
+        """Read the same as parts of a folder above, or of this one."""
+        inner = self.path.relative_to(folder)
+        return replace(
+            self, path=folder, parts=tuple((inner / part).as_posix() for part in self.parts)
+        )
+
+    def present(self, parts: Iterable[Any]) -> list[str]:
+        """Return those of some parts that lie in the folder; a table may name anything."""
+        return [
+            part
+            for part in parts
+            if isinstance(part, str)
+            and os.path.lexists(self.path / part)
+            and is_inside(self.path / part, self.path)
+        ]
+
+    def is_gone(self, name: str, /) -> bool:
+        """Tell that a document is gone: it should have been read, or its file is not there."""
+        if self.is_whole or is_part(name, map(display_name, self.parts)):
+            return True
+        pieces = name.split("#")
+        files = ("#".join(pieces[:count]) for count in range(1, len(pieces) + 1))
+        return not any(os.path.lexists(self.path / file) for file in files)
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The parts that are read, and how."""
+        return {
+            "text_key": self.text_key,
+            "ignore_files": self.ignore_files,
+            "parts": list(self.parts),
+        }
 
     def documents(self, reading: Reading) -> Iterator[Document]:
         """Read file by file; a file that cannot be read is left out and named."""
@@ -83,14 +131,16 @@ class FileSource:
 
         The signature also changes when the extra for a format is installed.
         """
-        digest = hashlib.sha256(f"{self.text_key}\0{self.ignore_files}".encode())
+        settings = "\0".join((self.text_key, str(self.ignore_files), *self.parts))
+        digest = hashlib.sha256(os.fsencode(settings))
         reading = Reading()
         for file in self._files(reading):
             try:
                 facts = file.stat()
             except OSError:
                 return None
-            line = f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
+            name = file.relative_to(self.path)
+            line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
             digest.update(os.fsencode(line))
             if file.suffix.lower() in formats.CONVERTED:
                 digest.update(b"read" if is_installed(formats.EXTRA) else b"left out")
@@ -99,21 +149,27 @@ class FileSource:
         return digest.hexdigest()
 
     def _relative(self, file: Path) -> str:
-        relative = file.name if file == self.path else file.relative_to(self.path).as_posix()
-        return display_name(relative)
+        return display_name(file.relative_to(self.path).as_posix())
 
     def _files(self, reading: Reading) -> Iterator[Path]:
-        """Yield the files to read, in order; note what is left out."""
-        if self.path.is_file():
-            yield self.path
-            return
+        """Yield the files to read, part by part; note what is left out."""
+        named = {self.path / part for part in self.parts}
+        for part in self.parts:
+            place = self.path / part
+            if place.is_dir():
+                yield from self._files_in(place, named, reading)
+            else:
+                yield place
+
+    def _files_in(self, folder: Path, named: AbstractSet[Path], reading: Reading) -> Iterator[Path]:
+        """Yield the files of a folder to read, without what is ``named`` as another part."""
         # A loop, since a tree can be too deep for recursion.
-        above = list(self._rules_above(reading)) if self.ignore_files else []
-        waiting = self._entries(self.path, above, reading)
+        above = list(_rules_above(folder, reading)) if self.ignore_files else []
+        waiting = self._entries(folder, above, reading)
         while waiting:
             entry, ignored = waiting.pop()
             path = Path(entry.path)
-            if _is_silent(entry, path, ignored):
+            if path in named or _is_silent(entry, path, ignored):
                 continue
             is_folder = _is(entry.is_dir)
             if is_folder and not entry.is_symlink():
@@ -142,21 +198,6 @@ class FileSource:
                     reading.skip(self._relative(folder / name), reason)
         return [(entry, ignored) for entry in entries]
 
-    def _rules_above(self, reading: Reading) -> Iterator[Rules]:
-        """Yield the rules of the folders above, from that of the repository on."""
-        place = self.path.resolve()
-        folders = [place, *place.parents]
-        depth = next((n for n, at in enumerate(folders) if os.path.lexists(at / ".git")), 0)
-        for folder in reversed(folders[1 : depth + 1]):
-            for file in (folder / name for name in IGNORE_FILES):
-                if os.path.lexists(file):
-                    rules, reason = rules_of(file, folders[depth])
-                    yield Rules(self.path, f"{place.relative_to(folder).as_posix()}/", rules)
-                    if reason:
-                        reading.skip(
-                            display_name(Path(os.path.relpath(file, place)).as_posix()), reason
-                        )
-
     def _reason(self, entry: os.DirEntry[str], path: Path) -> str:
         """Say why an entry that is no folder is left out; nothing where it is to be read."""
         if entry.is_symlink() and not is_inside(path, self.path):
@@ -169,6 +210,50 @@ class FileSource:
             # Reading a supported file fails with the same reason, and then it is named.
             return "" if is_supported else error.strerror or str(error)
         return "" if is_supported else f"format {display_name(path.suffix) or 'unknown'}"
+
+
+def _rules_above(place: Path, reading: Reading) -> Iterator[Rules]:
+    """Yield the rules of the folders above a folder, from that of the repository on."""
+    real = place.resolve()
+    folders = [real, *real.parents]
+    depth = next((n for n, at in enumerate(folders) if os.path.lexists(at / ".git")), 0)
+    for folder in reversed(folders[1 : depth + 1]):
+        for file in (folder / name for name in IGNORE_FILES):
+            if os.path.lexists(file):
+                rules, reason = rules_of(file, folders[depth])
+                yield Rules(place, f"{real.relative_to(folder).as_posix()}/", rules)
+                if reason:
+                    path = display_name(Path(os.path.relpath(file, real)).as_posix())
+                    reading.skip(path, reason)
+
+
+def joined(sources: Iterable[Source]) -> list[Source]:
+    """Join the sources of one root, in the order of the first of each."""
+    by_root: dict[str, Source] = {}
+    for source in sources:
+        before = by_root.get(source.root)
+        if isinstance(before, FileSource) and isinstance(source, FileSource):
+            parts = dict.fromkeys((*before.parts, *source.parts))
+            by_root[source.root] = replace(before, parts=tuple(parts))
+        else:
+            by_root[source.root] = source
+    return list(by_root.values())
+
+
+def innermost(path: Path, folders: AbstractSet[Path]) -> Path | None:
+    """Return the nearest of some folders that a path lies in, or is; None where there is none."""
+    return next((folder for folder in (path, *path.parents) if folder in folders), None)
+
+
+def outermost(paths: Iterable[Path]) -> set[Path]:
+    """Return the folders that lie in no other of them."""
+    folders = set(paths)
+    return {path for path in folders if folders.isdisjoint(path.parents)}
+
+
+def is_part(name: str, paths: Iterable[str]) -> bool:
+    """Tell whether a document is one of these files, a record of one, or in a folder of them."""
+    return any(path in (WHOLE, name) or name.startswith((f"{path}#", f"{path}/")) for path in paths)
 
 
 def _is_silent(entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.records import record_from
 from ragdoll.corpus.names import Seen
@@ -19,7 +19,7 @@ _TEXT_KEY = "text"
 
 
 @dataclass(frozen=True, slots=True)
-class GivenSource:
+class GivenSource(Source):
     """Documents as a program gives them; an iterator among them can be read once only.
 
     A mapping has its text under ``text``, perhaps a ``title`` and an ``id``; its other fields are
@@ -48,6 +48,10 @@ class GivenSource:
                 yield replace(document, root=GIVEN, source=name)
             else:
                 reading.skip(name, "given twice")
+
+    def is_gone(self, _name: str, /) -> bool:
+        """False: a program gives only some of its documents."""
+        return False
 
     def size(self) -> int | None:
         """None: the documents are not counted before they are read."""

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ragdoll.corpus.documents import LINE, Document, Reading
+from ragdoll.corpus.documents import LINE, Document, Reading, Source
 from ragdoll.corpus.formats.decoding import display_name, storable
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.folder import size_of
@@ -173,7 +173,7 @@ _PARSED = "<a package that ragdoll reads>"
 
 
 @dataclass(frozen=True, slots=True)
-class PythonSource:
+class PythonSource(Source):
     """``python:stdlib`` or ``python:PACKAGE``: a document for each public docstring.
 
     A public module's own definitions are public, and those that it offers from a private one. A

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import BinaryIO
 
-from ragdoll.corpus.documents import Document, Reading
+from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.records import json_object, record_from
@@ -30,7 +30,7 @@ _spools: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictiona
 
 
 @dataclass(frozen=True, slots=True)
-class StdinSource:
+class StdinSource(Source):
     """The lines of standard input: JSON objects where the first that can be read begins one.
 
     A text is named by the number of its line, an object by its own id if it has one. The first

@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from ragdoll.distillation.features.manifest import (
     Manifest,
     differences,
     is_ours,
+    located,
     read_manifest,
 )
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, number_of
-from ragdoll.files import atomic_write, is_inside
+from ragdoll.files import atomic_write, is_inside, moved_with
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +50,22 @@ class FeaturesFolder:
         self.path = path
 
     def manifest(self) -> Manifest | None:
-        """Read the manifest; None if the folder has none.
+        """Read the manifest, with paths where they are now; None if the folder has none.
+
+        Corpus and teacher may have been moved together with the features.
 
         Raises:
             FeaturesError: the manifest is damaged, of another version, or not ragdoll's.
         """
-        return read_manifest(inside(self.path, self.path / MANIFEST))
+        manifest = read_manifest(inside(self.path, self.path / MANIFEST))
+        if manifest is not None and manifest.folder:
+            move = partial(moved_with, before=manifest.folder, now=str(self.path.absolute()))
+            manifest.settings = located(manifest.settings, move)
+        return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest, whole or not at all."""
+        manifest.folder = str(self.path.absolute())
         with atomic_write(self.path / MANIFEST) as aside:
             aside.write_bytes(manifest.as_json())
 

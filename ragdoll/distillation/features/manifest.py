@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ class Manifest:
     """The content of a features folder.
 
     ``settings`` determine the content. ``complete`` tells that the corpus was read to its end;
-    ``facts`` are known since then (documents, skipped files, the corpus's signature).
+    ``facts`` are known since then (documents, skipped files, the corpus's signature). ``folder`` is
+    where the features lay when it was written, and empty in one that was never written.
     """
 
     settings: dict[str, Any]
@@ -45,6 +47,7 @@ class Manifest:
     parts: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
+    folder: str = ""
 
     @property
     def rows(self) -> int:
@@ -63,8 +66,15 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """A hash of the settings and the texts, on which a trained model depends."""
-        content = json.dumps([self.settings, self.content_hash], sort_keys=True)
+        """A hash of the settings and the texts, on which a trained model depends.
+
+        Where teacher and corpus lie makes no difference: fingerprint and texts say what they are.
+        """
+        corpus = {**(self.settings.get("corpus") or {}), "path": None}
+        settings = {**self.settings, "corpus": corpus}
+        if settings.get("teacher_fingerprint"):
+            del settings["teacher"]
+        content = json.dumps([settings, self.content_hash], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def as_json(self) -> bytes:
@@ -75,6 +85,7 @@ class Manifest:
             "complete": self.complete,
             "rows": self.rows,
             "dimension": self.dimension,
+            "folder": self.folder,
             "settings": self.settings,
             "facts": self.facts,
             "parts": self.parts,
@@ -109,6 +120,7 @@ def read_manifest(file: Path) -> Manifest | None:
             parts=[_part(part) for part in content["parts"]],
             facts=_facts(content["facts"]),
             complete=bool(content["complete"]),
+            folder=str(content.get("folder", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FeaturesError(f"{file} is damaged: {error!r:.200}", hint=RESTART) from error
@@ -144,6 +156,22 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
         elif old != value:
             different.append(f"{prefix}{key} was {_short(old)}, now {_short(value)}")
     return different
+
+
+def located(settings: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
+    """Return the settings of features with each path that is there after a move."""
+
+    def now(path: Any) -> Any:
+        there = moved(path) if isinstance(path, str) else path
+        return there if isinstance(there, str) and os.path.lexists(there) else path
+
+    found = dict(settings)
+    corpus = settings.get("corpus")
+    if isinstance(corpus, dict) and isinstance(corpus.get("path"), list):
+        found["corpus"] = {**corpus, "path": list(map(now, corpus["path"]))}
+    if "teacher" in settings:
+        found["teacher"] = now(settings["teacher"])
+    return found
 
 
 def _short(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,10 @@ FILES = (
     PROVENANCE_FILE,
     "tokenizer.json",
 )
+
+
+# The terms that a user added to the vocabulary, a line each; not in a model without any.
+TERMS_FILE = "terms.txt"
 
 
 def refuse_foreign(output: Path) -> None:
@@ -99,8 +103,12 @@ def save(
     recommended: str,
     distillate: StaticModel,
     provenance: Mapping[str, Any],
+    terms: Sequence[str] = (),
 ) -> None:
-    """Write a model folder beside the output, then put it in the place of the old one."""
+    """Write a model folder beside the output, then put it in the place of the old one.
+
+    ``terms`` are those of the user's that the vocabulary was extended by.
+    """
     aside = beside(output, "partial")
     _remove(aside)
     record = {"format": FORMAT, "version": VERSION, **provenance}
@@ -109,6 +117,8 @@ def save(
         for name, model in variants.items():
             _save_one(aside / "variants" / name, model, {**record, "variant": name})
         _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})
+        if terms:
+            (aside / TERMS_FILE).write_text("\n".join(terms) + "\n", encoding="utf-8")
     except BaseException:
         # Half a model must not fill the disk.
         _remove(aside)

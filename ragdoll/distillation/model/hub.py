@@ -136,6 +136,8 @@ def _rewritten(folder: Path, repo: str | None) -> dict[str, bytes]:
     if model.provenance is None or model.embedding is None:
         raise HubError(f"{folder} is not a model of ragdoll's.")
     record = without_paths(model.provenance)
+    # Where the corpus lies from here is of use on this machine alone.
+    record.pop("from_here", None)
     teacher = record["teacher"]["name"]
     is_folder = teacher != model.provenance["teacher"]["name"]
     text = card(model.embedding.shape, record, None if is_folder else teacher, repo)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ragdoll import __version__
 from ragdoll.distillation.features.reading import Features, open_features
 from ragdoll.distillation.model import folder as model_folder
+from ragdoll.distillation.model.told import from_here
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import choose_device
 from ragdoll.distillation.teacher.tokenizer import (
@@ -235,6 +236,7 @@ class Training:
             "method": settings.method,
             "settings": model_settings(settings),
             "features": {**task.features.settings, "identity": task.features.identity},
+            "from_here": from_here(task.features.settings, self._output),
             "rows": projection.rows,
             "distillate": made_by,
             "explained_variance": round(projection.explained_variance, 6),
@@ -247,7 +249,8 @@ class Training:
             **({"interrupted": True} if trained.interrupted else {}),
             "versions": _versions(),
         }
-        model_folder.save(self._output, variants, recommended, task.distillate, record)
+        terms = read_terms(Path(settings.terms)) if settings.terms else []
+        model_folder.save(self._output, variants, recommended, task.distillate, record, terms)
         vocabulary_size, dimension = variants[recommended].embedding.shape
         return TrainResult(
             model=self._output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.late_interaction import coverage
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
+from ragdoll.retrieval.storage.schema import KEY_LENGTH
 from ragdoll.retrieval.storage.table import Table, Terms
 
 Mode = Literal["hybrid", "vector", "text"]
@@ -35,7 +37,8 @@ class Hit:
     of the query is known. In the mode ``hybrid`` ``score`` is from 0 to 1, and a passage that the
     search by words did not find has the BM25 score 0. ``start`` and ``end`` are offsets into the
     document's text. ``metadata`` holds the fields of the document, and ``source_line`` where the
-    passage begins in a file.
+    passage begins in a file. ``root`` is the place that ``source`` is unique in, and ``path`` the
+    file; None where the document is in none.
 
     >>> index = Index.create("database", model="model")
     >>> record = {"id": "timers", "text": "Set a timer.", "year": 2020}
@@ -58,6 +61,8 @@ class Hit:
     text_score: float | None
     metadata: dict[str, Any]
     token_score: float | None = None
+    root: str = ""
+    path: str | None = None
 
 
 class Searcher:
@@ -66,6 +71,7 @@ class Searcher:
     def __init__(self, table: Table, model: TableModel) -> None:
         self.table = table
         self.model = model
+        self._roots = table.roots()
         self._in_memory: MemoryLegs | None = None
         self._conditions: tuple[Any, list[str]] = ((None, None), [])
         self._answered = 0
@@ -104,13 +110,13 @@ class Searcher:
         terms = [Terms(searchable(text), its) for text, its in zip(queries, tokens, strict=True)]
         if mode == "text":
             for matched in legs.matching(terms, [k] * len(terms), alone=True):
-                yield _by_text(matched)
+                yield self._by_text(matched)
             return
         vectors = self.model.encode(queries)
         known = [bool(vector.any()) for vector in vectors]
         if mode == "vector":
             near = legs.nearest(vectors[known], k, alone=True)
-            yield from (_by_vector(next(near)) if is_known else [] for is_known in known)
+            yield from (self._by_vector(next(near)) if is_known else [] for is_known in known)
             return
         wide = max(CANDIDATES, k)
         near = legs.nearest(vectors[known], wide, alone=False)
@@ -122,7 +128,7 @@ class Searcher:
                 nearest = other.submit(next, near) if is_known else None
                 matched = next(matching)
                 if nearest is None:
-                    yield _by_text(matched)
+                    yield self._by_text(matched)
                 else:
                     yield self._by_all(query, vector, nearest.result(), matched, k, alpha)
 
@@ -158,7 +164,7 @@ class Searcher:
         score = fuse(scores, vector, vectors, metric, alpha)
         best = np.argsort(-score, kind="stable")[:k]
         hits = [leg.rows[number] for leg, number in (candidates[place] for place in best)]
-        return _hits(hits, score[best], *(None if of is None else of[best] for of in scores))
+        return self._hits(hits, score[best], *(None if of is None else of[best] for of in scores))
 
     def _coverage(self, query: Terms, passages: Sequence[str | None]) -> Vectors | None:
         if not query.tokens or all(tokens is None for tokens in passages):
@@ -180,39 +186,50 @@ class Searcher:
             return TableLegs(self.table, conditions)
         return self._in_memory
 
+    def _by_vector(self, near: Candidates) -> list[Hit]:
+        return self._hits(near.rows, near.scores, near.scores, None, None)
 
-def _by_vector(near: Candidates) -> list[Hit]:
-    return _hits(near.rows, near.scores, near.scores, None, None)
+    def _by_text(self, matched: Candidates) -> list[Hit]:
+        return self._hits(matched.rows, matched.scores, None, matched.scores, None)
 
+    def _hits(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        scores: Vectors,
+        by_vector: Vectors | None,
+        by_text: Vectors | None,
+        by_tokens: Vectors | None,
+    ) -> list[Hit]:
+        return [
+            Hit(
+                rank=number + 1,
+                score=float(scores[number]),
+                id=row["id"],
+                source=row["source"],
+                title=row["title"] or "",
+                start=row["start"] or 0,
+                end=row["end"] or 0,
+                text=row["text"] or "",
+                vector_score=None if by_vector is None else float(by_vector[number]),
+                text_score=None if by_text is None else float(by_text[number]),
+                token_score=None if by_tokens is None else float(by_tokens[number]),
+                metadata=_fields(row["metadata"] or "{}"),
+                **self._place(row["id"], row["source"]),
+            )
+            for number, row in enumerate(rows)
+        ]
 
-def _by_text(matched: Candidates) -> list[Hit]:
-    return _hits(matched.rows, matched.scores, None, matched.scores, None)
-
-
-def _hits(
-    rows: Sequence[Mapping[str, Any]],
-    scores: Vectors,
-    by_vector: Vectors | None,
-    by_text: Vectors | None,
-    by_tokens: Vectors | None,
-) -> list[Hit]:
-    return [
-        Hit(
-            rank=number + 1,
-            score=float(scores[number]),
-            id=row["id"],
-            source=row["source"],
-            title=row["title"] or "",
-            start=row["start"] or 0,
-            end=row["end"] or 0,
-            text=row["text"] or "",
-            vector_score=None if by_vector is None else float(by_vector[number]),
-            text_score=None if by_text is None else float(by_text[number]),
-            token_score=None if by_tokens is None else float(by_tokens[number]),
-            metadata=_fields(row["metadata"] or "{}"),
-        )
-        for number, row in enumerate(rows)
-    ]
+    def _place(self, identifier: str, source: str) -> dict[str, Any]:
+        """Return the root of a row and the path of its file, as the table knows them."""
+        root = self._roots.get(identifier[:KEY_LENGTH])
+        if root is None:
+            return {}
+        file = None
+        if "parts" in root.told:
+            file = f"{root.path}/{source.partition('#')[0]}"
+        elif os.path.isabs(root.path):  # noqa: PTH117
+            file = root.path.partition("#")[0]
+        return {"root": root.path, "path": file}
 
 
 def _fields(metadata: str) -> dict[str, Any]:

@@ -43,6 +43,9 @@ TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
 }
 
+# Ids begin with the key of their root, so that the rows of a root are a range of ids.
+KEY_LENGTH = 8
+
 VERSION = 2
 _OLDER = "Rebuild the table, whose full-text index is of an older kind"
 _NEWER = "Update ragdoll, or rebuild the table"
@@ -81,12 +84,14 @@ class Root:
 
     ``path`` is the root of a ``Source``. ``signature`` is None if the place is to be read again in
     any case. ``skipped`` has the path and the reason of each file or record that was left out.
+    ``told`` is what the source was told; see ``Source.told``.
     """
 
     path: str
     signature: str | None
     documents: int
     skipped: list[list[str]]
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

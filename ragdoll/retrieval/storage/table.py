@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,10 +18,11 @@ import pyarrow as pa
 
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TableError
+from ragdoll.files import moved_with
 from ragdoll.retrieval.storage import engine
 from ragdoll.retrieval.storage.analysis import Analysis, token_index, word_index
-from ragdoll.retrieval.storage.lance import are_files_gone, is_local, place, translated
-from ragdoll.retrieval.storage.schema import COLUMNS, KEY, TableState, read_metadata
+from ragdoll.retrieval.storage.lance import absolute, are_files_gone, is_local, place, translated
+from ragdoll.retrieval.storage.schema import COLUMNS, KEY, Root, TableState, read_metadata
 
 # Versions younger than this stay for readers that are in the middle of a query.
 _KEEP_VERSIONS = timedelta(hours=1)
@@ -64,6 +66,24 @@ class Table:
     def columns(self) -> list[str]:
         """The columns that a condition can be about."""
         return [*COLUMNS, *self.identity.columns]
+
+    def roots(self) -> dict[str, Root]:
+        """Return the roots by their keys, each with the path where it is now.
+
+        A root may have been moved, or copied, together with the database.
+        """
+        roots = dict(self.state.roots)
+        for key, root in roots.items():
+            moved = self.moved(root.path)
+            if os.path.exists(moved):  # noqa: PTH110  (the method of Path raises for some names)
+                roots[key] = replace(root, path=moved)
+        return roots
+
+    def moved(self, path: str) -> str:
+        """Return where a path is if it was moved together with the database."""
+        if not self.is_local:
+            return path
+        return moved_with(path, self.state.database, absolute(self.uri))
 
     def count(self) -> int:
         """Count the rows, which are passages."""

@@ -34,12 +34,7 @@ class BatchReader:
         self._report = report
 
     def read(self, key_of: Callable[[str], str]) -> Iterator[Batch]:
-        """Yield the batches; ``key_of`` maps a root to its key in the table.
-
-        Raises:
-            CorpusError: the corpus has no documents. That is more often a mistake than a wish for
-                an empty table.
-        """
+        """Yield the batches; ``key_of`` maps a root to its key in the table."""
         total = 0
         for documents in grouped(self.corpus, attrgetter("text"), _DOCUMENTS, _CHARACTERS):
             total += len(documents)
@@ -52,10 +47,19 @@ class BatchReader:
                 passages = cut(document, size, self.model.count_tokens, tokens)
                 batch.append((document, identified(passages, key_of(document.root))))
             yield batch
-        if not total:
-            places = ", ".join(root for root in self.corpus.roots if root != GIVEN)
-            raise CorpusError(
-                f"No documents{f' in {places}' if places else ''}; nothing was changed."
-                + why_empty(self.corpus.skipped),
-                hint=f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
-            )
+
+    def refuse_empty(self, hint: str | None = None) -> None:
+        """Check that there were documents: none are more often a mistake than what is wanted.
+
+        Raises:
+            CorpusError: there were none, with this hint or one about formats.
+        """
+        if any(self.documents.values()):
+            return
+        named = self.corpus.description.get("path", [])
+        places = ", ".join(place for place in named if place != GIVEN)
+        raise CorpusError(
+            f"No documents{f' in {places}' if places else ''}; nothing was changed."
+            + why_empty(self.corpus.skipped),
+            hint=hint or f"ragdoll reads {FAMILIES}; datasets and python:PACKAGE as well.",
+        )

@@ -19,6 +19,7 @@ from ragdoll.retrieval.storage.lance import absolute, is_local
 from ragdoll.retrieval.storage.schema import TableState, check_columns, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.batches import BatchReader
+from ragdoll.retrieval.writing.roots import placed, root_after, unread_roots
 from ragdoll.retrieval.writing.rows import record_batch, root_key
 from ragdoll.retrieval.writing.target import (
     IndexResult,
@@ -26,7 +27,7 @@ from ragdoll.retrieval.writing.target import (
     refuse_long_passages,
     refuse_other,
 )
-from ragdoll.retrieval.writing.update import Update, root_after, unknown_roots
+from ragdoll.retrieval.writing.update import Update
 from ragdoll.retrieval.writing.upkeep import build_indexes, is_due, remove_leftovers
 from ragdoll.streams import Report, silent
 
@@ -39,6 +40,7 @@ def write(
     overwrite: bool = False,
     dry_run: bool = False,
     report: Report = silent,
+    prune: bool = False,
 ) -> IndexResult:
     """Bring a table up to date with a corpus; see ``Index.update``.
 
@@ -57,10 +59,13 @@ def write(
         metric=identity.metric,
         roots=corpus.roots,
     )
-    reader = BatchReader(corpus, target.model, settings.chunk_size, report)
-    run = _Run(reader, target, result, report)
+
+    def run(corpus: Corpus) -> _Run:
+        reader = BatchReader(corpus, target.model, settings.chunk_size, report)
+        return _Run(reader, target, result, report)
+
     if dry_run and is_local(target.database) and not Path(target.database).exists():
-        run.count()
+        run(corpus).count()
     else:
         with nullcontext() if dry_run else only_writer(target.database, settings.table):
             if not dry_run:
@@ -70,11 +75,13 @@ def write(
                 database.refuse_foreign(settings.table)
             table = None if overwrite else _table_to_update(database, corpus, target)
             if table is not None:
-                run.update(table, dry_run)
+                corpus = placed(corpus, table)
+                result.roots = corpus.roots
+                run(corpus).update(table, dry_run, prune)
             elif dry_run:
-                run.count()
+                run(corpus).count()
             else:
-                run.build(database)
+                run(corpus).build(database)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -95,7 +102,7 @@ def _table_to_update(database: Database, corpus: Corpus, target: Target) -> Tabl
     refuse_other(table, target)
     if not table.has_lost_files():
         return table
-    others = unknown_roots(table, corpus.roots)
+    others = unread_roots(table, corpus)
     if others:
         raise TableError(
             f"{table.place} has lost files, and not all of its documents are here: others are from "
@@ -137,17 +144,18 @@ class _Run:
         state = self._finished(table, self._state())
         documents, readings = self._reader.documents, self._corpus.readings
         roots = {
-            root_key(root): root_after(readings[root], signatures[root], documents[root])
-            for root in self._corpus.roots
+            root_key(root): root_after(readings[root], one, signatures[root], documents[root])
+            for one in self._corpus.sources
+            for root in (one.root,)
         }
         table.write_state(replace(state, roots=roots, tidied=table.version))
         if unfinished.previous is not None:
             table.tidy()
 
-    def update(self, table: Table, dry_run: bool) -> None:
+    def update(self, table: Table, dry_run: bool, prune: bool) -> None:
         """Compare the corpus with the table and write the difference."""
         result = self._result
-        roots = Update(table, self._reader, result, dry_run).run(self._signatures())
+        roots = Update(table, self._reader, result, dry_run).run(self._signatures(), prune)
         result.new_chunks = table.state.new_chunks + result.chunks_embedded
         if dry_run:
             return
@@ -188,6 +196,7 @@ class _Run:
             result.added += len(batch)
             result.chunks += len(passages)
             yield passages
+        self._reader.refuse_empty()
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped = self._corpus.skipped
 

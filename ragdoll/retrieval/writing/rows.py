@@ -18,11 +18,15 @@ from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.storage.analysis import analysis_of
 from ragdoll.retrieval.storage.database import Database
-from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema, typed_columns
+from ragdoll.retrieval.storage.schema import (
+    KEY_LENGTH,
+    TableIdentity,
+    TableState,
+    schema,
+    typed_columns,
+)
 from ragdoll.retrieval.storage.table import Table, vector_array
 
-# Ids begin with the key of their root, so that the rows of a root are a range of ids.
-_KEY_LENGTH = 8
 _HASH_LENGTH = 24
 
 # Each connection to it is a database of its own.
@@ -31,7 +35,7 @@ _MEMORY = "memory://"
 
 def root_key(root: str) -> str:
     """Return the key that a root gets when it is first indexed, in hexadecimal."""
-    return hashlib.sha256(os.fsencode(root)).hexdigest()[:_KEY_LENGTH]
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:KEY_LENGTH]
 
 
 def identified(passages: Iterable[Passage], key: str) -> list[Passage]:

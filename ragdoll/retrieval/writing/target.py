@@ -10,7 +10,8 @@ from ragdoll.corpus.documents import Skipped
 from ragdoll.embedding.identity import Metric
 from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval.model import TableModel, checked
-from ragdoll.retrieval.storage.lance import absolute
+from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.lance import absolute, is_local
 from ragdoll.retrieval.storage.schema import TableIdentity
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.settings import IndexSettings
@@ -57,7 +58,7 @@ class IndexResult:
     ``added``, ``changed``, ``unchanged`` and ``removed`` count documents. ``documents`` and
     ``chunks`` are all documents and passages of the table, ``chunks_embedded`` the passages that
     this update embedded, ``new_chunks`` those embedded since the table was last built anew.
-    ``roots`` are the places of the documents.
+    ``roots`` are the places of the documents, ``gone`` the table's other places that are not there.
 
     >>> index = Index.create("database", model="model")
     >>> result = index.update(read("docs"))
@@ -82,11 +83,20 @@ class IndexResult:
     rebuilt: bool = False
     seconds: float = 0.0
     roots: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
 def database_of(settings: IndexSettings) -> str:
     """Return the folder or URI of a database; a ``file://`` URI is a folder."""
     return settings.database.removeprefix("file://")
+
+
+def table_of(settings: IndexSettings) -> Table | None:
+    """Open the table; None where there is none yet. A table of another tool's is an error."""
+    database = database_of(settings)
+    if is_local(database) and not Path(database).is_dir():
+        return None
+    return Database(database).find(settings.table)
 
 
 def differing(table: Table, target: TableIdentity) -> list[str]:

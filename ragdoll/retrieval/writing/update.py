@@ -1,33 +1,31 @@
-"""A table brought up to date with a corpus: only passages that are new or changed are embedded.
-
-A table remembers its roots, the places that its documents came from, as they were when it last
-read them.
-"""
+"""A table brought up to date with a corpus: only passages that are new or changed are embedded."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ragdoll.corpus.documents import Reading, Skipped
+from ragdoll.corpus.documents import Skipped, Source
 from ragdoll.corpus.names import Seen
 from ragdoll.corpus.passages import Passage
-from ragdoll.corpus.sources.given import GIVEN
+from ragdoll.corpus.sources.folder import FileSource, is_part
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.retrieval.storage.lance import absolute
+from ragdoll.errors import number_of
 from ragdoll.retrieval.storage.schema import Root, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.batches import Batch, BatchReader
+from ragdoll.retrieval.writing.roots import (
+    inner_roots,
+    is_gone,
+    known_roots,
+    root_after,
+)
 from ragdoll.retrieval.writing.rows import metadata_of, record_batch, root_key
 from ragdoll.retrieval.writing.target import IndexResult
-
-# Skipped files that a table remembers for each root, at most; its metadata is to stay small.
-_MAX_REMEMBERED = 200
 
 # Sources that are removed together.
 _REMOVED = 1000
@@ -48,14 +46,15 @@ class Update:
         self._result = result
         self._dry_run = dry_run
 
-    def run(self, signatures: Mapping[str, str | None]) -> dict[str, Root]:
+    def run(self, signatures: Mapping[str, str | None], prune: bool) -> dict[str, Root]:
         """Write the difference, and return the roots that the table is to remember, by their keys.
 
-        ``signatures`` are the sources' own, by their roots, taken before they are read.
+        ``signatures`` are the sources' own, by their roots, taken before they are read. ``prune``
+        removes the roots that are gone, and takes a corpus without documents for what it says.
         """
         result, paths = self._result, self._corpus.roots
         keys = known_roots(self._table, paths)
-        roots = _present_roots(self._table)
+        roots = self._table.roots()
         known = [roots[keys[path]] for path in paths if path in keys]
         result.chunks = self._table.count()
         if len(known) == len(paths) and all(
@@ -69,20 +68,23 @@ class Update:
                 ]
         else:
             keys |= {path: root_key(path) for path in paths if path not in keys}
-            kept = self._write_difference(keys)
-            result.skipped = self._corpus.skipped
-            for path, reading in self._corpus.readings.items():
-                documents = self._reader.documents[path] + kept[path]
-                roots[keys[path]] = root_after(reading, signatures[path], documents)
+            self._write_difference(keys, signatures, roots, prune)
         for path in paths:
             roots[keys[path]] = replace(roots[keys[path]], path=path)
+        self._drop_gone(roots, set(keys.values()), prune)
         result.documents = sum(root.documents for root in roots.values())
         return roots
 
-    def _write_difference(self, keys: Mapping[str, str]) -> dict[str, int]:
-        """Write new and changed documents, and remove those that are gone.
+    def _write_difference(
+        self,
+        keys: Mapping[str, str],
+        signatures: Mapping[str, str | None],
+        roots: dict[str, Root],
+        prune: bool,
+    ) -> None:
+        """Write new and changed documents, remove those that are gone, and note it in ``roots``.
 
-        Return the number of documents of each root that are kept although they were not read.
+        A root within another that was read now belongs to that one.
         """
         seen = {root: Seen() for root in self._corpus.roots}
         for batch in self._reader.read(keys.__getitem__):
@@ -90,7 +92,32 @@ class Update:
                 for document, _ in part:
                     seen[root].add(document.source)
                 self._write_batch(part, keys[root])
-        return {root: self._remove_gone(root, key, seen[root]) for root, key in keys.items()}
+        if not prune:
+            self._refuse_empty(roots[key].documents for key in keys.values() if key in roots)
+        self._result.skipped = self._corpus.skipped
+        for source in self._corpus.sources:
+            path, key = source.root, keys[source.root]
+            for inner, folder in inner_roots(roots, source).items():
+                if inner not in keys.values():
+                    self._take_over(inner, folder, roots, seen[path])
+            kept = self._remove_gone(source, key, seen[path])
+            roots[key] = root_after(
+                self._corpus.readings[path],
+                source,
+                signatures[path],
+                self._reader.documents[path] + kept,
+                roots.get(key),
+            )
+
+    def _refuse_empty(self, documents: Iterable[int]) -> None:
+        """Check that some documents were read.
+
+        Raises:
+            CorpusError: there are none. A disk may be missing, so that none are removed unasked.
+        """
+        count = sum(documents)
+        hint = f"`prune=True` removes what the table has of it: {number_of('document', count)}."
+        self._reader.refuse_empty(hint if count else None)
 
     def _write_batch(self, batch: Batch, key: str) -> None:
         """Compare documents of one root with their rows in the table; write those that differ."""
@@ -144,85 +171,49 @@ class Update:
             -1, dimension
         )
 
-    def _remove_gone(self, root: str, key: str, seen: Seen) -> int:
+    def _take_over(self, key: str, folder: str, roots: dict[str, Root], seen: Seen) -> None:
+        """Remove the documents of a root that were now read as those of ``folder`` in another."""
+        root = roots[key]
+        alone = FileSource(Path(root.path), parts=())
+        gone = [
+            name
+            for name in dict.fromkeys(self._table.sources(key))
+            if not seen.add(f"{folder}/{name}") or alone.is_gone(name)
+        ]
+        self._remove(gone, key)
+        if len(gone) == root.documents:
+            del roots[key]
+        else:
+            roots[key] = replace(root, documents=root.documents - len(gone), signature=None)
+
+    def _remove_gone(self, source: Source, key: str, seen: Seen) -> int:
         """Remove the documents of a root that are gone; count those that are not, but not seen."""
-        unread = self._corpus.readings[root].unread
-        # A source that is new to ``seen`` is in the table and not in the corpus.
-        missing = [source for source in self._table.sources(key) if seen.add(source)]
-        # A program gives only some documents of the root GIVEN: the others stay.
-        gone = [source for source in missing if root != GIVEN and not _is_part(source, unread)]
-        self._result.removed += len(gone)
-        for start in range(0, len(gone), _REMOVED):
-            part = gone[start : start + _REMOVED]
+        unread = self._corpus.readings[source.root].unread
+        # A name that is new to ``seen`` is in the table and not in the corpus.
+        missing = [name for name in self._table.sources(key) if seen.add(name)]
+        gone = [name for name in missing if source.is_gone(name) and not is_part(name, unread)]
+        self._remove(gone, key)
+        return len(missing) - len(gone)
+
+    def _drop_gone(self, roots: dict[str, Root], read: set[str], prune: bool) -> None:
+        """Remove the roots that are gone, or note them."""
+        for key in [key for key, root in roots.items() if key not in read and is_gone(root)]:
+            if prune:
+                self._remove(list(dict.fromkeys(self._table.sources(key))), key)
+                del roots[key]
+            else:
+                self._result.gone.append(roots[key].path)
+
+    def _remove(self, names: Sequence[str], key: str) -> None:
+        """Remove documents of a root."""
+        self._result.removed += len(names)
+        for start in range(0, len(names), _REMOVED):
+            part = names[start : start + _REMOVED]
             self._result.chunks -= self._table.rows_of(part, key, ["id"]).num_rows
             if not self._dry_run:
                 self._table.remove_sources(part, key)
-        return len(missing) - len(gone)
-
-
-def root_after(reading: Reading, signature: str | None, documents: int) -> Root:
-    """Return the root that a table is to remember after a reading.
-
-    ``signature`` is the source's own from before the reading. ``documents`` is the number of
-    documents that the table has of the source.
-    """
-    skipped = reading.skipped
-    few = len(skipped) <= _MAX_REMEMBERED
-    return Root(
-        path=reading.root,
-        # Without a signature the next run reads the place again, and names what it leaves out.
-        signature=signature if few and not reading.unread else None,
-        documents=documents,
-        skipped=[[item.path, item.reason] for item in skipped] if few else [],
-    )
-
-
-def known_roots(table: Table, paths: Iterable[str]) -> dict[str, str]:
-    """Map those of some roots that the table has to their keys in it.
-
-    A root is known by its path, or by its place relative to a database that moved with it.
-    """
-    named = set(paths)
-    keys: dict[str, str] = {}
-    for key, root in table.state.roots.items():
-        for path in (root.path, _moved(root.path, table)):
-            if path in named and path not in keys:
-                keys[path] = key
-                break
-    return keys
-
-
-def unknown_roots(table: Table, paths: Iterable[str]) -> list[str]:
-    """Return the paths of the table's roots that are not among some roots."""
-    known = set(known_roots(table, paths).values())
-    return [root.path for key, root in table.state.roots.items() if key not in known]
-
-
-def _present_roots(table: Table) -> dict[str, Root]:
-    """Return the table's roots by their keys, each with the path where it is now."""
-    roots = dict(table.state.roots)
-    for key, root in roots.items():
-        moved = _moved(root.path, table)
-        if not Path(root.path).exists() and Path(moved).exists():
-            roots[key] = replace(root, path=moved)
-    return roots
-
-
-def _moved(path: str, table: Table) -> str:
-    """Return where a root is if it was moved together with the database."""
-    if not table.is_local or not os.path.isabs(path):  # noqa: PTH117
-        return path
-    relative = os.path.relpath(path, table.state.database)
-    return os.path.normpath(Path(absolute(table.uri)) / relative)
 
 
 def _by_root(batch: Batch) -> Iterator[tuple[str, Batch]]:
     for root in dict.fromkeys(document.root for document, _ in batch):
         yield root, [(document, passages) for document, passages in batch if document.root == root]
-
-
-def _is_part(source: str, paths: Iterable[str]) -> bool:
-    """Tell whether a source is one of these files, a record of one, or in one of these folders."""
-    return any(
-        path in (".", source) or source.startswith((f"{path}#", f"{path}/")) for path in paths
-    )

@@ -1,0 +1,96 @@
+"""What was said before and is left out now: the model and the table remember it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragdoll.errors import CorpusError, TableError
+
+if TYPE_CHECKING:
+    from ragdoll.config import Config
+    from ragdoll.corpus.documents import Corpus
+    from ragdoll.retrieval.storage.table import Table
+
+# Settings of reading that each place of a table remembers.
+_READING = ("text_key", "ignore_files")
+
+
+def of_model(config: Config) -> Config:
+    """Fill settings with those that the model was made with, or the features if there is none."""
+    from ragdoll.distillation.model.told import settings_of
+
+    told = settings_of(Path(config.train.output), Path(config.featurize.output))
+    return config.filled(told, "the model")
+
+
+def of_table(config: Config, may_be_damaged: bool = False) -> tuple[Config, Table | None]:
+    """Fill settings with those that the table was made with; return the table, too.
+
+    A table that ``may_be_damaged`` is none where it cannot be opened.
+    """
+    from ragdoll.retrieval.writing.target import table_of
+
+    table = None
+    with suppress(*[TableError] * may_be_damaged):
+        table = table_of(config.index)
+    if table is None:
+        return config, None
+    identity, analysis = table.identity, table.state.analysis
+    told: dict[str, Any] = {
+        "index.chunk_size": identity.chunk_size,
+        "index.metric": identity.metric,
+        "index.metadata": dict(identity.columns),
+        # Without a number of rows nobody chose the language but the user.
+        "index.language": "auto" if analysis.rows else analysis.language,
+    }
+    return config.filled(told, "the table"), table
+
+
+def with_model(config: Config, table: Table | None) -> Config:
+    """Fill the model with the table's own, where none is named and train wrote none."""
+    from ragdoll.retrieval.model import folders
+
+    its_model = next(folders(table), None) if table else None
+    if its_model is None or Path(config.train.output).is_dir():
+        return config
+    return config.filled({"index.model": str(its_model)}, "the table")
+
+
+def documents(config: Config, table: Table | None, prune: bool = False) -> Corpus:
+    """Open the places that are named, or else those that the table knows.
+
+    Raises:
+        CorpusError: a place is not there. With ``prune`` one that the table knows may be gone.
+    """
+    from ragdoll.corpus.documents import Corpus
+    from ragdoll.corpus.reading import read
+    from ragdoll.retrieval.writing.roots import all_again, as_before, is_gone
+
+    names = config.index.docs or config.corpus.path
+    again = all_again(table) if table and not names else None
+    if table and again and (again.sources or any(map(is_gone, table.roots().values()))):
+        return again
+    if table is None or not names:
+        return read(*names or [], settings=config.corpus)
+    gone = [name for name in names if _is_gone(name, table)]
+    if gone and not prune:
+        raise CorpusError(
+            f"No file or folder at {gone[0]}.",
+            hint="The table may have documents of it, which `prune` removes.",
+        )
+    there = [name for name in names if name not in gone]
+    corpus = read(*there, settings=config.corpus) if there else Corpus([])
+    keys = [key for key in _READING if not config.is_given(f"corpus.{key}")]
+    return as_before(corpus, table, keys)
+
+
+def _is_gone(name: str, table: Table) -> bool:
+    """Tell whether a path is not there, and lies where the table has documents of."""
+    path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111 (any name)
+    if os.path.lexists(path):
+        return False
+    roots = [Path(root.path) for root in table.roots().values()]
+    return any(root == path or root in path.parents or path in root.parents for root in roots)
