@@ -137,6 +137,11 @@ class CorpusSettings(_Section):
         "Stream the Hugging Face dataset, or download it first.",
         option="--streaming/--no-streaming",
     )
+    encoding: str = setting(
+        "auto",
+        "Encoding of text files that are not UTF-8; auto recognises it.",
+        option="--encoding NAME",
+    )
     ignore_files: bool = setting(
         True,
         "What .gitignore and .ragdollignore name: true leaves it out, --no-ignore reads it.",

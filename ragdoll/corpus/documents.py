@@ -48,7 +48,7 @@ _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or record that a corpus left out.
+    """A file or record that a corpus left out, or of which there is something to note.
 
     ``reason`` begins with the place in the file, if there is one. An item without a path stands for
     ``count`` items of the same reason that are not named. ``root`` is that of the source, to which
@@ -76,6 +76,26 @@ class Skipped:
 
 
 @dataclass(slots=True)
+class _Account:
+    """Files and records with reasons: the first are named, the others only counted."""
+
+    named: list[Skipped] = field(default_factory=list)
+    unnamed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, item: Skipped) -> None:
+        if len(self.named) < _MAX_NAMED:
+            self.named.append(item)
+        else:
+            is_known = item.kind in self.unnamed or len(self.unnamed) < _MAX_REASONS
+            self.unnamed[item.kind if is_known else _OTHER_REASONS] += 1
+
+    def items(self, root: str) -> list[Skipped]:
+        """Return the items in the order of the reading, then those that are only counted."""
+        counted = (Skipped("", kind, count, root) for kind, count in self.unnamed.items())
+        return [*self.named, *counted]
+
+
+@dataclass(slots=True)
 class Reading:
     """The account of one reading of a source, which has this ``root``.
 
@@ -88,27 +108,28 @@ class Reading:
     done: int = 0
     documents: int = 0
     unread: set[str] = field(default_factory=set)
-    _named: list[Skipped] = field(default_factory=list)
-    _unnamed: Counter[str] = field(default_factory=Counter)
+    _left_out: _Account = field(default_factory=_Account)
+    _noted: _Account = field(default_factory=_Account)
 
     def skip(self, path: str, reason: str, unread: bool = False) -> None:
         """Note that a file or record is left out; ``unread``: another reading may succeed."""
-        item = Skipped(path, reason, root=self.root)
         if unread:
             self.unread.add(path)
-        if len(self._named) < _MAX_NAMED:
-            self._named.append(item)
-        else:
-            is_known = item.kind in self._unnamed or len(self._unnamed) < _MAX_REASONS
-            self._unnamed[item.kind if is_known else _OTHER_REASONS] += 1
+        self._left_out.add(Skipped(path, reason, root=self.root))
+
+    def note(self, path: str, what: str) -> None:
+        """Note what is to be known of a file that is read."""
+        self._noted.add(Skipped(path, what, root=self.root))
 
     @property
     def skipped(self) -> list[Skipped]:
         """The items left out, in the order of the reading, then those that are only counted."""
-        return [
-            *self._named,
-            *(Skipped("", kind, count, self.root) for kind, count in self._unnamed.items()),
-        ]
+        return self._left_out.items(self.root)
+
+    @property
+    def notes(self) -> list[Skipped]:
+        """What was noted, in the same order."""
+        return self._noted.items(self.root)
 
 
 class Source(Protocol):
@@ -168,6 +189,11 @@ class Corpus:
     def skipped(self) -> list[Skipped]:
         """The items that the latest reading left out of all sources."""
         return [item for items in self.skipped_by_root.values() for item in items]
+
+    @property
+    def notes(self) -> list[Skipped]:
+        """What the latest reading noted of files that it read."""
+        return [item for reading in self.readings.values() for item in reading.notes]
 
     @property
     def skipped_by_root(self) -> dict[str, list[Skipped]]:

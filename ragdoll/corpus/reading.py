@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document, Source
+from ragdoll.corpus.formats.decoding import is_encoding
 from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED, format_of
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource, innermost, joined, outermost
@@ -48,6 +49,11 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
             hint="Name a folder, a file, a Hugging Face dataset as OWNER/NAME or "
             f"{SCHEME}PACKAGE, or set corpus.path.",
         )
+    if not is_encoding(settings.encoding):
+        raise UsageError(
+            f"The encoding '{settings.encoding}' is not known.",
+            hint="Names are those of Python, such as cp1252, shift_jis or gb18030; or auto.",
+        )
     sources = [_source(name, settings) for name in names]
     description = {
         "path": [str(Path(name).resolve()) if os.path.exists(name) else name for name in names],  # noqa: PTH110
@@ -55,6 +61,8 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
         "name": settings.name,
         "split": settings.split,
         "ignore_files": settings.ignore_files,
+        # Nothing in the place of the default, so that features from before are not others.
+        "encoding": None if settings.encoding == "auto" else settings.encoding,
     }
     return Corpus(_canonical(sources), description)
 
@@ -75,7 +83,9 @@ def reopened(root: str, told: Mapping[str, Any]) -> Source | None:
     folder, parts = Path(root), told.get("parts")
     if folder.is_absolute() and folder.is_dir() and isinstance(parts, list) and parts:
         files = FileSource(folder, text_key, told.get("ignore_files") is not False)
-        return replace(files, parts=tuple(files.present(parts)))
+        encoding = told.get("encoding")
+        known = encoding if isinstance(encoding, str) and is_encoding(encoding) else "auto"
+        return replace(files, parts=tuple(files.present(parts)), encoding=known)
     return None
 
 
@@ -121,9 +131,9 @@ def _source(name: str, settings: CorpusSettings) -> Source:
     if name.startswith(SCHEME):
         return PythonSource(name.removeprefix(SCHEME))
     if exists and path.is_dir() and not is_dataset_folder(path):
-        return FileSource(path.resolve(), settings.text_key, settings.ignore_files)
+        return _files(path.resolve(), settings)
     if exists and not path.is_dir():
-        return _file(path, settings.text_key, settings.ignore_files)
+        return _file(path, settings)
     if exists or _is_hub_id(name):
         return DatasetSource(
             str(path.resolve()) if exists else name,
@@ -148,7 +158,11 @@ def _is_hub_id(name: str) -> bool:
     )
 
 
-def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
+def _files(folder: Path, settings: CorpusSettings) -> FileSource:
+    return FileSource(folder, settings.text_key, settings.ignore_files, encoding=settings.encoding)
+
+
+def _file(path: Path, settings: CorpusSettings) -> FileSource:
     suffix = format_of(path)
     if suffix not in SUPPORTED:
         raise CorpusError(
@@ -157,4 +171,4 @@ def _file(path: Path, text_key: str, ignore_files: bool) -> FileSource:
     if suffix in CONVERTED:
         require(EXTRA, str(path))
     path = path.resolve()
-    return FileSource(path.parent, text_key, ignore_files, (path.name,))
+    return replace(_files(path.parent, settings), parts=(path.name,))

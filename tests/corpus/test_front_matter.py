@@ -80,13 +80,33 @@ def test_only_markdown_has_front_matter(tmp_path: Path) -> None:
 
 @given(st.text(alphabet="-a: \n[]{}&*!|>'\"#%@`\t0é"))
 def test_any_text_can_be_looked_at(text: str) -> None:
-    assert isinstance(front_matter("---\n" + text + "\n---\n"), dict)
-    assert isinstance(front_matter("+++\n" + text + "\n+++\n"), dict)
+    for mark in ("---", "+++"):
+        fields, _ = front_matter(f"{mark}\n{text}\n{mark}\n")
+        assert isinstance(fields, dict)
 
 
 def test_brackets_are_not_followed_to_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     scan = yaml.scan
     monkeypatch.setattr(yaml, "scan", lambda text: (seen.append(t) or t for t in scan(text)))
-    assert front_matter("---\na: " + "[" * 5000 + "\n---\n") == {}
+    assert front_matter("---\na: " + "[" * 5000 + "\n---\n") == ({}, None)
     assert len(seen) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("---\nyear: 2020\ntitle: Redis: the basics\n---\n", ["line 3"]),
+        ("---\nyear: 2020\nauthor: @ada\n---\n", ["line 3"]),
+        ("+++\nyear = 2020\ntitle = Redis\n+++\n", ["line 3"]),
+        ("---\nyear: 2020\n---\n", []),
+        ("---\nA rule above, and one below.\n\n---\n", []),
+        ("---\n\n---\n", []),
+    ],
+)
+def test_a_mistake_is_noted_with_its_line(text: str, notes: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(text + "Text.\n")
+    corpus = open_corpus([str(tmp_path)])
+    list(corpus)
+    assert [note.place for note in corpus.notes] == notes
+    assert {note.kind for note in corpus.notes} <= {"front matter with a mistake"}

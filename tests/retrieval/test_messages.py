@@ -110,7 +110,7 @@ def replaced_meanwhile(table: Indexed) -> None:
 def emptied(table: Indexed) -> None:
     for file in table.docs.iterdir():
         file.unlink()
-    (table.docs / "latin.txt").write_bytes(b"caf\xe9")
+    (table.docs / "latin.txt").write_bytes(b"caf\xe9\0")
     table.index()
 
 

@@ -37,6 +37,7 @@ def featurize(
             )
         console.result(records.featurize(result), stages.featurize_summary(result))
         skipped.show(console, result.skipped, result.roots)
+        skipped.show(console, result.notes, result.roots, "Noted")
         # A configuration may name other features to train on.
         output = call.given["featurize.output"]
         elsewhere = output or (config.train.features and config.featurize.output)

@@ -53,6 +53,7 @@ def index(
         summary = stages.index_summary(result, dry_run)
         console.result({**records.index(result), "dry_run": dry_run}, summary)
         skipped.show(console, result.skipped, result.roots)
+        skipped.show(console, result.notes, result.roots, "Noted")
         for place in result.gone:
             console.note(
                 f"The table has documents of {place}, which is gone; --prune removes them."

@@ -76,6 +76,8 @@ def run(
         missing = skipped.by_either(result.index.skipped, featurized.skipped if featurized else [])
         roots = [*(featurized.roots if featurized else []), *result.index.roots]
         skipped.show(console, missing, roots)
+        notes = skipped.by_either(result.index.notes, featurized.notes if featurized else [])
+        skipped.show(console, notes, roots, "Noted")
         console.command(query_next(call))
 
 

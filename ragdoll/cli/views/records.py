@@ -30,7 +30,7 @@ Record = dict[str, Any]
 
 def featurize(result: FeaturizeResult) -> Record:
     """``featurize --json``."""
-    return _record(result, "roots") | _skips(result.skipped)
+    return _record(result, "roots") | _skips(result.skipped) | _notes(result.notes)
 
 
 def train(result: TrainResult, pushed: Pushed | None = None) -> Record:
@@ -50,7 +50,7 @@ def train(result: TrainResult, pushed: Pushed | None = None) -> Record:
 
 def index(result: IndexResult) -> Record:
     """``index --json``."""
-    return _record(result, "rebuilt", "roots") | _skips(result.skipped)
+    return _record(result, "rebuilt", "roots") | _skips(result.skipped) | _notes(result.notes)
 
 
 def run(result: RunResult) -> Record:
@@ -170,6 +170,11 @@ def _skips(items: Sequence[Skipped]) -> Record:
         if not item.path:
             unnamed[for_command_line(item.reason)] += item.count
     return {**record, "skipped_unnamed": unnamed} if unnamed else record
+
+
+def _notes(items: Sequence[Skipped]) -> Record:
+    named = [{"path": item.path, "note": item.reason, "root": item.root} for item in items]
+    return {"notes": [note for note in named if note["path"]]}
 
 
 def _record(result: Any, *omitted: str, digits: int = 3) -> Record:

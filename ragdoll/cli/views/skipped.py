@@ -1,4 +1,4 @@
-"""Files and records that were left out, for people: by reasons, the most frequent first."""
+"""Files that were left out, or noted, for people: by reasons, the most frequent first."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ _SHOWN_REASONS = 8
 _SHOWN_OF_A_REASON = 2
 
 
-def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) -> None:
-    """Print what was left out on standard error; an item names its root if there are several."""
+def show(
+    console: Console,
+    items: Sequence[Skipped],
+    roots: Iterable[str] = (),
+    heading: str = "Left out",
+) -> None:
+    """Print what was left out on standard error; an item names its root if there are several.
+
+    ``heading`` is another where the items are notes on files that were read.
+    """
     if not items or console.as_json:
         return
     kinds: dict[str, list[Skipped]] = {}
@@ -29,7 +37,7 @@ def show(console: Console, items: Sequence[Skipped], roots: Iterable[str] = ()) 
     ordered = sorted(kinds.items(), key=lambda entry: -count_skipped(entry[1]))
     width = len(f"{count_skipped(ordered[0][1]):,}")
     with_root = len(set(roots)) > 1
-    console.note(f"Left out: {count_skipped(items):,}")
+    console.note(f"{heading}: {count_skipped(items):,}")
     for kind, of_kind in ordered[:_SHOWN_REASONS]:
         reason = one_line(for_command_line(kind)) + _examples(of_kind, with_root)
         console.note(f"  {count_skipped(of_kind):>{width},}  {reason}")

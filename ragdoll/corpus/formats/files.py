@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ragdoll.corpus.documents import Document
@@ -62,8 +63,16 @@ def format_of(path: Path) -> str:
     return both if both in _RECORDS else path.suffix.lower()
 
 
-def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
+def read(
+    path: Path,
+    text_key: str,
+    encoding: str = "auto",
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[Document | UnreadableError]:
     """Yield the documents of a file; a record that cannot be read is yielded as its error.
+
+    ``encoding`` is that of text which is not UTF-8, or ``auto``. ``note`` is called with what is to
+    be known of the file.
 
     Raises:
         UnreadableError: the file as a whole, or the rest of it, cannot be read.
@@ -71,12 +80,17 @@ def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     try:
         before = _state(path)
         records = _RECORDS.get(format_of(path))
-        if records:
-            yield from records(path, text_key)
-            if _state(path) != before:
-                yield UnreadError("changed while it was read; some of its records may be missing")
-        else:
-            document = _document(path)
+        with _as_text(path, encoding) as (place, noted):
+            if noted:
+                note(noted)
+            if records:
+                yield from records(place, text_key)
+                if _state(path) != before:
+                    yield UnreadError(
+                        "changed while it was read; some of its records may be missing"
+                    )
+                return
+            document = _document(place, note)
             if _state(path) != before:
                 raise UnreadError("changed while it was read")
             yield document
@@ -84,7 +98,19 @@ def read(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
         raise UnreadError(error.strerror or first_line(error)) from error
 
 
-def _document(path: Path) -> Document:
+def _as_text(path: Path, encoding: str) -> AbstractContextManager[tuple[Path, str | None]]:
+    """Open a file of text as ``readable`` does; other files stay as they are."""
+    suffix = format_of(path)
+    is_text = suffix in PLAIN or (suffix in _RECORDS and suffix != ".parquet")
+    if suffix in PLAIN:
+        decoding.check_size(path, decoding.MAX_BYTES)
+    # Pages declare their encodings themselves.
+    if is_text or (suffix in HTML and encoding != "auto"):
+        return decoding.readable(path, encoding)
+    return nullcontext((path, None))
+
+
+def _document(path: Path, note: Callable[[str], None]) -> Document:
     """Read a file that is one document."""
     suffix = path.suffix.lower()
     if suffix in CONVERTED and not is_installed(EXTRA):
@@ -100,7 +126,9 @@ def _document(path: Path) -> Document:
     if suffix not in MARKDOWN:
         return Document(text, title=name, whole_file=True)
     # The front matter stays in the text, so that lines are the file's lines and it can be searched.
-    fields = front_matter(text)
+    fields, mistake = front_matter(text)
+    if mistake:
+        note(mistake)
     title = fields.pop("title", None)
     if isinstance(title, int | float) and not isinstance(title, bool):
         title = str(title)

@@ -65,7 +65,7 @@ def read_html(path: Path) -> Document:
     Raises:
         UnreadableError: the page has no text, or is nested too deeply.
     """
-    page = BeautifulSoup(_decoded(path.read_bytes()), builder=_VisibleTree())
+    page = BeautifulSoup(_decoded(path), builder=_VisibleTree())
     _mark_for_converter(page)
     title_tag = page.title
     title = title_tag.extract().get_text() if title_tag else ""
@@ -78,16 +78,19 @@ def read_html(path: Path) -> Document:
     return Document(text, title=next(filter(None, titles), display_name(path.name)))
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(path: Path) -> str:
+    """Decode a page by what it declares, or else by its bytes."""
+    content = path.read_bytes()
     try:
         return decoding.decode(content)
     except UnreadableError:
         declared = EncodingDetector.find_declared_encoding(content, is_html=True)
-        if not declared or declared.startswith("utf-"):
-            raise
-        # Browsers read these two as their superset, and pages count on it.
-        latin = declared in {"ascii", "iso-8859-1", "latin-1", "latin1", "us-ascii"}
-        return decoding.decode(content, "windows-1252" if latin else declared)
+        if declared and not declared.startswith("utf-"):
+            # Browsers read these two as their superset, and pages count on it.
+            latin = declared in {"ascii", "iso-8859-1", "latin-1", "latin1", "us-ascii"}
+            return decoding.decode(content, "windows-1252" if latin else declared)
+    with decoding.readable(path) as (place, _):
+        return decoding.decode(place.read_bytes())
 
 
 class _VisibleTree(HTMLTreeBuilder):

@@ -69,44 +69,60 @@ _BLOCK = re.compile(
 _FIELD = re.compile(r"^([\w-]+):(.*(?:\n(?:[ \t]|-(?: |$)).*)*)", re.MULTILINE)
 # What has a meaning of its own in YAML, or stands for something longer.
 _TAGGED = re.compile(r"\s*[!&*]")
+_TOML_LINE = re.compile(r"\(at line (\d+)")
 _MAX_CHARACTERS = 64 * 1024
 # The scanner looks through all open brackets at each word.
 _MAX_OPEN = 100
 
 
-def front_matter(text: str) -> dict[str, Any]:
-    """Return the fields of a text's front matter, as JSON can hold them; empty without any.
+def front_matter(text: str) -> tuple[dict[str, Any], str | None]:
+    """Return the fields of a text's front matter, as JSON can hold them, and a mistake in it.
 
-    In a block with a mistake each field is read alone; one with a mistake is the text behind its
-    colon. A block with aliases has no fields: they let a short text stand for a very long one.
+    Without a block there are no fields; without a mistake that is None. In a block with a mistake
+    each field is read alone; one with a mistake is the text behind its colon. A block with aliases
+    has no fields: they let a short text stand for a very long one.
     """
     block = _BLOCK.match(text[:_MAX_CHARACTERS])
     if block is None:
-        return {}
+        return {}, None
     in_yaml, in_toml = (part and part.replace("\r\n", "\n") for part in block.groups())
     if in_toml:
-        return _fields(tomllib.loads, in_toml) or {}
-    fields = _fields(_from_yaml, in_yaml)
+        fields, mistake = _fields(tomllib.loads, in_toml)
+        return fields or {}, mistake
+    fields, mistake = _fields(_from_yaml, in_yaml)
     if fields is None:
         fields = {}
         for name, value in _FIELD.findall(in_yaml):
-            alone = _fields(_from_yaml, f"{name}:{value}")
+            alone, _ = _fields(_from_yaml, f"{name}:{value}")
             if alone is None and "\n" not in value and not _TAGGED.match(value):
                 alone = {name: value.strip()} if value.strip() else {}
             fields |= alone or {}
-    return fields
+    return fields, mistake
 
 
-def _fields(read: Callable[[str], Any], block: str) -> dict[str, Any] | None:
-    """Read a block's fields; None where it has a mistake, or is no mapping."""
+def _fields(read: Callable[[str], Any], block: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Read a block's fields, None where it has a mistake or is no mapping, and say the mistake."""
     import yaml
 
     try:
-        return plain({str(key): value for key, value in read(block).items()})
-    except yaml.YAMLError:
-        return None
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return None  # a value is not of the type that its tag says, or the block is no mapping
+        return plain({str(key): value for key, value in read(block).items()}), None
+    except (yaml.MarkedYAMLError, tomllib.TOMLDecodeError) as error:
+        return None, f"{_line_of(error)}front matter with a mistake"
+    except (
+        *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+        yaml.YAMLError,
+    ):
+        # A value is not of the type that its tag says, or the block is no mapping.
+        return None, None
+
+
+def _line_of(error: Exception) -> str:
+    """Name the line of a mistake in a block, which begins behind the first line of the file."""
+    mark = getattr(error, "problem_mark", None)
+    in_toml = _TOML_LINE.search(str(error))
+    if mark is None and in_toml is None:
+        return ""
+    return f"line {mark.line + 2 if mark else int(in_toml[1]) + 1}: "  # type: ignore[index]
 
 
 def _from_yaml(block: str) -> Any:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class FileSource(Source):
     text_key: str = "text"
     ignore_files: bool = True
     parts: tuple[str, ...] = (WHOLE,)
+    encoding: str = "auto"
 
     @property
     def root(self) -> str:
@@ -98,6 +100,7 @@ class FileSource(Source):
         return {
             "text_key": self.text_key,
             "ignore_files": self.ignore_files,
+            "encoding": self.encoding,
             "parts": list(self.parts),
         }
 
@@ -108,7 +111,8 @@ class FileSource(Source):
             before, size = reading.done, size_of(file)
             unique = UniqueNames()
             try:
-                for document in formats.read(file, self.text_key):
+                note = partial(reading.note, relative)
+                for document in formats.read(file, self.text_key, self.encoding, note):
                     if isinstance(document, UnreadableError):
                         unread = isinstance(document, UnreadError)
                         reading.skip(relative, str(document), unread)
@@ -131,7 +135,7 @@ class FileSource(Source):
 
         The signature also changes when the extra for a format is installed.
         """
-        settings = "\0".join((self.text_key, str(self.ignore_files), *self.parts))
+        settings = "\0".join((self.text_key, str(self.ignore_files), self.encoding, *self.parts))
         digest = hashlib.sha256(os.fsencode(settings))
         reading = Reading()
         for file in self._files(reading):

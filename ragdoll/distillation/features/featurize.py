@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class FeaturizeResult:
 
     ``rows`` counts all passages, ``rows_resumed`` those of earlier runs. The rates are those of
     this run's own passages, without the time to load the teacher. ``dtype`` is the type that the
-    teacher computed in. ``roots`` are the places that the documents came from.
+    teacher computed in. ``roots`` are the places that the documents came from, ``notes`` what there
+    is to know of files that were read now.
 
     >>> result = featurize(read("docs"), "new features", teacher="teacher")
     >>> result.documents, result.rows, result.rows_resumed
@@ -51,6 +52,7 @@ class FeaturizeResult:
     rows_per_second: float
     tokens_per_second: float
     roots: list[str]
+    notes: list[Skipped] = field(default_factory=list)
 
 
 def featurize(
@@ -144,6 +146,7 @@ def featurize(
         rows_per_second=rows / (ended - loaded),
         tokens_per_second=tokens / (ended - loaded),
         roots=corpus.roots,
+        notes=corpus.notes,
     )
 
 

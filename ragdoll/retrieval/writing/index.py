@@ -198,7 +198,7 @@ class _Run:
             yield passages
         self._reader.refuse_empty()
         result.documents, result.chunks_embedded = result.added, result.chunks
-        result.skipped = self._corpus.skipped
+        result.skipped, result.notes = self._corpus.skipped, self._corpus.notes
 
     def _state(self) -> TableState:
         path = self._target.model.identity.path

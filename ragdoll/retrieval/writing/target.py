@@ -59,6 +59,7 @@ class IndexResult:
     ``chunks`` are all documents and passages of the table, ``chunks_embedded`` the passages that
     this update embedded, ``new_chunks`` those embedded since the table was last built anew.
     ``roots`` are the places of the documents, ``gone`` the table's other places that are not there.
+    ``notes`` are what there is to know of files that were read.
 
     >>> index = Index.create("database", model="model")
     >>> result = index.update(read("docs"))
@@ -80,6 +81,7 @@ class IndexResult:
     chunks_embedded: int = 0
     new_chunks: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    notes: list[Skipped] = field(default_factory=list)
     rebuilt: bool = False
     seconds: float = 0.0
     roots: list[str] = field(default_factory=list)

@@ -94,7 +94,7 @@ class Update:
                 self._write_batch(part, keys[root])
         if not prune:
             self._refuse_empty(roots[key].documents for key in keys.values() if key in roots)
-        self._result.skipped = self._corpus.skipped
+        self._result.skipped, self._result.notes = self._corpus.skipped, self._corpus.notes
         for source in self._corpus.sources:
             path, key = source.root, keys[source.root]
             for inner, folder in inner_roots(roots, source).items():

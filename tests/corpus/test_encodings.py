@@ -1,0 +1,117 @@
+"""Text of any encoding is read, and what that took is noted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdoll.corpus.formats import decoding
+from ragdoll.errors import UsageError
+from tests.conftest import Ragdoll
+from tests.corpus.reading import in_one_folder
+from tests.making import open_corpus
+
+TEXTS = {
+    "cp1252": "Le garçon a mangé des crêpes – c\u2019était délicieux.",
+    "latin-1": "Größe der Tür: zwei Meter. Für alle Häuser der Straße.",
+    "cp1250": "Příliš žluťoučký kůň úpěl ďábelské ódy o zaměstnání.",
+    "cp1251": "Сохраните документ и закройте окно редактора.",
+    "koi8_r": "Сохраните документ и закройте окно редактора.",
+    "shift_jis": "会議の議事録はこちらです。毎朝九時に始まります。",
+    "euc_jp": "会議の議事録はこちらです。毎朝九時に始まります。",
+    "gb18030": "数据库的备份在每天晚上进行。",
+    "big5": "資料庫的備份在每天晚上進行。",
+    "euc_kr": "회의록은 여기에 있습니다. 매일 아침에 시작합니다.",
+    "utf-16-le": "Wide text about badgers.",
+    "utf-16-be": "Сохраните документ и закройте окно.",
+}
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+@pytest.mark.parametrize("kind", ["txt", "md", "csv", "tsv", "jsonl", "json", "csv.gz"])
+def test_an_encoding_is_recognised_in_every_format(
+    encoding: str, kind: str, tmp_path: Path
+) -> None:
+    text = TEXTS[encoding]
+    written = {
+        "csv": f'text,n\n"{text}",1\n',
+        "tsv": f"text\tn\n{text}\t1\n",
+        "jsonl": json.dumps({"text": text}, ensure_ascii=False),
+        "json": json.dumps([text], ensure_ascii=False),
+    }.get(kind.removesuffix(".gz"), text)
+    content = written.encode(encoding)
+    (tmp_path / f"a.{kind}").write_bytes(gzip.compress(content) if kind.endswith("gz") else content)
+    corpus = open_corpus([str(tmp_path)])
+    assert [document.text for document in corpus] == [text]
+    (note,) = corpus.notes
+    assert note.reason.startswith("read as ")
+    assert corpus.skipped == []
+
+
+def test_a_few_broken_places_cost_no_file(tmp_path: Path) -> None:
+    lines = "Zwölf große Bären üben für Österreich.\n" * 10
+    (tmp_path / "a.txt").write_bytes(lines.encode() + b"br\xffken\n" + lines.encode())
+    corpus = open_corpus([str(tmp_path)])
+    (document,) = corpus
+    assert document.text == f"{lines}br\ufffdken\n{lines}"
+    assert [note.reason for note in corpus.notes] == ["not UTF-8 in 1 place"]
+
+
+def test_a_sign_for_a_broken_character_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("An \ufffd is known.", encoding="utf-8")
+    corpus = open_corpus([str(tmp_path)])
+    assert [document.text for document in corpus] == ["An \ufffd is known."]
+    assert corpus.notes == []
+
+
+def test_an_encoding_that_is_named_is_that_of_files_that_are_not_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("тест".encode("cp866"))
+    (tmp_path / "b.txt").write_text("тест", encoding="utf-8")
+    corpus = open_corpus([str(tmp_path)], encoding="cp866")
+    assert [document.text for document in corpus] == ["тест", "тест"]
+    assert corpus.notes == []
+
+
+@pytest.mark.parametrize("name", ["no-such", "base64", "cp1252\0"])
+def test_an_encoding_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not known"):
+        open_corpus([str(tmp_path)], encoding=name)
+
+
+def test_what_was_noted_is_said(ragdoll: Ragdoll, trained: object, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(TEXTS["latin-1"].encode("latin-1"))
+    options = ["--model", trained.model, "--database", "base"]  # type: ignore[attr-defined]
+    said = ragdoll("index", tmp_path / "a.txt", *options)
+    assert "Noted: 1\n  1  read as Windows-1252: a.txt" in said.err
+    record = ragdoll("index", tmp_path / "a.txt", *options, "--overwrite", "--json").json
+    assert record["notes"] == [
+        {"path": "a.txt", "note": "read as Windows-1252", "root": str(tmp_path)}
+    ]
+
+
+@given(content=st.binary(max_size=400))
+@in_one_folder
+def test_any_bytes_are_text_or_left_as_they_are(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(content)
+    with decoding.readable(file) as (place, note):
+        if place == file:
+            assert note is None
+        else:
+            place.read_text(encoding="utf-8")
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=400)
+)
+@in_one_folder
+def test_utf_8_is_read_where_it_lies(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text(text, encoding="utf-8")
+    with decoding.readable(file) as (place, note):
+        assert (place, note) == (file, None)
