@@ -52,15 +52,22 @@ class UnreadError(UnreadableError):
     """A file was not read this time, or not to its end: its documents may still be in it."""
 
 
-def contents(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Read a file that is one document.
+def text_of(path: Path, encoding: str) -> tuple[str, str | None]:
+    """Read a file that is one text, as ``readable`` does; return the note, too.
 
     Raises:
-        UnreadableError: the file has more than ``most`` bytes.
+        UnreadableError: the file is too large, or no text.
         OSError: the file cannot be read.
     """
-    check_size(path, most)
-    return path.read_bytes()
+    check_size(path, MAX_BYTES)
+    content = path.read_bytes()
+    if encoding == "auto" and _marked(content) is None:
+        try:
+            return decode(content), None
+        except UnreadableError:  # not UTF-8
+            pass
+    with readable(path, encoding) as (place, note):
+        return decode(place.read_bytes()), note
 
 
 def check_size(path: Path, most: int) -> None:
@@ -114,8 +121,6 @@ def _encoding_of(path: Path, told: str) -> tuple[str | None, str | None]:
     marked = _marked(head)
     if marked == "utf-16":
         return marked, None
-    if len(head) < _SAMPLE and told == "auto" and _is_plain(head):
-        return None, None  # most files, and this is fast
     is_wide = marked is None and b"\0" in head
     valid, broken = (0, 0) if is_wide else _characters(path)
     if broken and broken * _MOST_BROKEN <= valid:
@@ -128,14 +133,6 @@ def _encoding_of(path: Path, told: str) -> tuple[str | None, str | None]:
         return None, None
     found = _recognised(path)
     return found, found and f"read as {found}"
-
-
-def _is_plain(content: bytes) -> bool:
-    try:
-        content.decode()
-    except ValueError:
-        return False
-    return b"\0" not in content
 
 
 def _may_be_wide(head: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 from ragdoll.corpus.documents import Document
@@ -80,37 +80,25 @@ def read(
     try:
         before = _state(path)
         records = _RECORDS.get(format_of(path))
-        with _as_text(path, encoding) as (place, noted):
-            if noted:
-                note(noted)
-            if records:
-                yield from records(place, text_key)
-                if _state(path) != before:
-                    yield UnreadError(
-                        "changed while it was read; some of its records may be missing"
-                    )
-                return
-            document = _document(place, note)
+        if records is None:
+            document = _document(path, encoding, note)
             if _state(path) != before:
                 raise UnreadError("changed while it was read")
             yield document
+            return
+        is_text = format_of(path) != ".parquet"
+        with decoding.readable(path, encoding) if is_text else nullcontext((path, None)) as read:
+            place, noted = read
+            if noted:
+                note(noted)
+            yield from records(place, text_key)
+        if _state(path) != before:
+            yield UnreadError("changed while it was read; some of its records may be missing")
     except OSError as error:
         raise UnreadError(error.strerror or first_line(error)) from error
 
 
-def _as_text(path: Path, encoding: str) -> AbstractContextManager[tuple[Path, str | None]]:
-    """Open a file of text as ``readable`` does; other files stay as they are."""
-    suffix = format_of(path)
-    is_text = suffix in PLAIN or (suffix in _RECORDS and suffix != ".parquet")
-    if suffix in PLAIN:
-        decoding.check_size(path, decoding.MAX_BYTES)
-    # Pages declare their encodings themselves.
-    if is_text or (suffix in HTML and encoding != "auto"):
-        return decoding.readable(path, encoding)
-    return nullcontext((path, None))
-
-
-def _document(path: Path, note: Callable[[str], None]) -> Document:
+def _document(path: Path, encoding: str, note: Callable[[str], None]) -> Document:
     """Read a file that is one document."""
     suffix = path.suffix.lower()
     if suffix in CONVERTED and not is_installed(EXTRA):
@@ -118,8 +106,13 @@ def _document(path: Path, note: Callable[[str], None]) -> Document:
         raise UnreadableError(f"needs the extra {EXTRA}: {install_command(EXTRA)}")
     if suffix in CONVERTED or suffix in HTML:
         decoding.check_size(path, _MAX_HTML if suffix in HTML else decoding.MAX_BYTES)
+        if suffix in HTML and encoding != "auto":
+            with decoding.readable(path, encoding) as (place, _):
+                return wall.document("html", place)
         return wall.document(_CONVERTERS.get(suffix, "html"), path)
-    text = decoding.decode(decoding.contents(path))
+    text, noted = decoding.text_of(path, encoding)
+    if noted:
+        note(noted)
     if not text.strip():
         raise UnreadableError("empty")
     name = display_name(path.name)
