@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.errors import UsageError
-from ragdoll.settings import Settings, as_text, checked, described, parse, sections
+from ragdoll.settings import TOKEN_VARIABLE, Settings, as_text, checked, described, parse, sections
 from ragdoll.settings import settings as all_settings
 
 FILE_NAME = "ragdoll.toml"
@@ -119,7 +119,7 @@ def _from_environment(environ: Mapping[str, str]) -> Told:
             if text:
                 one = known[variable]
                 told[one.name] = parse(text, one.hint), f"variable {variable}"
-        elif variable.startswith("RAGDOLL_"):
+        elif variable.startswith("RAGDOLL_") and variable != TOKEN_VARIABLE:
             # Variables of other programs that only share the beginning are no concern of ragdoll's.
             is_ours = variable.split("_")[1].lower() in sections()
             if is_ours or difflib.get_close_matches(variable, known, n=1, cutoff=0.85):

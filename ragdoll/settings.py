@@ -34,6 +34,9 @@ _LARGEST = 2**53
 # Of the example file: its width, and the column where comments begin.
 _WIDTH, _COLUMN = 100, 36
 
+TOKEN_VARIABLE = "RAGDOLL_SERVE_TOKEN"  # noqa: S105  (a name)
+"""The variable of the service's token, which is a secret and so no setting."""
+
 _HEAD = """\
 # Every setting with its default. A setting may also be given as an option, or as an environment
 # variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
@@ -328,6 +331,43 @@ class QuerySettings(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings(_Section):
+    """``[serve]``: the service for applications, agents and people.
+
+    >>> ServeSettings(port=0).host
+    '127.0.0.1'
+    """
+
+    host: str = setting("127.0.0.1", "Address to listen at.", option="--host HOST")
+    port: int = setting(
+        8765, "Port; 0 takes a free one.", option="--port PORT", least=0, most=65535
+    )
+    tables: list[str] | None = setting(
+        None, "Tables to serve, the first by default; else all of the database.", option=""
+    )
+    allow_host: list[str] | None = setting(
+        None, "Names, besides the address, that the service goes by.", option=""
+    )
+    allow_origin: list[str] | None = setting(
+        None, "Other sites whose pages may ask, such as https://example.org.", option=""
+    )
+    token_file: str | None = setting(
+        None,
+        "File of the token that requests need; else RAGDOLL_SERVE_TOKEN.",
+        option="--token-file FILE",
+        path="path",
+    )
+    insecure: bool = setting(False, "Let everyone in who can reach the host.", option="--insecure")
+    page: bool = setting(True, "The page to search in.", option="--page/--no-page")
+    mcp: bool = setting(True, "Tools for agents at /mcp.", option="--mcp/--no-mcp")
+    max_top_k: int = setting(
+        100, "Answers to a question, at most.", option="--max-top-k K", least=1
+    )
+    metrics: bool = setting(False, "Counts of requests at /metrics.", option="--metrics")
+    log: Literal["text", "json"] = setting("text", "Form of the log.", option="--log FORM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSettings(_Section):
     """``[evaluate]``: how systems are compared.
 
@@ -356,6 +396,7 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
 

@@ -104,7 +104,8 @@ def _offline() -> Iterator[None]:
     connect = socket.socket.connect
 
     def refused(self: socket.socket, address: Any) -> None:
-        if self.family != socket.AF_UNIX:
+        is_here = self.family == socket.AF_UNIX or address[0] in {"127.0.0.1", "::1"}
+        if not is_here:
             raise OSError(f"a test wanted the network: {address}")
         connect(self, address)
 

@@ -24,6 +24,7 @@ HERE = {"PYTHONPATH": str(PACKAGE.parent)}
 ROOMS = [
     {"__main__"},
     {"cli"},
+    {"serve"},
     {"pipeline", "config"},
     {"evaluation"},
     {"retrieval", "distillation"},
@@ -45,6 +46,9 @@ OWNERS = {
     "sklearn": {"distillation"},
     "tokenlearn": {"distillation"},
     "datasets": {"corpus"},
+    "fastapi": {"serve"},
+    "mcp": {"serve"},
+    "uvicorn": {"serve"},
 }
 
 
@@ -141,12 +145,16 @@ def loaded_by(*commands: list[str]) -> set[str]:
 
 
 HEAVY = {"torch", "transformers", "sklearn", "datasets", "sentence_transformers", "tokenlearn"}
-COMMANDS = ("featurize", "train", "index", "query", "inspect-model", "evaluate", "run")
+COMMANDS = (
+    *("featurize", "train", "index", "query", "inspect-model", "evaluate", "run", "serve", "mcp"),
+)
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
     loaded = loaded_by(["--version"], ["--help"], *([name, "--help"] for name in COMMANDS))
-    assert loaded.isdisjoint(HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers"})
+    assert loaded.isdisjoint(
+        HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers", "fastapi"}
+    )
 
 
 def test_the_list_of_commands_loads_none_of_them() -> None:

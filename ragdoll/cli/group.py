@@ -18,6 +18,9 @@ SUMMARIES = {
     "index": "Cut documents into passages, embed them with a static model, and write a LanceDB "
     "table.",
     "query": "Search a table, with the model that it was made with.",
+    "serve": "Answer searches over HTTP: for applications, agents and people.",
+    "mcp": "Answer an agent's searches on standard input and output, by the Model Context "
+    "Protocol.",
     "inspect-model": "Show what a model is; with --database, tables, and whether they agree with "
     "their model.",
     "evaluate": "Score distillate, model, BM25, hybrid and teacher on questions with known "

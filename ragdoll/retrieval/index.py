@@ -12,9 +12,12 @@ from typing import Any
 from ragdoll.corpus.documents import Corpus, Document
 from ragdoll.embedding.identity import ModelIdentity
 from ragdoll.embedding.static import Encoder
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.model import TableModel, checked, model_of
+from ragdoll.retrieval.reading.filters import quoted, source_pattern
 from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, documents, passages
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
@@ -42,9 +45,16 @@ class Index:
     ['t']
     """
 
-    def __init__(self, target: Target, overwrite: bool, model: str | Path | Encoder | None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        overwrite: bool,
+        model: str | Path | Encoder | None,
+        warm: bool = False,
+    ) -> None:
         """Wrap a table that is there or yet to be made; use ``create`` or ``open``."""
         self._target = target
+        self._warm = warm
         self._overwrite = overwrite
         self._model = model
         self._searcher: Searcher | None = None
@@ -82,11 +92,13 @@ class Index:
         table: str | None = None,
         model: str | Path | Encoder | None = None,
         settings: IndexSettings | None = None,
+        warm: bool = False,
     ) -> Index:
         """Open an existing table with its own model.
 
         ``model`` is the place where that model is now, if it was moved, or the encoder, if the
-        table was made with one that has no folder.
+        table was made with one that has no folder. ``warm`` loads rows and model at the first
+        search, as a process that answers many queries wants it.
 
         Raises:
             TableError: there is no such database or table, or it is damaged or not ragdoll's.
@@ -100,8 +112,9 @@ class Index:
         settings = replace(
             settings, metric=its.metric, chunk_size=its.chunk_size, metadata=its.columns
         )
-        index = cls(Target(settings, its_model), False, model)
-        index._searcher, index._stamp = Searcher(opened, its_model), before
+        index = cls(Target(settings, its_model), False, model, warm)
+        if not warm:
+            index._searcher, index._stamp = Searcher(opened, its_model), before
         return index
 
     @property
@@ -205,6 +218,51 @@ class Index:
         )
         return self._search.search_many(queries, k, mode, alpha, where, source)
 
+    def passage(self, identifier: str) -> StoredPassage | None:
+        """Return a passage by its id; None if the table has none of this id.
+
+        Raises:
+            TableError: the table cannot be read.
+        """
+        found = passages(self._search, [f"id = {quoted(identifier)}"], 1)
+        return found[0] if found else None
+
+    def documents(self, source: str, most: int = 10_000) -> list[StoredDocument]:
+        """Return the documents of a source, or of a glob as ``search`` takes it.
+
+        A file of records has several, and so have roots with files of the same name. ``most``
+        limits the passages that are read.
+
+        Raises:
+            TableError: the table cannot be read.
+        """
+        conditions = [f"source = {quoted(source)}"]
+        found = passages(self._search, conditions, most)
+        if not found:
+            pattern = quoted(source_pattern(source))
+            found = passages(self._search, [f"regexp_like(source, {pattern})"], most)
+        return list(documents(found))
+
+    def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
+        """Return the first ``most`` sources, in order, that match a glob as ``search`` takes it.
+
+        Raises:
+            TableError: the table cannot be read.
+        """
+        pattern = f"regexp_like(source, {quoted(source_pattern(glob))})"
+        return self._table.sources_where(pattern, most)
+
+    def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
+        """Return the vectors of texts by the table's model, and the number of their tokens.
+
+        The vectors are float32, of shape ``(len(texts), dimension)``.
+
+        Raises:
+            ModelError: the model cannot be read.
+        """
+        model = self._search.model
+        return model.encode(list(texts)), sum(model.count_tokens(list(texts)))
+
     @property
     def _table(self) -> Table:
         return self._search.table
@@ -215,7 +273,7 @@ class Index:
         settings = self._target.settings
         now = stamp(database_of(settings), settings.table)
         if self._searcher is None or now != self._stamp:
-            self._searcher, self._stamp = Searcher(*self._reopened()), now
+            self._searcher, self._stamp = Searcher(*self._reopened(), self._warm), now
         return self._searcher
 
     def _reopened(self) -> tuple[Table, TableModel]:

@@ -36,6 +36,9 @@ OPTIONS = {
     "index": "--model --embedding-model-name --database --vector-data-dir --docs --docs-folder "
     "--table --metric --chunk-size --overwrite --dry-run --text-key --no-ignore",
     "query": "--database --table --top-k --mode --alpha --where --source --model",
+    "serve": "--database --host --port --table --allow-host --allow-origin --token-file --page "
+    "--no-page --mcp --no-mcp --max-top-k --metrics --log --insecure",
+    "mcp": "--database --table",
     "inspect-model": "--database --table --neighbors",
     "evaluate": "--model --teacher --mode --k --seed --output --explain --text-key --no-ignore",
     "run": "--retrain --restart --overwrite --dry-run --teacher --features --target --max-means "

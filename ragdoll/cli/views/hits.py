@@ -14,8 +14,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
-from ragdoll.cli.views.marks import Marker
 from ragdoll.corpus.documents import LINE
+from ragdoll.retrieval.reading.marks import Marker
+from ragdoll.retrieval.reading.snippets import best_lines
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
@@ -76,7 +77,9 @@ def passage_view(text: str, title: str, query: str, most: int, width: int | None
     room = max(20, (width or _WIDTH) - len(_INDENT))
     printed = map(printable, (body or text).splitlines())
     lines = [part for line in printed for part in _wrapped(line, room)]
-    view = Text(textwrap.indent("\n".join(_best_lines(lines, marker, most)), _INDENT))
+    chosen, before, is_cut = best_lines(lines, marker, most)
+    chosen = [*(["…"] if before else []), *chosen, *(["…"] if is_cut else [])]
+    view = Text(textwrap.indent("\n".join(chosen), _INDENT))
     for mark in marker.marks(view.plain):
         view.stylize(_FOUND, mark.start, mark.end)
     return view
@@ -85,20 +88,6 @@ def passage_view(text: str, title: str, query: str, most: int, width: int | None
 def _wrapped(line: str, width: int) -> list[str]:
     """Break a line to a width in columns; Chinese and other wide characters take two."""
     return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
-
-
-def _best_lines(lines: list[str], marker: Marker, most: int) -> list[str]:
-    """Choose the run of lines with most of the query's words, the earliest of equals."""
-    lines = [line for line in lines if line.strip()]
-    if len(lines) <= most:
-        return lines
-    found = [{mark.key for mark in marker.marks(line)} for line in lines]
-    best = max(
-        range(len(lines) - most + 1),
-        key=lambda start: (len(set().union(*found[start : start + most])), -start),
-    )
-    chosen = lines[best : best + most]
-    return [*(["…"] if best else []), *chosen, *(["…"] if best + most < len(lines) else [])]
 
 
 def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:

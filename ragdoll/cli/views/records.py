@@ -71,11 +71,7 @@ def plan(plan: Plan) -> Record:
 
 def query(text: str, mode: str, found: Sequence[Hit]) -> Record:
     """``query --json``, a line a query."""
-    return {"query": text, "mode": mode, "hits": [_hit(hit) for hit in found]}
-
-
-def _hit(hit: Hit) -> Record:
-    return {**_record(hit, digits=6), "metadata": hit.metadata}
+    return {"query": text, "mode": mode, "hits": [hit.record() for hit in found]}
 
 
 def inspection(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 
+from ragdoll.corpus.documents import LINE
 from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
@@ -64,17 +65,35 @@ class Hit:
     root: str = ""
     path: str | None = None
 
+    @property
+    def line(self) -> int | None:
+        """The line of the file where the passage begins; None where no line is known."""
+        line = self.metadata.get(LINE)
+        return line if isinstance(line, int) else None
+
+    def record(self) -> dict[str, Any]:
+        """Return the hit in JSON values, with scores to six digits."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        rounded = {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in values.items()
+        }
+        return {**rounded, "line": self.line}
+
 
 class Searcher:
     """Answers queries over one table with the table's own model."""
 
-    def __init__(self, table: Table, model: TableModel) -> None:
+    def __init__(self, table: Table, model: TableModel, warm: bool = False) -> None:
+        """Prepare to search; with ``warm`` the rows are loaded at once, for many queries."""
         self.table = table
         self.model = model
         self._roots = table.roots()
         self._in_memory: MemoryLegs | None = None
         self._conditions: tuple[Any, list[str]] = ((None, None), [])
         self._answered = 0
+        if warm:
+            self._legs(_SEVERAL, [])
 
     def search_many(
         self,
@@ -204,32 +223,31 @@ class Searcher:
             Hit(
                 rank=number + 1,
                 score=float(scores[number]),
-                id=row["id"],
-                source=row["source"],
-                title=row["title"] or "",
-                start=row["start"] or 0,
-                end=row["end"] or 0,
-                text=row["text"] or "",
                 vector_score=None if by_vector is None else float(by_vector[number]),
                 text_score=None if by_text is None else float(by_text[number]),
                 token_score=None if by_tokens is None else float(by_tokens[number]),
-                metadata=_fields(row["metadata"] or "{}"),
-                **self._place(row["id"], row["source"]),
+                **self.facts(row),
             )
             for number, row in enumerate(rows)
         ]
 
-    def _place(self, identifier: str, source: str) -> dict[str, Any]:
-        """Return the root of a row and the path of its file, as the table knows them."""
-        root = self._roots.get(identifier[:KEY_LENGTH])
+    def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a row says, with its root and the path of its file as the table knows them.
+
+        The table may be another tool's work: any value may be missing.
+        """
+        facts = {name: row[name] or "" for name in ("id", "source", "title", "text")}
+        facts |= {name: row[name] or 0 for name in ("start", "end")}
+        facts["metadata"] = _fields(row["metadata"] or "{}")
+        root = self._roots.get(facts["id"][:KEY_LENGTH])
         if root is None:
-            return {}
+            return facts
         file = None
         if "parts" in root.told:
-            file = f"{root.path}/{source.partition('#')[0]}"
+            file = f"{root.path}/{facts['source'].partition('#')[0]}"
         elif os.path.isabs(root.path):  # noqa: PTH117
             file = root.path.partition("#")[0]
-        return {"root": root.path, "path": file}
+        return {**facts, "root": root.path, "path": file}
 
 
 def _fields(metadata: str) -> dict[str, Any]:

@@ -104,6 +104,17 @@ class Table:
         """Return the rows of some sources under a root."""
         return self._answers(self._all(columns), [_of_sources(sources, key)])
 
+    def rows_where(self, conditions: Sequence[str], columns: Sequence[str], most: int) -> pa.Table:
+        """Return ``most`` rows at most that meet all of some conditions in SQL."""
+        return self._answers(self._all(columns).limit(most), conditions)
+
+    def sources_where(self, condition: str, most: int) -> list[str]:
+        """Return the sources of rows that meet a condition in SQL: the first ``most``, in order."""
+        found: set[str] = set()
+        for batch in self._batches(self._all(["source"]).where(condition)):
+            found.update(batch["source"].to_pylist())
+        return sorted(found)[:most]
+
     def embedded(self, ids: Sequence[str]) -> dict[str, tuple[str | None, Vectors]]:
         """Return the tokens and the vector of some rows, by their id."""
         from lancedb.expr import col

@@ -1,0 +1,51 @@
+"""``ragdoll serve``."""
+
+import logging
+import sys
+from dataclasses import replace
+
+from ragdoll.cli.options import Invocation, command, option
+from ragdoll.cli.session import session
+from ragdoll.extras import require
+
+
+@command(
+    "index.database",
+    "serve",
+    table=option(
+        "--table NAME",
+        "Serve this table only; repeatable, the first is the default. [serve.tables]",
+    ),
+    allow_host=option("--allow-host NAME", "Another name of this service. [serve.allow_host]"),
+    allow_origin=option("--allow-origin URL", "A site whose pages may ask. [serve.allow_origin]"),
+)
+def serve(
+    call: Invocation,
+    table: list[str] | None,
+    allow_host: list[str] | None,
+    allow_origin: list[str] | None,
+) -> None:
+    """Answer searches over HTTP: for applications, agents and people.
+
+    The service follows its tables: what index and run write is found at once. Without a token only
+    this machine may ask.
+    """
+    call.given["serve.tables"] = table or None
+    call.given["serve.allow_host"] = allow_host or None
+    call.given["serve.allow_origin"] = allow_origin or None
+    with session(call) as (config, console):
+        require("serve", "ragdoll serve")
+        from ragdoll.serve.server import serve as run
+
+        access = logging.getLogger("ragdoll.access")
+        access.propagate = False
+        if not console.quiet:
+            access.addHandler(logging.StreamHandler(sys.stderr))
+        index = replace(config.index, table=(config.serve.tables or [config.index.table])[0])
+
+        def ready(address: str) -> None:
+            console.result({"address": address}, address)
+            page = " Open it to search." if config.serve.page else ""
+            console.note(f"Ctrl-C ends the service.{page}")
+
+        run(index, config.serve, ready)

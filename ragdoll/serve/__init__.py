@@ -1,0 +1,1 @@
+"""The service: tables and models kept warm for applications, agents and people."""

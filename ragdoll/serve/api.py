@@ -1,0 +1,455 @@
+"""The routes of the service, for applications; ``/openapi.json`` describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from ragdoll import __version__
+from ragdoll.errors import RagdollError, UsageError
+from ragdoll.retrieval.reading.marks import Marker
+from ragdoll.retrieval.reading.search import Hit
+from ragdoll.retrieval.reading.snippets import snippet
+from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
+from ragdoll.serve.batches import BusyError
+from ragdoll.serve.guard import Counts, RefusedError, error_body
+from ragdoll.serve.service import MAX_QUERY, Asked, NoTableError, Service, check_query
+from ragdoll.settings import QuerySettings
+
+logger = logging.getLogger(__name__)
+
+_PAGE = Path(__file__).parent / "page"
+_PAGE_FILES = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
+# The page shows what documents say, and nothing in it may become code.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_SNIPPET_LINES = 6
+_MOST_BATCH = 100
+_MOST_TEXTS = 2048
+_MOST_PASSAGES = 1000
+
+
+class _How(BaseModel):
+    """How to search; the fields are those of ``ragdoll query``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int = Field(10, ge=1, description="Number of answers.")
+    mode: Literal["hybrid", "vector", "text"] = "hybrid"
+    alpha: float | Literal["auto"] = Field(
+        "auto", description="Weight of the vector in a hybrid, 0 to 1; auto: by each query."
+    )
+    where: str | None = Field(None, max_length=MAX_QUERY, description="A condition on the columns.")
+    source: str | None = Field(None, max_length=1024, description="A glob of files or folders.")
+    table: str | None = Field(None, description="None is the first table that is served.")
+    min_similarity: float | None = Field(
+        None, ge=-1, le=1, description="Leaves out answers whose vector is less alike."
+    )
+    text: Literal["full", "snippet", "none"] = "full"
+    marks: bool = Field(False, description="Tell which parts of the text match the query.")
+
+    def asked(self, most: int) -> Asked:
+        """Return what a table is asked; ``most`` is the greatest number of answers.
+
+        Raises:
+            UsageError: a value is out of range, or has no meaning in the mode.
+        """
+        if self.top_k > most:
+            raise UsageError(f"top_k is {self.top_k}; {most} is the most here.")
+        if self.alpha != "auto" and self.mode != "hybrid":
+            raise UsageError(
+                f"alpha has no meaning in the mode '{self.mode}'.",
+                hint="It weighs the vector in the mode hybrid.",
+            )
+        alpha = None if self.alpha == "auto" else self.alpha
+        QuerySettings(
+            top_k=self.top_k, alpha=self.alpha, where=self.where or None, source=self.source or None
+        )
+        return Asked(self.top_k, self.mode, alpha, self.where or None, self.source or None)
+
+
+class SearchRequest(_How):
+    """A question, and how to search."""
+
+    query: str = Field(min_length=1, max_length=MAX_QUERY, description="What to look for.")
+
+
+class BatchRequest(_How):
+    """Several questions that are asked in the same way."""
+
+    queries: list[Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]] = Field(
+        min_length=1, max_length=_MOST_BATCH
+    )
+
+
+class EmbeddingsRequest(BaseModel):
+    """Texts to embed, as OpenAI's clients ask for it."""
+
+    input: str | list[Any]
+    model: str
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class HitRecord(BaseModel):
+    """An answer, as ``ragdoll query --json`` prints it; ``text`` is null where none was wanted."""
+
+    rank: int
+    score: float
+    id: str
+    source: str
+    title: str
+    start: int
+    end: int
+    text: str | None
+    vector_score: float | None
+    text_score: float | None
+    metadata: dict[str, Any]
+    token_score: float | None
+    root: str
+    path: str | None
+    line: int | None
+    marks: list[tuple[int, int]] | None = Field(
+        None, description="Where words of the query begin and end in the text, if that was asked."
+    )
+
+
+class SearchAnswer(BaseModel):
+    """The answers to a question, the best first."""
+
+    query: str
+    mode: str
+    table: str
+    hits: list[HitRecord]
+
+
+class BatchAnswer(BaseModel):
+    """The answers to several questions, in their order."""
+
+    answers: list[SearchAnswer]
+
+
+class ErrorFacts(BaseModel):
+    """What is wrong, and what to do about it."""
+
+    code: str
+    message: str
+    hint: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is an error."""
+
+    error: ErrorFacts
+
+
+_STATUSES = (400, 401, 403, 404, 408, 413, 421, 422, 503)
+_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer} for status in _STATUSES}
+_CODES = {404: "not_found", 405: "method", 415: "media_type"}
+
+
+def create_app(
+    service: Service,
+    counts: Counts,
+    page: bool = True,
+    metrics: bool = False,
+    tools: Any = None,
+) -> FastAPI:
+    """Make the application of a service; ``tools`` is the one that answers agents, None for none.
+
+    It has no guard: see ``Guard``.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if tools is not None:
+                await stack.enter_async_context(tools.router.lifespan_context(tools))
+            loading = asyncio.create_task(_load(service))
+            yield
+            loading.cancel()
+            service.close()
+
+    app = FastAPI(
+        title="ragdoll",
+        version=__version__,
+        description="Search the tables of a ragdoll database.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ERRORS,
+    )
+    _handle_errors(app)
+    _add_search(app, service)
+    _add_reading(app, service)
+    _add_openai(app, service)
+
+    @app.get("/health", summary="Tell whether the service is up, and ready.")
+    async def health() -> Response:
+        status = "ready" if service.is_ready else "loading"
+        return _json({"status": status, "version": __version__}, 200 if service.is_ready else 503)
+
+    if metrics:
+
+        @app.get("/metrics", summary="Counts of requests, as Prometheus reads them.")
+        async def metrics_text() -> Response:
+            return Response(counts.as_text(), media_type="text/plain; version=0.0.4")
+
+    if page:
+        _add_page(app)
+    if tools is not None:
+        app.router.routes.extend(tools.routes)
+    return app
+
+
+async def _load(service: Service) -> None:
+    """Load in the background; requests that come meanwhile are answered, too."""
+    try:
+        await service.load()
+    except RagdollError as error:
+        logger.warning("%s %s", error.message, error.hint or "")
+
+
+def _add_search(app: FastAPI, service: Service) -> None:
+    answers: dict[int | str, dict[str, Any]] = {200: {"model": SearchAnswer}}
+
+    @app.post("/search", responses=answers, summary="Search a table.")
+    async def search(asked: SearchRequest) -> Response:
+        return _json(await _searched(service, asked, asked.query))
+
+    @app.get("/search", responses=answers, summary="Search a table, by an address.")
+    async def search_by_address(asked: Annotated[SearchRequest, Query()]) -> Response:
+        return _json(await _searched(service, asked, asked.query))
+
+    @app.post(
+        "/search/batch",
+        responses={200: {"model": BatchAnswer}},
+        summary="Search a table for several questions.",
+    )
+    async def batch(asked: BatchRequest) -> Response:
+        answers = await asyncio.gather(
+            *(_searched(service, asked, query) for query in asked.queries)
+        )
+        return _json({"answers": answers})
+
+
+async def _searched(
+    service: Service, asked: SearchRequest | BatchRequest, query: str
+) -> dict[str, Any]:
+    check_query(query)
+    served = await service.table(asked.table)
+    hits = await served.search(query, asked.asked(service.max_top_k))
+    least = asked.min_similarity
+    if least is not None:
+        hits = [hit for hit in hits if hit.vector_score is not None and hit.vector_score >= least]
+    return {
+        "query": query,
+        "mode": asked.mode,
+        "table": served.name,
+        "hits": [_record(hit, query, asked) for hit in hits],
+    }
+
+
+def _record(hit: Hit, query: str, asked: _How) -> dict[str, Any]:
+    record = hit.record()
+    text = snippet(query, hit.text, _SNIPPET_LINES) if asked.text == "snippet" else hit.text
+    record["text"] = None if asked.text == "none" else text
+    if asked.marks and asked.text != "none":
+        record["marks"] = [(mark.start, mark.end) for mark in Marker(query, hit.text).marks(text)]
+    return record
+
+
+def _add_reading(app: FastAPI, service: Service) -> None:
+    @app.get("/tables", summary="List the tables that are served.")
+    async def tables() -> Response:
+        names = await service.names()
+        facts = [await (await service.table(name)).facts() for name in names]
+        return _json({"default": service.default, "tables": facts})
+
+    @app.get("/documents", summary="Read documents, from the table alone.")
+    async def documents(
+        source: Annotated[str, Query(min_length=1, max_length=1024)], table: str | None = None
+    ) -> Response:
+        found = await (await service.table(table)).documents(source, _MOST_PASSAGES)
+        if not found:
+            raise RefusedError(
+                404, "not_found", f"No document has the source '{source}'.", "Search for it."
+            )
+        return _json({"documents": [_document(one) for one in found]})
+
+    @app.get("/passages/{identifier}", summary="Read a passage by its id.")
+    async def passage(identifier: str, table: str | None = None) -> Response:
+        found = await (await service.table(table)).passage(identifier)
+        if found is None:
+            raise RefusedError(404, "not_found", f"No passage has the id '{identifier}'.")
+        return _json(_passage(found))
+
+
+def _document(document: StoredDocument) -> dict[str, Any]:
+    return {
+        "source": document.source,
+        "title": document.title,
+        "root": document.root,
+        "path": document.path,
+        "text": document.text,
+        "passages": [_passage(one) for one in document.passages],
+    }
+
+
+def _passage(passage: StoredPassage) -> dict[str, Any]:
+    return {
+        "id": passage.id,
+        "source": passage.source,
+        "title": passage.title,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        "metadata": passage.metadata,
+        "root": passage.root,
+        "path": passage.path,
+        "line": passage.line,
+    }
+
+
+def _add_openai(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/models", summary="List the models, as OpenAI's clients read it.")
+    async def models() -> Response:
+        created = int(service.started)
+        records = [
+            {"id": name, "object": "model", "created": created, "owned_by": "ragdoll"}
+            for name in await service.names()
+        ]
+        return _json({"object": "list", "data": records})
+
+    @app.post("/v1/embeddings", summary="Embed texts by a table's model, for OpenAI's clients.")
+    async def embeddings(asked: EmbeddingsRequest) -> Response:
+        texts = _texts(asked.input)
+        served = await service.table(asked.model)
+        vectors, tokens = await served.embed(texts)
+        if asked.dimensions not in (None, vectors.shape[1]):
+            raise UsageError(
+                f"The model has {vectors.shape[1]} dimensions, not {asked.dimensions}.",
+                hint="Leave dimensions out.",
+            )
+        data = [
+            {"object": "embedding", "index": number, "embedding": _vector(vector, asked)}
+            for number, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return _json({"object": "list", "data": data, "model": served.name, "usage": usage})
+
+
+def _texts(given: str | list[Any]) -> list[str]:
+    """Return the texts of a request.
+
+    Raises:
+        UsageError: there are none, too many, or tokens in their place.
+    """
+    texts = [given] if isinstance(given, str) else given
+    if not texts or len(texts) > _MOST_TEXTS:
+        raise UsageError(f"input has {len(texts):,} texts; 1 to {_MOST_TEXTS:,} are allowed.")
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(
+            # In the message: OpenAI's client shows no hint.
+            "input has tokens, which another model's tokenizer made. Send texts: "
+            "check_embedding_ctx_length=False in LangChain's OpenAIEmbeddings."
+        )
+    return texts
+
+
+def _vector(vector: np.ndarray[Any, np.dtype[np.float32]], asked: EmbeddingsRequest) -> Any:
+    if asked.encoding_format == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    return vector.tolist()
+
+
+def _add_page(app: FastAPI) -> None:
+    headers = {"content-security-policy": _PAGE_POLICY, "cache-control": "no-cache"}
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return Response(
+            (_PAGE / "index.html").read_bytes(), headers=headers, media_type="text/html"
+        )
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def page_file(name: str) -> Response:
+        if name not in _PAGE_FILES:
+            raise HTTPException(404)
+        content = (_PAGE / name).read_bytes()
+        return Response(content, headers=headers, media_type=_PAGE_FILES[name])
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Give every error the same form, without a traceback."""
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> Response:
+        return _error(error.status_code, error.code, error.message, error.hint)
+
+    @app.exception_handler(RagdollError)
+    async def failed(_: Request, error: RagdollError) -> Response:
+        status, code = 503, "table"
+        if isinstance(error, NoTableError):
+            status, code = 404, "no_table"
+        elif isinstance(error, UsageError):
+            status, code = 400, "bad_request"
+        elif isinstance(error, BusyError):
+            code = "busy"
+        headers = {"retry-after": "1"} if status == 503 else {}
+        return _error(status, code, error.message, error.hint, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"][1:]))  # behind body, query or path
+        status = 400 if first["type"] == "json_invalid" else 422
+        what = f"{place}: {first['msg']}" if place and status == 422 else str(first["msg"])
+        return _error(status, "invalid", what, "See /openapi.json.")
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        code = _CODES.get(error.status_code, "http")
+        return _error(
+            error.status_code, code, str(error.detail), "See /openapi.json.", error.headers
+        )
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        return _error(500, "defect", f"Unexpected {type(error).__name__}.", "See the log.")
+
+
+def _error(
+    status: int,
+    code: str,
+    message: str,
+    hint: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    return Response(
+        error_body(code, message, hint),
+        status,
+        headers=dict(headers or {}),
+        media_type="application/json",
+    )
+
+
+def _json(record: dict[str, Any], status: int = 200) -> Response:
+    content = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")

@@ -1,0 +1,172 @@
+"""The service as a process: an address, signals, and an end within a few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ragdoll.errors import UsageError
+from ragdoll.serve.api import create_app
+from ragdoll.serve.guard import LOOPBACK, Counts, Guard
+from ragdoll.serve.service import Service
+from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
+
+# Seconds in which the headers of a request have to arrive, and their bytes at most.
+HEADER_SECONDS = 10.0
+MAX_HEADERS = 2**16
+
+# Seconds for requests that are being answered when a signal ends the process.
+_GRACE = 2
+
+
+class _Protocol(HttpToolsProtocol):
+    """Ends connections whose headers are too long, or do not arrive in time.
+
+    uvicorn itself waits for the first request of a connection for ever.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; see ``asyncio.Protocol``."""
+        if self._deadline is None and self._header_bytes == 0:
+            self._wait_for_headers()
+        if self._deadline is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADERS:
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting; the guard takes the time of the body."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_headers(self) -> None:
+        refuse = self._refuse
+        self._deadline = self.loop.call_later(HEADER_SECONDS, refuse, b"408 Request Timeout")
+
+    def _stop_waiting(self) -> None:
+        self._header_bytes = 0
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._stop_waiting()
+        if self.transport is not None and not self.transport.is_closing():
+            if self._header_bytes or self.cycle is None:
+                self.transport.write(
+                    b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+                )
+            self.transport.close()
+
+
+def serve(index: IndexSettings, settings: ServeSettings, ready: Any) -> None:
+    """Answer requests until a signal ends the process.
+
+    ``ready`` is called with the address once requests are taken.
+
+    Raises:
+        UsageError: another host can reach the service, and it has no token.
+        OSError: the address is taken.
+        RagdollError: a table is not there, or does not fit its model.
+    """
+    token = token_of(settings)
+    if settings.host not in (*LOOPBACK, "::1") and token is None and not settings.insecure:
+        raise UsageError(
+            f"Others can reach {settings.host}, and no token is set.",
+            hint=f"Set {TOKEN_VARIABLE}, give a file as `token_file`, or let everyone in by "
+            "`insecure=True`.",
+        )
+    listening = _bound(settings.host, settings.port)
+    with listening:
+        service = Service(index, settings.tables, settings.max_top_k)
+        service.open()
+        counts = Counts()
+        tools = None
+        if settings.mcp:
+            from ragdoll.serve.tools import http_app
+
+            tools = http_app(service)
+        guard = Guard(
+            app=create_app(service, counts, settings.page, settings.metrics, tools),
+            hosts=frozenset(
+                name.lower() for name in (*LOOPBACK, settings.host, *(settings.allow_host or []))
+            ),
+            origins=frozenset(settings.allow_origin or []),
+            token=token,
+            counts=counts,
+            log_as_json=settings.log == "json",
+        )
+        logging.getLogger("ragdoll.access").setLevel(logging.INFO)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                guard,
+                http=_Protocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=_GRACE,
+                lifespan="on",
+            )
+        )
+        host, port = listening.getsockname()[:2]
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        server.run(sockets=[listening])
+
+
+def token_of(settings: ServeSettings) -> str | None:
+    """Return the token that requests need; None where they need none.
+
+    Raises:
+        UsageError: the file of the token cannot be read, or is empty.
+    """
+    if settings.token_file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The token in {settings.token_file} cannot be read: {error}.") from error
+    if not token:
+        raise UsageError(f"{settings.token_file} is empty.", hint="Write a token into it.")
+    return token
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address."""
+    name = host.strip("[]")
+    listening = socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((name, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"{host}:{port} cannot be listened at: {error.strerror or error}.",
+            hint="Give another `port`; 0 takes a free one.",
+        ) from error
+    listening.setblocking(False)
+    return listening

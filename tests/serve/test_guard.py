@@ -1,0 +1,82 @@
+"""Who may ask, and how much: hosts, origins, tokens, sizes."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.serve.conftest import TOKEN, Serving
+
+ASKED = {"query": "lock"}
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "127.0.0.1@evil"])
+@pytest.mark.parametrize("path", ["/", "/health", "/search?query=x", "/mcp", "/openapi.json"])
+def test_no_route_answers_under_a_foreign_name(serving: Serving, host: str, path: str) -> None:
+    answer = serving().get(path, headers={"host": host})
+    assert answer.status_code == 421
+    assert answer.json()["error"]["code"] == "misdirected"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1:1", "[::1]:8765"])
+def test_the_names_of_this_machine_are_known(serving: Serving, host: str) -> None:
+    assert serving().get("/tables", headers={"host": host}).status_code == 200
+
+
+def test_pages_of_other_sites_may_ask_only_where_that_was_said(serving: Serving) -> None:
+    origin = {"origin": "https://example.org"}
+    refused = serving().post("/search", json=ASKED, headers=origin)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "origin")
+    assert "access-control-allow-origin" not in refused.headers
+    assert serving().post("/search", json=ASKED, headers={"origin": "null"}).status_code == 403
+    own = {"origin": "http://localhost"}
+    assert serving().post("/search", json=ASKED, headers=own).status_code == 200
+    client = serving(origins=frozenset(origin.values()))
+    asked = client.options("/search", headers=origin)
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (
+        204,
+        "https://example.org",
+    )
+    answered = client.post("/search", json=ASKED, headers=origin)
+    assert answered.headers["access-control-allow-origin"] == "https://example.org"
+
+
+@pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer ", f"Basic {TOKEN}", "Bearer é"])
+def test_without_the_token_only_health_is_told(serving: Serving, given: str | None) -> None:
+    client = serving(token=TOKEN)
+    headers = {} if given is None else {"authorization": given.encode()}
+    for path in ("/", "/search?query=lock", "/tables", "/mcp", "/metrics", "/openapi.json"):
+        answer = client.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "token")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert client.get("/health").status_code in {200, 503}
+
+
+def test_with_the_token_all_is_told(serving: Serving) -> None:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert serving(token=TOKEN).post("/search", json=ASKED, headers=headers).status_code == 200
+
+
+def test_a_body_has_a_bounded_size(serving: Serving) -> None:
+    client = serving()
+    for content in (b"x" * (2**20 + 1), (b"x" * 2**16 for _ in range(17))):
+        answer = client.post(
+            "/search", content=content, headers={"content-type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_the_log_has_a_line_for_each_request_and_no_query(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serving()
+    with caplog.at_level(logging.INFO, "ragdoll.access"):
+        client.get("/search?query=a+secret+question")
+        client.post("/search", json={"query": "a secret question"})
+    lines = [record.getMessage() for record in caplog.records if record.name == "ragdoll.access"]
+    assert [line.split()[1:4] for line in lines] == [
+        ["GET", "/search", "200"],
+        ["POST", "/search", "200"],
+    ]
+    assert "secret" not in " ".join(lines)

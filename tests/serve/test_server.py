@@ -1,0 +1,270 @@
+"""The service as a process: its start and end, raw bytes, and tables that change under it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ragdoll
+from ragdoll.retrieval.index import Index
+from tests.conftest import Ragdoll, Trained
+from tests.making import open_corpus
+from tests.serve.conftest import TOKEN, Process
+
+Served = Callable[..., Process]
+
+# Far above what is promised, for a busy machine.
+PATIENCE = 20.0
+
+
+def talk(process: Process, sent: bytes, seconds: float = 5.0) -> bytes:
+    """Send bytes, and return all that comes until the service closes or says no more."""
+    with socket.create_connection((process.host, process.port), timeout=seconds) as connection:
+        connection.sendall(sent)
+        received = b""
+        try:
+            while piece := connection.recv(65536):
+                received += piece
+        except TimeoutError:
+            pass
+        return received
+
+
+def ask(process: Process, query: str, **asked: Any) -> dict[str, Any]:
+    body = json.dumps({"query": query, **asked}).encode()
+    request = urllib.request.Request(
+        f"http://{process.host}:{process.port}/search",
+        body,
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        return dict(json.load(answer))
+
+
+def request(*headers: str, body: bytes = b"", line: str = "GET /tables HTTP/1.1") -> bytes:
+    head = "\r\n".join([line, *headers, "", ""])
+    return head.encode("latin-1") + body
+
+
+CLOSE = "Connection: close"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (request("Host: localhost", CLOSE), b"200"),
+        (request(CLOSE), b"421"),
+        (request("Host: localhost", "Host: evil.example", CLOSE), b"421"),
+        (request("Host: localhost", "Origin: null", CLOSE), b"403"),
+        (request("Host: localhost", "Origin: http://localhost", "Origin: x", CLOSE), b"400"),
+        (request("Host: localhost", "X: " + "x" * 70_000, CLOSE), b"431"),
+        (request("Host: localhost", *[f"X{n}: {'x' * 100}" for n in range(900)], CLOSE), b"431"),
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
+        (
+            request(
+                *("Host: localhost", "Content-Type: application/json", "Content-Length: 9999999"),
+                line="POST /search HTTP/1.1",
+            ),
+            b"413",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_raw_bytes_are_answered_or_refused(
+    base_served: Process, sent: bytes, status: bytes
+) -> None:
+    assert talk(base_served, sent).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.fixture(scope="module")
+def base_served(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One service for all tests that leave it as it is."""
+    command = [sys.executable, "-m", "ragdoll", "serve", "--database", str(base), "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(ragdoll.__file__).parent.parent,
+    ) as process:
+        assert process.stdout
+        address = json.loads(process.stdout.readline())["address"]
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        yield Process(process, host, int(port))
+        process.kill()
+
+
+def test_half_a_request_does_not_hold_up_the_others(base_served: Process) -> None:
+    half = [socket.create_connection((base_served.host, base_served.port)) for _ in range(50)]
+    for number, connection in enumerate(half):
+        start = b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n"
+        connection.sendall(start[: 20 + number])
+    assert ask(base_served, "a lock guards", top_k=1)["hits"]
+    for connection in half:
+        connection.close()
+
+
+def test_what_does_not_arrive_in_time_is_given_up(
+    base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a process whose limits are shortened, since nobody wants to wait for the real ones."""
+    code = (
+        "import sys\n"
+        "from ragdoll.serve import guard, server\n"
+        "server.HEADER_SECONDS = guard.BODY_SECONDS = 0.3\n"
+        "from ragdoll.cli import app\n"
+        "app(sys.argv[1:])\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "serve",
+        "--database",
+        str(base),
+        "--port",
+        "0",
+        "--json",
+    ]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(ragdoll.__file__).parent.parent,
+    ) as process:
+        assert process.stdout
+        address = json.loads(process.stdout.readline())["address"]
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        slow = Process(process, host, int(port))
+        assert talk(slow, b"GET / HTTP/1.1\r\nHost: loc").startswith(b"HTTP/1.1 408")
+        half_body = request(
+            *("Host: localhost", "Content-Type: application/json", "Content-Length: 50"),
+            line="POST /search HTTP/1.1",
+            body=b'{"query":',
+        )
+        assert talk(slow, half_body).startswith(b"HTTP/1.1 408")
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("state", ["idle", "half a request"])
+def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state: str) -> None:
+    process = served()
+    with socket.create_connection((process.host, process.port)) as connection:
+        if state == "half a request":
+            connection.sendall(
+                b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+            )
+        begun = time.monotonic()
+        process.process.send_signal(number)
+        status = process.process.wait(PATIENCE)
+    assert status == 128 + number
+    assert time.monotonic() - begun < PATIENCE
+    assert process.process.stderr
+    assert "Traceback" not in process.process.stderr.read()
+
+
+def test_without_a_token_only_this_machine_is_served(ragdoll: Ragdoll, base: Path) -> None:
+    refused = ragdoll("serve", "--database", base, "--host", "0.0.0.0", "--port", 0)
+    assert refused.status == 2
+    assert "RAGDOLL_SERVE_TOKEN" in refused.err
+    assert "--insecure" in refused.err
+
+
+def test_the_token_comes_from_a_file_or_a_variable(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    for process in (
+        served("--token-file", tmp_path / "token"),
+        served(RAGDOLL_SERVE_TOKEN=TOKEN),
+    ):
+        plain = request("Host: localhost", CLOSE)
+        assert talk(process, plain).startswith(b"HTTP/1.1 401")
+        known = request("Host: localhost", f"Authorization: Bearer {TOKEN}", CLOSE)
+        assert talk(process, known).startswith(b"HTTP/1.1 200")
+
+
+def test_what_is_wrong_is_said_before_the_service_starts(ragdoll: Ragdoll, base: Path) -> None:
+    assert "No table 'nope'" in ragdoll("serve", "--database", base, "--table", "nope").err
+    assert ragdoll("serve", "--database", "nowhere").status == 1
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = ragdoll("serve", "--database", base, "--port", port)
+    assert refused.status == 2
+    assert f"127.0.0.1:{port} cannot be listened at" in refused.err
+
+
+def test_a_table_that_changes_is_followed_and_no_answer_fails(
+    served: Served, trained: Trained, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for number in range(40):
+        (docs / f"{number}.txt").write_text(f"Task {number} waits for a lock.")
+    database, model = tmp_path / "base", trained.model
+    Index.create(database, model=model).update(open_corpus([docs]))
+    process = served(database=database)
+    failures: list[Exception] = []
+    is_over = threading.Event()
+
+    def keep_asking() -> None:
+        while not is_over.is_set():
+            try:
+                assert ask(process, "a task waits", top_k=3)["hits"]
+            except Exception as error:  # noqa: BLE001  (whatever it is)
+                failures.append(error)
+
+    askers = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        for step in range(3):
+            (docs / "new.txt").write_text(f"Semaphore number {step} bounds the pool.")
+            Index.create(database, model=model).update(open_corpus([docs]))
+            seen_within(process, f"semaphore number {step}", "new.txt")
+        (docs / "last.txt").write_text("A barrier holds them all.")
+        Index.create(database, model=model, overwrite=True).update(open_corpus([docs]))
+        seen_within(process, "barrier holds", "last.txt")
+        other = trained.model / "distillate"
+        Index.create(database, model=other, overwrite=True).update(open_corpus([docs]))
+        until = time.monotonic() + PATIENCE
+        while tables(process)[0]["model"] != str(other) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert tables(process)[0]["model"] == str(other)
+        assert ask(process, "barrier holds", top_k=1)["hits"][0]["source"] == "last.txt"
+    finally:
+        is_over.set()
+        for asker in askers:
+            asker.join()
+    assert failures == []
+
+
+def seen_within(process: Process, query: str, source: str) -> None:
+    """Ask until a source comes first."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        (hit,) = ask(process, query, top_k=1)["hits"]
+        if hit["source"] == source:
+            return
+        assert time.monotonic() < until, hit
+        time.sleep(0.05)
+
+
+def tables(process: Process) -> list[dict[str, Any]]:
+    address = f"http://{process.host}:{process.port}/tables"
+    with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+        return list(json.load(answer)["tables"])

@@ -1,0 +1,216 @@
+"""The tools for agents, by the client of the protocol's own library, over both transports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+import ragdoll
+from ragdoll.retrieval.index import Index
+from ragdoll.serve import tools
+from ragdoll.serve.service import Service
+from ragdoll.serve.tools import MAX_CHARACTERS, tools_of
+from ragdoll.settings import IndexSettings
+from tests.conftest import Trained
+from tests.serve.conftest import Process, Serving
+
+HERE = {**os.environ, "PYTHONPATH": str(Path(ragdoll.__file__).parent.parent)}
+
+
+def asked(service: Service, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, bool]]:
+    """Call tools, and return what an agent reads, and whether that is an error."""
+
+    async def ask() -> list[tuple[str, bool]]:
+        async with Client(tools_of(service)) as client:
+            answers = [await client.call_tool(name, arguments) for name, arguments in calls]
+        return [(answer.content[0].text, bool(answer.is_error)) for answer in answers]  # type: ignore[union-attr]
+
+    return asyncio.run(ask())
+
+
+def one(service: Service, name: str, **arguments: Any) -> str:
+    ((text, is_error),) = asked(service, (name, arguments))
+    assert not is_error, text
+    return text
+
+
+@pytest.fixture
+def service(base: Path) -> Service:
+    return Service(IndexSettings(database=str(base)))
+
+
+def test_the_tools_are_few_and_shortly_described(service: Service) -> None:
+    async def listed() -> list[Any]:
+        async with Client(tools_of(service)) as client:
+            return list((await client.list_tools()).tools)
+
+    tools = asyncio.run(listed())
+    assert [tool.name for tool in tools] == ["search", "get", "list", "status"]
+    records = [tool.model_dump(by_alias=True, exclude_none=True) for tool in tools]
+    assert len(json.dumps(records)) < 3000
+    for record in records:
+        assert record["annotations"]["readOnlyHint"] is True
+        for name, schema in record["inputSchema"]["properties"].items():
+            assert schema["type"] in {"string", "integer"}, name
+    (search, *_) = records
+    assert search["inputSchema"]["required"] == ["query"]
+
+
+def test_an_agent_finds_and_reads(service: Service) -> None:
+    found = one(service, "search", query="call a function after a delay", top_k=1)
+    assert found.startswith("1. guide/loop.md:1 (score ")
+    assert "<document>" in found
+    text = one(service, "get", source_or_id="guide/loop.md", from_line=5, lines=2)
+    assert text.startswith("guide/loop.md, lines 5 to 6 of 7\n<document>\n## Delays\n")
+    assert text.endswith("Lines 7 to 7 follow: from_line=7.")
+    assert one(service, "list", source="*.txt") == "evil.txt\nlocks.txt"
+    assert "table documents: 33 documents" in one(service, "status")
+
+
+def test_text_of_documents_cannot_pass_for_the_servers_own(service: Service) -> None:
+    found = one(service, "search", query="lock says alert", source="evil.txt")
+    assert found.count("</document>") == found.count("<document>") == 1
+    assert found.index("script") < found.index("</document>")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("search", {"query": " "}, "empty"),
+        ("search", {"query": "x", "top_k": 21}, "1 to 20"),
+        ("search", {"query": "x", "where": "nope = 1"}, "No field named nope"),
+        ("search", {"query": "x", "table": "nope"}, "nope"),
+        ("search", {"query": "x", "mode": "best"}, "mode"),
+        ("search", {}, "query"),
+        ("get", {"source_or_id": "x", "from_line": 0}, "from_line"),
+    ],
+)
+def test_a_wrong_call_is_an_error_that_says_why(
+    service: Service, name: str, arguments: dict[str, Any], said: str
+) -> None:
+    ((text, is_error),) = asked(service, (name, arguments))
+    assert is_error
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_nothing_found_is_said(service: Service) -> None:
+    assert "Nothing found" in one(service, "search", query="lock", source="nope/**")
+    assert "No document has" in one(service, "get", source_or_id="nope.md")
+    assert "No source matches" in one(service, "list", source="nope.*")
+
+
+def test_an_answer_has_a_bounded_length_and_says_how_to_get_the_rest(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "Tasks wait for their turn, and locks guard what they share. "
+    index = Index.create(tmp_path / "base", model=trained.model)
+    text = "\n".join(f"{number} {line * 3}" for number in range(1500))
+    (tmp_path / "long.txt").write_text(text)
+    index.update(ragdoll.read(tmp_path / "long.txt"))
+    service = Service(IndexSettings(database=str(tmp_path / "base")))
+    read, first = "", 1
+    for _ in range(40):
+        answer = one(service, "get", source_or_id="long.txt", from_line=first, lines=2000)
+        assert len(answer) <= MAX_CHARACTERS
+        read += answer.partition("<document>\n")[2].partition("\n</document>")[0] + "\n"
+        if "follow: from_line=" not in answer:
+            break
+        first = int(answer.rpartition("from_line=")[2].rstrip("."))
+    assert read.split() == text.split()
+    monkeypatch.setattr(tools, "MAX_CHARACTERS", 5000)
+    found = one(service, "search", query="tasks wait locks", top_k=20, snippet_lines=1000)
+    assert len(found) <= 5000
+    assert "more answers were cut off: ask with a smaller top_k." in found
+
+
+def test_agents_are_answered_over_http(served: Callable[..., Process]) -> None:
+    process = served()
+
+    async def ask() -> str:
+        async with Client(f"http://{process.host}:{process.port}/mcp") as client:
+            answer = await client.call_tool("search", {"query": "a lock guards", "top_k": 1})
+            return str(answer.content[0].text)  # type: ignore[union-attr]
+
+    assert "locks.txt" in asyncio.run(ask()) or "evil.txt" in asyncio.run(ask())
+
+
+def stdio(base: Path, body: Callable[[Client], Awaitable[Any]]) -> Any:
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "ragdoll", "mcp", "--database", str(base)],
+        env=HERE,
+    )
+
+    async def run() -> Any:
+        async with Client(stdio_client(parameters)) as client:
+            return await body(client)
+
+    return asyncio.run(run())
+
+
+def test_agents_are_answered_on_standard_input_and_output(base: Path) -> None:
+    async def body(client: Client) -> str:
+        answer = await client.call_tool("get", {"source_or_id": "locks.txt"})
+        return str(answer.content[0].text)  # type: ignore[union-attr]
+
+    assert "A lock guards a shared resource" in stdio(base, body)
+
+
+def test_a_database_that_is_not_there_is_said_by_the_tools(tmp_path: Path) -> None:
+    async def body(client: Client) -> tuple[str, bool]:
+        answer = await client.call_tool("search", {"query": "x"})
+        return str(answer.content[0].text), bool(answer.is_error)  # type: ignore[union-attr]
+
+    text, is_error = stdio(tmp_path / "nowhere", body)
+    assert is_error
+    assert "nowhere" in text
+
+
+def test_standard_output_belongs_to_the_protocol_and_its_end_ends_the_process(base: Path) -> None:
+    greeting = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    command = [sys.executable, "-m", "ragdoll", "mcp", "--database", str(base), "--verbose"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=HERE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(greeting) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        assert answer["result"]["serverInfo"]["name"] == "ragdoll"
+        ended = time.monotonic()
+        rest, _ = process.communicate()
+        assert rest == ""
+        assert process.returncode == 0
+        # Far below what an agent waits for; the bound is generous for a busy machine.
+        assert time.monotonic() - ended < 5
+
+
+def test_bytes_that_are_no_protocol_are_refused(serving: Serving) -> None:
+    client = serving()
+    kinds = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    for content in (b"", b"{", b"[]", b'{"jsonrpc": "2.0"}', b"\xff\xfe", b"null"):
+        answer = client.post("/mcp", content=content, headers=kinds)
+        assert 400 <= answer.status_code < 500
+        assert "Traceback" not in answer.text
