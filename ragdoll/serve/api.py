@@ -159,7 +159,7 @@ class ErrorAnswer(BaseModel):
     error: ErrorFacts
 
 
-_STATUSES = (400, 401, 403, 404, 408, 413, 421, 422, 503)
+_STATUSES = (400, 401, 403, 404, 405, 408, 413, 415, 421, 422, 431, 503)
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer} for status in _STATUSES}
 _CODES = {404: "not_found", 405: "method", 415: "media_type"}
 

@@ -33,7 +33,7 @@ class _Protocol(HttpToolsProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    _begun = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -42,17 +42,24 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; see ``asyncio.Protocol``."""
-        if self._deadline is None and self._header_bytes == 0:
-            self._wait_for_headers()
-        if self._deadline is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADERS:
-                self._refuse(b"431 Request Header Fields Too Large")
-                return
         super().data_received(data)
+        if self._deadline is not None:
+            self._begun += len(data)
+            if self._begun > MAX_HEADERS:
+                self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """Wait for the headers of one more request on the connection."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._wait_for_headers()
 
     def on_headers_complete(self) -> None:
         """Stop waiting; the guard takes the time of the body."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEADERS:
+            self._refuse(b"431 Request Header Fields Too Large")
+            return
         self._stop_waiting()
         super().on_headers_complete()
 
@@ -66,7 +73,7 @@ class _Protocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEADER_SECONDS, refuse, b"408 Request Timeout")
 
     def _stop_waiting(self) -> None:
-        self._header_bytes = 0
+        self._begun = 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -74,7 +81,7 @@ class _Protocol(HttpToolsProtocol):
     def _refuse(self, status: bytes) -> None:
         self._stop_waiting()
         if self.transport is not None and not self.transport.is_closing():
-            if self._header_bytes or self.cycle is None:
+            if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(
                     b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
                 )

@@ -106,6 +106,18 @@ def base_served(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         process.kill()
 
 
+def test_a_body_larger_than_headers_may_be_is_taken(base_served: Process) -> None:
+    body = json.dumps({"queries": ["a lock guards " * 500] * 100, "top_k": 1}).encode()
+    assert len(body) > 2**19
+    kinds = ("Host: localhost", "Content-Type: application/json", CLOSE)
+    head = request(*kinds, f"Content-Length: {len(body)}", line="POST /search/batch HTTP/1.1")
+    with socket.create_connection((base_served.host, base_served.port), timeout=20) as connection:
+        for start in range(0, len(body), 100_000):
+            connection.sendall((head if not start else b"") + body[start : start + 100_000])
+            time.sleep(0.01)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_half_a_request_does_not_hold_up_the_others(base_served: Process) -> None:
     half = [socket.create_connection((base_served.host, base_served.port)) for _ in range(50)]
     for number, connection in enumerate(half):
