@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 # Checkers of types take the name for true; importing it would take longer than all the rest here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ragdoll.client import Client
     from ragdoll.corpus.documents import Corpus, Document, Skipped
     from ragdoll.corpus.reading import read
     from ragdoll.distillation.features.featurize import FeaturizeResult, featurize
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 _PLACES = {
+    "client": ("Client",),
     "corpus.documents": ("Corpus", "Document", "Skipped"),
     "corpus.reading": ("read",),
     "distillation.features.featurize": ("FeaturizeResult", "featurize"),
@@ -67,6 +69,7 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Client",
     "Corpus",
     "CorpusSettings",
     "Document",

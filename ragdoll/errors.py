@@ -11,6 +11,7 @@
     * ``HubError``: a model cannot be uploaded
     * ``TableError``: a database or table cannot be used
         * ``ModelMismatchError``: a table and a model do not belong together
+    * ``ServiceError``: a service cannot be reached, or cannot answer
     * ``MissingExtraError``: an optional part of ragdoll is not installed
 """
 
@@ -87,6 +88,10 @@ class TableError(RagdollError):
 
 class ModelMismatchError(TableError):
     """A table was made with another model than the one at hand."""
+
+
+class ServiceError(RagdollError):
+    """A service cannot be reached, or cannot answer."""
 
 
 class MissingExtraError(RagdollError):

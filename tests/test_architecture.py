@@ -24,7 +24,7 @@ HERE = {"PYTHONPATH": str(PACKAGE.parent)}
 ROOMS = [
     {"__main__"},
     {"cli"},
-    {"serve"},
+    {"serve", "client"},
     {"pipeline", "config"},
     {"evaluation"},
     {"retrieval", "distillation"},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,9 @@ class Index:
     """A table of a LanceDB database that knows its model: documents in, answers out.
 
     ``create`` and ``open`` make one. A search sees what other processes have written into a local
-    table, a new model included. The table stores the model's fingerprint, dimension and
-    metric, and refuses any other model.
+    table, a new model included. Several threads may search. Start processes by
+    ``spawn`` or ``forkserver``: LanceDB may end one that is forked after the first search. The
+    table stores the model's fingerprint, dimension and metric, and refuses any other model.
 
     >>> index = Index.create("database", model="model")
     >>> documents = ["A lock guards a resource.", {"id": "t", "text": "Set a timer."}]
@@ -198,6 +201,20 @@ class Index:
         """
         (hits,) = self.search_many([query], k, mode=mode, alpha=alpha, where=where, source=source)
         return hits
+
+    async def asearch(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        alpha: float | None = None,
+        where: str | None = None,
+        source: str | None = None,
+    ) -> list[Hit]:
+        """Search as ``search`` does, in a thread: other tasks go on meanwhile."""
+        call = partial(self.search, mode=mode, alpha=alpha, where=where, source=source)
+        return await asyncio.to_thread(call, query, k)
 
     def search_many(
         self,

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,33 +84,36 @@ class Process(NamedTuple):
     port: int
 
 
-@pytest.fixture
-def served(base: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Start ``ragdoll serve``, as a user does."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def start(*options: object, database: Path = base, **environ: str) -> Process:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "ragdoll", "serve", "--database", str(database)),
-                *("--port", "0", "--json", *map(str, options)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(ragdoll.__file__).parent.parent), **environ},
-        )
-        begun.append(process)
+@contextmanager
+def started(folder: Path, database: Path, *options: object, **environ: str) -> Iterator[Process]:
+    """Start ``ragdoll serve`` in a folder, as a user does."""
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ragdoll", "serve", "--database", str(database)),
+            *("--port", "0", "--json", *map(str, options)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(ragdoll.__file__).parent.parent), **environ},
+    ) as process:
         ready, _, _ = select.select([process.stdout], [], [], 60)
         line = process.stdout.readline() if ready and process.stdout else ""
         if not line:
             process.kill()
             pytest.fail(f"The service did not start: {process.communicate()[1]}")
         host, _, port = json.loads(line)["address"].removeprefix("http://").rpartition(":")
-        return Process(process, host, int(port))
-
-    yield start
-    for process in begun:
+        yield Process(process, host, int(port))
         process.kill()
-        process.communicate()
+
+
+@pytest.fixture
+def served(base: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Start services that end with the test."""
+    with ExitStack() as stack:
+
+        def start(*options: object, database: Path = base, **environ: str) -> Process:
+            return stack.enter_context(started(tmp_path, database, *options, **environ))
+
+        yield start

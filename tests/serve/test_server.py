@@ -20,7 +20,7 @@ import ragdoll
 from ragdoll.retrieval.index import Index
 from tests.conftest import Ragdoll, Trained
 from tests.making import open_corpus
-from tests.serve.conftest import TOKEN, Process
+from tests.serve.conftest import TOKEN, Process, started
 
 Served = Callable[..., Process]
 
@@ -91,19 +91,8 @@ def test_raw_bytes_are_answered_or_refused(
 @pytest.fixture(scope="module")
 def base_served(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One service for all tests that leave it as it is."""
-    command = [sys.executable, "-m", "ragdoll", "serve", "--database", str(base), "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=Path(ragdoll.__file__).parent.parent,
-    ) as process:
-        assert process.stdout
-        address = json.loads(process.stdout.readline())["address"]
-        host, _, port = address.removeprefix("http://").rpartition(":")
-        yield Process(process, host, int(port))
-        process.kill()
+    with started(tmp_path_factory.mktemp("served"), base) as process:
+        yield process
 
 
 def test_a_body_larger_than_headers_may_be_is_taken(base_served: Process) -> None:

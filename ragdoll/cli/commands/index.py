@@ -13,8 +13,10 @@ from ragdoll.cli.views import records, skipped, stages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ragdoll import Corpus, Index, IndexResult
     from ragdoll.cli.console import Console
+    from ragdoll.corpus.documents import Corpus
+    from ragdoll.retrieval.index import Index
+    from ragdoll.retrieval.writing.target import IndexResult
 
 # Seconds between two looks while watching, and the most that may be asked for.
 _EVERY, _LONGEST = 60.0, 86_400
@@ -65,7 +67,7 @@ def index(
         if not (config.index.docs or config.corpus.path):
             console.note(f"Reading {', '.join(map(from_here, documents.roots))} again.")
 
-        def table(overwrite: bool = False) -> ragdoll.Index:
+        def table(overwrite: bool = False) -> "Index":
             model = config.index.model or config.train.output
             return ragdoll.Index.create(model=model, settings=config.index, overwrite=overwrite)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -201,6 +202,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="ragdoll-engine", daemon=True).start()
     return loop
+
+
+if hasattr(os, "register_at_fork"):
+    # The thread of the loop is not in the child. The engine resets its own threads by itself.
+    os.register_at_fork(after_in_child=_loop.cache_clear)
 
 
 def _run(call: Callable[[], Any]) -> Any:
