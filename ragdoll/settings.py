@@ -364,6 +364,9 @@ class ServeSettings(_Section):
         100, "Answers to a question, at most.", option="--max-top-k K", least=1
     )
     metrics: bool = setting(False, "Counts of requests at /metrics.", option="--metrics")
+    allow_run: bool = setting(
+        False, "Let POST /pipeline/run start what run does; needs a token.", option="--allow-run"
+    )
     log: Literal["text", "json"] = setting("text", "Form of the log.", option="--log FORM")
 
 

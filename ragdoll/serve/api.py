@@ -25,6 +25,7 @@ from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
+from ragdoll.serve.job import Job
 from ragdoll.serve.service import MAX_QUERY, Asked, NoTableError, Service, check_query
 from ragdoll.settings import QuerySettings
 
@@ -159,7 +160,7 @@ class ErrorAnswer(BaseModel):
     error: ErrorFacts
 
 
-_STATUSES = (400, 401, 403, 404, 405, 408, 413, 415, 421, 422, 431, 503)
+_STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 431, 503)
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer} for status in _STATUSES}
 _CODES = {404: "not_found", 405: "method", 415: "media_type"}
 
@@ -170,10 +171,12 @@ def create_app(
     page: bool = True,
     metrics: bool = False,
     tools: Any = None,
+    job: Job | None = None,
 ) -> FastAPI:
-    """Make the application of a service; ``tools`` is the one that answers agents, None for none.
+    """Make the application of a service.
 
-    It has no guard: see ``Guard``.
+    ``tools`` is the application that answers agents, ``job`` what may be run; None for neither. The
+    application has no guard: see ``Guard``.
     """
 
     @asynccontextmanager
@@ -185,6 +188,8 @@ def create_app(
             yield
             loading.cancel()
             service.close()
+            if job is not None:
+                job.stop()
 
     app = FastAPI(
         title="ragdoll",
@@ -211,6 +216,8 @@ def create_app(
         async def metrics_text() -> Response:
             return Response(counts.as_text(), media_type="text/plain; version=0.0.4")
 
+    if job is not None:
+        _add_job(app, job)
     if page:
         _add_page(app)
     if tools is not None:
@@ -377,6 +384,18 @@ def _vector(vector: np.ndarray[Any, np.dtype[np.float32]], asked: EmbeddingsRequ
     if asked.encoding_format == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     return vector.tolist()
+
+
+def _add_job(app: FastAPI, job: Job) -> None:
+    @app.post("/pipeline/run", status_code=202, summary="Run what is needed of the pipeline.")
+    async def run() -> Response:
+        if not job.start():
+            raise RefusedError(409, "running", "The pipeline runs already.", "See GET /pipeline.")
+        return _json(job.record(), 202)
+
+    @app.get("/pipeline", summary="Tell what became of the latest run.")
+    async def state() -> Response:
+        return _json(job.record())
 
 
 def _add_page(app: FastAPI) -> None:

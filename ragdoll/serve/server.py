@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ragdoll.errors import UsageError
 from ragdoll.serve.api import create_app
 from ragdoll.serve.guard import LOOPBACK, Counts, Guard
+from ragdoll.serve.job import Job
 from ragdoll.serve.service import Service
 from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
 
@@ -88,10 +90,15 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def serve(index: IndexSettings, settings: ServeSettings, ready: Any) -> None:
+def serve(
+    index: IndexSettings,
+    settings: ServeSettings,
+    ready: Callable[[str], None],
+    command: list[str],
+) -> None:
     """Answer requests until a signal ends the process.
 
-    ``ready`` is called with the address once requests are taken.
+    ``ready`` is called with the address once requests are taken. ``command`` is the pipeline's.
 
     Raises:
         UsageError: another host can reach the service, and it has no token.
@@ -105,6 +112,11 @@ def serve(index: IndexSettings, settings: ServeSettings, ready: Any) -> None:
             hint=f"Set {TOKEN_VARIABLE}, give a file as `token_file`, or let everyone in by "
             "`insecure=True`.",
         )
+    if settings.allow_run and token is None:
+        raise UsageError(
+            "Running the pipeline needs a token, and none is set.",
+            hint=f"Set {TOKEN_VARIABLE}, or give a file as `token_file`.",
+        )
     listening = _bound(settings.host, settings.port)
     with listening:
         service = Service(index, settings.tables, settings.max_top_k)
@@ -116,7 +128,14 @@ def serve(index: IndexSettings, settings: ServeSettings, ready: Any) -> None:
 
             tools = http_app(service)
         guard = Guard(
-            app=create_app(service, counts, settings.page, settings.metrics, tools),
+            app=create_app(
+                service,
+                counts,
+                settings.page,
+                settings.metrics,
+                tools,
+                Job(command) if settings.allow_run else None,
+            ),
             hosts=frozenset(
                 name.lower() for name in (*LOOPBACK, settings.host, *(settings.allow_host or []))
             ),

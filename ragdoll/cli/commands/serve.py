@@ -48,4 +48,8 @@ def serve(
             page = " Open it to search." if config.serve.page else ""
             console.note(f"Ctrl-C ends the service.{page}")
 
-        run(index, config.serve, ready)
+        pipeline = [sys.executable, "-m", "ragdoll", "run", "--json"]
+        pipeline += ["--database", config.index.database, "--table", index.table]
+        if config.file is not None:
+            pipeline += ["--config", str(config.file)]
+        run(index, config.serve, ready, pipeline)

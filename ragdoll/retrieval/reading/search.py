@@ -92,6 +92,7 @@ class Searcher:
         self._in_memory: MemoryLegs | None = None
         self._conditions: tuple[Any, list[str]] = ((None, None), [])
         self._answered = 0
+        self._is_warm = warm
         if warm:
             self._legs(_SEVERAL, [])
 
@@ -112,7 +113,8 @@ class Searcher:
         legs = self._legs(len(queries), self._conditions_of(where, source))
         answers = self._answers(legs, queries, k, mode, alpha)
         # Loading what limits threads takes longer than a few searches gain by it.
-        if len(queries) < _SEVERAL <= self._answered:
+        is_small = len(queries) < _SEVERAL or self._is_warm
+        if is_small and self._answered >= _SEVERAL:
             with ONE_THREAD:
                 answers = iter(list(answers))
         yield from answers
