@@ -26,25 +26,33 @@ from ragdoll.retrieval.storage.analysis import TOKEN_LENGTH, tokens_of_text
 _SAME = 1 - 1e-5
 
 
-def coverage(query: str, passages: Sequence[str], model: TableModel) -> Vectors:
+TokenIds = npt.NDArray[np.int32]
+"""The ids of the tokens of a text, in their order."""
+
+_NONE = np.empty(0, np.int32)
+
+
+def token_ids(text: str | None) -> TokenIds:
+    """Return the ids that ``tokens_as_text`` wrote; none if another tool wrote something else."""
+    if not text or not text.isascii() or len(text) % TOKEN_LENGTH:
+        return _NONE
+    return tokens_of_text(text)
+
+
+def coverage(query: TokenIds, passages: Sequence[TokenIds], model: TableModel) -> Vectors:
     """Return the share of a query that each passage covers, from 0 to 1.
 
-    ``query`` and ``passages`` are tokens as ``tokens_as_text`` writes them, the passages' perhaps
-    none.
+    A passage without tokens covers nothing.
     """
-    # Another tool may have written something else into the table.
-    passages = [
-        text if text.isascii() and not len(text) % TOKEN_LENGTH else "" for text in passages
-    ]
     covered = np.zeros(len(passages), np.float32)
-    has_tokens = np.array([bool(passage) for passage in passages], np.bool_)
-    if not query or not has_tokens.any():
+    sizes = np.array([len(passage) for passage in passages])
+    has_tokens = sizes > 0
+    if not len(query) or not has_tokens.any():
         return covered
-    asked = model.token_vectors(np.unique(tokens_of_text(query)))
+    asked = model.token_vectors(np.unique(query))
     lengths = np.linalg.norm(asked, axis=1)
-    ids = tokens_of_text("".join(passages))
-    cosines, places = _cosines(unit(asked), ids, model)
-    counts = np.array([len(passage) for passage in passages if passage]) // TOKEN_LENGTH
+    cosines, places = _cosines(unit(asked), np.concatenate(passages), model)
+    counts = sizes[has_tokens]
     starts = np.cumsum(counts) - counts
     best = np.maximum.reduceat(cosines[places], starts, axis=0)
     having = (best > _SAME).sum(axis=0)
@@ -56,7 +64,7 @@ def coverage(query: str, passages: Sequence[str], model: TableModel) -> Vectors:
 
 
 def _cosines(
-    asked: Vectors, ids: npt.NDArray[np.int32], model: TableModel
+    asked: Vectors, ids: TokenIds, model: TableModel
 ) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """Compare each distinct token with those of a query; return cosines and the place of each id.
 

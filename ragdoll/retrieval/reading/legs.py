@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import Vectors, similarity, unit
+from ragdoll.retrieval.reading.late_interaction import TokenIds, token_ids
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms, matrix, row_ids
 
@@ -35,7 +36,7 @@ class Candidates(NamedTuple):
     keys: Sequence[Hashable]
     rows: Sequence[Mapping[str, Any]]
     scores: Vectors
-    tokens: Sequence[str | None] = ()
+    tokens: Sequence[TokenIds] = ()
     vectors: Vectors = np.empty((0, 0), np.float32)
 
 
@@ -75,7 +76,7 @@ class MemoryLegs:
     def __init__(self, table: Table, rows: pa.Table) -> None:
         self._table = table
         self._rows = rows.select(COLUMNS).combine_chunks()
-        self._tokens = rows["text_tokens"].combine_chunks()
+        self._tokens = [token_ids(text) for text in rows["text_tokens"].to_pylist()]
         self._vectors = matrix(rows["vector"])
         self._metric = table.identity.metric
         self._has_place = np.full(len(rows), True)
@@ -137,7 +138,7 @@ class MemoryLegs:
         found = Candidates(places.tolist(), _Rows(self._rows, places), scores)
         if alone:
             return found
-        tokens = self._tokens.take(pa.array(places)).to_pylist()
+        tokens = [self._tokens[place] for place in places]
         return found._replace(tokens=tokens, vectors=self._vectors[places])
 
 
@@ -145,7 +146,8 @@ def _candidates(rows: pa.Table, scores: Vectors) -> Candidates:
     found = Candidates(rows["id"].to_pylist(), _Rows(rows, np.arange(len(rows))), scores)
     if "vector" not in rows.column_names:
         return found
-    return found._replace(tokens=rows["text_tokens"].to_pylist(), vectors=matrix(rows["vector"]))
+    tokens = [token_ids(text) for text in rows["text_tokens"].to_pylist()]
+    return found._replace(tokens=tokens, vectors=matrix(rows["vector"]))
 
 
 class _Rows(Sequence[Mapping[str, Any]]):

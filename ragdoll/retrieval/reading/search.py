@@ -17,7 +17,7 @@ from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
-from ragdoll.retrieval.reading.late_interaction import coverage
+from ragdoll.retrieval.reading.late_interaction import TokenIds, coverage, token_ids
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
 from ragdoll.retrieval.storage.schema import KEY_LENGTH
 from ragdoll.retrieval.storage.table import Table, Terms
@@ -187,10 +187,10 @@ class Searcher:
         hits = [leg.rows[number] for leg, number in (candidates[place] for place in best)]
         return self._hits(hits, score[best], *(None if of is None else of[best] for of in scores))
 
-    def _coverage(self, query: Terms, passages: Sequence[str | None]) -> Vectors | None:
-        if not query.tokens or all(tokens is None for tokens in passages):
+    def _coverage(self, query: Terms, passages: Sequence[TokenIds]) -> Vectors | None:
+        if not query.tokens:
             return None
-        return coverage(query.tokens, [tokens or "" for tokens in passages], self.model)
+        return coverage(token_ids(query.tokens), passages, self.model)
 
     def _conditions_of(self, where: str | None, source: str | None) -> list[str]:
         """Return the conditions of filters; those of the last call are not checked again."""
