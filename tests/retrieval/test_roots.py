@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragdoll.retrieval.index import Index
-from tests.conftest import Ragdoll, Trained
+from tests.conftest import Bucket, Ragdoll, Trained
 from tests.making import open_corpus
 
 FILES = ("a.md", "b.md", "in/c.md", "in/d.md", "in/deep/e.md", "out/f.md")
@@ -173,3 +173,13 @@ def test_a_place_is_read_again_as_it_was_read_before(
     again = ragdoll("index", *options).json
     assert (again["changed"], again["unchanged"], again["removed"]) == (1, 1, 0)
     assert ragdoll("index", tree / "r.jsonl", *options).json["removed"] == 0
+
+
+def test_a_table_on_a_server_names_no_files_to_read(
+    ragdoll: Ragdoll, trained: Trained, tree: Path, bucket: Bucket
+) -> None:
+    """Whoever writes there could have any file of this machine sent to the server."""
+    options = ["--model", trained.model, "--database", f"{bucket.uri}/base"]
+    assert ragdoll("index", tree / "out", *options).status == 0
+    refused = ragdoll("index", *options)
+    assert (refused.status, "No corpus is given" in refused.err) == (2, True)

@@ -116,7 +116,7 @@ def with_others(corpus: Corpus, table: Table) -> Corpus:
     """
     corpus = placed(corpus, table)
     others = _others(table, corpus)
-    sources = [reopened(root.path, root.told) for root in others]
+    sources = [_again(root, table) for root in others]
     lost = [root.path for root, source in zip(others, sources, strict=True) if source is None]
     if lost:
         raise TableError(
@@ -130,7 +130,7 @@ def with_others(corpus: Corpus, table: Table) -> Corpus:
 
 def all_again(table: Table) -> Corpus:
     """Open all of a table's roots again that can be, as they were read before."""
-    sources = [reopened(root.path, root.told) for root in table.roots().values()]
+    sources = [_again(root, table) for root in table.roots().values()]
     found = [source for source in sources if source is not None]
     return Corpus(found, {"path": [source.root for source in found]})
 
@@ -144,6 +144,14 @@ def as_before(corpus: Corpus, table: Table, keys: Iterable[str]) -> Corpus:
         same = {key: before[key] for key in keys if key in before and key in source.told}
         sources.append(replace(source, **same) if is_dataclass(source) else source)
     return Corpus(sources, corpus.description)
+
+
+def _again(root: Root, table: Table) -> Source | None:
+    """Open a root again; None where that is impossible, or the table is on a server.
+
+    Others may write there, and could name any file of this machine to be sent to them.
+    """
+    return reopened(root.path, root.told) if table.is_local else None
 
 
 def _others(table: Table, corpus: Corpus) -> list[Root]:
