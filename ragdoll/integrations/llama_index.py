@@ -1,0 +1,44 @@
+"""A retriever for LlamaIndex: ``pip install "ragdoll-cli[llama-index]"``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from ragdoll.integrations import Searchable, metadata_of
+from ragdoll.retrieval.reading.search import Hit, Mode
+
+
+class RagdollRetriever(BaseRetriever):
+    """Retrieves passages from an index, or from a service by its client."""
+
+    def __init__(
+        self,
+        index: Searchable,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        where: str | None = None,
+        source: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Name what to search, and how; ``options`` are those of the base class."""
+        super().__init__(**options)
+        self._index = index
+        self._k = k
+        self._filters: dict[str, Any] = {"mode": mode, "where": where, "source": source}
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        hits = self._index.search(query_bundle.query_str, self._k, **self._filters)
+        return [_node(hit) for hit in hits]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        hits = await self._index.asearch(query_bundle.query_str, self._k, **self._filters)
+        return [_node(hit) for hit in hits]
+
+
+def _node(hit: Hit) -> NodeWithScore:
+    node = TextNode(id_=hit.id, text=hit.text, metadata=metadata_of(hit))
+    return NodeWithScore(node=node, score=hit.score)

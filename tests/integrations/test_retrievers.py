@@ -1,0 +1,63 @@
+"""The retrievers of frameworks, each where its framework is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ragdoll import Index
+from tests.conftest import Trained
+from tests.making import open_corpus
+
+QUERY = "call a function after a delay"
+
+
+@pytest.fixture
+def index(trained: Trained, docs: Path, tmp_path: Path) -> Index:
+    index = Index.create(tmp_path / "base", model=trained.model)
+    index.update(open_corpus([docs]))
+    return index
+
+
+def test_langchain(index: Index) -> None:
+    pytest.importorskip("langchain_core")
+    from ragdoll.integrations.langchain import RagdollRetriever
+
+    retriever = RagdollRetriever(index=index, k=2)
+    found = retriever.invoke(QUERY)
+    assert asyncio.run(retriever.ainvoke(QUERY)) == found
+    assert len(found) == 2
+    assert "call_later" in found[0].page_content
+    assert found[0].metadata["source"] == "loop.md"
+    assert RagdollRetriever(index=index, source="*.txt").invoke(QUERY)[0].id != found[0].id
+
+
+def test_llama_index(index: Index) -> None:
+    pytest.importorskip("llama_index.core")
+    from ragdoll.integrations.llama_index import RagdollRetriever
+
+    retriever = RagdollRetriever(index, 2)
+    found = retriever.retrieve(QUERY)
+    again = asyncio.run(retriever.aretrieve(QUERY))
+    assert [one.node.node_id for one in again] == [one.node.node_id for one in found]
+    assert "call_later" in found[0].text
+    assert found[0].score == pytest.approx(index.search(QUERY, 1)[0].score)
+    assert found[0].metadata["line"] == 1
+
+
+def test_haystack(index: Index, tmp_path: Path) -> None:
+    pytest.importorskip("haystack")
+    from haystack import Pipeline
+
+    from ragdoll.integrations.haystack import RagdollRetriever
+
+    pipeline = Pipeline()
+    pipeline.add_component("retriever", RagdollRetriever(str(tmp_path / "base"), top_k=2))
+    ours = "ragdoll.integrations.haystack"
+    pipeline = Pipeline.loads(pipeline.dumps(), allowed_modules=[ours])
+    found = pipeline.run({"retriever": {"query": QUERY}})["retriever"]["documents"]
+    assert len(found) == 2
+    assert "call_later" in found[0].content
+    assert found[0].meta["path"] == str(tmp_path / "docs/loop.md")
