@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from ragdoll.pipeline import RunResult, run
     from ragdoll.retrieval.index import Index
     from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
     from ragdoll.retrieval.writing.target import IndexResult
     from ragdoll.settings import (
         CorpusSettings,
         EvaluateSettings,
         FeaturizeSettings,
         IndexSettings,
+        ServeSettings,
         Settings,
         TeacherSettings,
         TrainSettings,
@@ -55,12 +57,14 @@ _PLACES = {
     "pipeline": ("RunResult", "run"),
     "retrieval.index": ("Index",),
     "retrieval.reading.search": ("Hit",),
+    "retrieval.reading.stored": ("StoredDocument", "StoredPassage"),
     "retrieval.writing.target": ("IndexResult",),
     "settings": (
         "CorpusSettings",
         "EvaluateSettings",
         "FeaturizeSettings",
         "IndexSettings",
+        "ServeSettings",
         "Settings",
         "TeacherSettings",
         "TrainSettings",
@@ -85,9 +89,12 @@ __all__ = [
     "ModelIdentity",
     "RagdollError",
     "RunResult",
+    "ServeSettings",
     "Settings",
     "Skipped",
     "StaticModel",
+    "StoredDocument",
+    "StoredPassage",
     "TeacherSettings",
     "TrainResult",
     "TrainSettings",

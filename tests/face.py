@@ -52,6 +52,18 @@ def search() -> None:
     assert_type(ragdoll.Index.open("database", model=Counting()), ragdoll.Index)
 
 
+async def ask() -> None:
+    """Ask a service, and read what a table has."""
+    with ragdoll.Client("http://127.0.0.1:8765", "token", table="documents") as client:
+        assert_type(client.search("a", 3, mode="text"), list[ragdoll.Hit])
+        assert_type(await client.asearch("a"), list[ragdoll.Hit])
+        assert_type(client.documents("a.md"), list[ragdoll.StoredDocument])
+    index = ragdoll.Index.open("database", warm=True)
+    assert_type(await index.asearch("a"), list[ragdoll.Hit])
+    assert_type(index.passage("id"), ragdoll.StoredPassage | None)
+    assert_type(index.sources("*.md"), list[str])
+
+
 def judge() -> None:
     """Evaluate, and run everything."""
     settings = ragdoll.EvaluateSettings(mode="vector", k=5)

@@ -13,7 +13,15 @@ from ragdoll.retrieval.storage.schema import COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage of a table; its fields are those of a ``Hit``."""
+    """A passage of a table; its fields are those of a ``Hit``.
+
+    >>> index = Index.create("database", model="model")
+    >>> index.update([{"id": "timers", "text": "Set a timer."}]).added
+    1
+    >>> (hit,) = index.search("timer", k=1)
+    >>> index.passage(hit.id).text
+    'Set a timer.'
+    """
 
     id: str
     source: str
@@ -34,7 +42,15 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document of a table: its passages in their order."""
+    """A document of a table: its passages in their order.
+
+    >>> index = Index.create("database", model="model")
+    >>> index.update([{"id": "timers", "text": "Set a timer."}]).added
+    1
+    >>> (document,) = index.documents("timers")
+    >>> document.text
+    'Set a timer.'
+    """
 
     source: str
     title: str
