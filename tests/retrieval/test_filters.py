@@ -203,6 +203,25 @@ def test_a_name_without_wildcards_matches_itself_alone(name: str) -> None:
     assert not pattern.search(f"{plain}z")
 
 
+@pytest.mark.parametrize(
+    ("glob", "found", "others"),
+    [
+        ("[Pp]lan.md", ["plan.md", "in/Plan.md", "[Pp]lan.md"], ["xlan.md"]),
+        ("note[1].md", ["note1.md", "note[1].md"], ["note2.md"]),
+        (r"note\[1\].md", ["note[1].md"], ["note1.md"]),
+        ("[!a]b.md", ["cb.md"], ["ab.md", "/b.md"]),
+        ("[a-c].md", ["b.md"], ["d.md", "-.md"]),
+        ("[z-a]", ["[z-a]"], ["z"]),
+        ("a[b", ["a[b"], ["ab"]),
+        ("caf\u00e9.md", ["cafe\u0301.md", "caf\u00e9.md"], ["cafe.md"]),
+        ("cafe\u0301.md", ["cafe\u0301.md", "caf\u00e9.md"], ["cafe.md"]),
+    ],
+)
+def test_choices_and_names_of_other_systems(glob: str, found: list[str], others: list[str]) -> None:
+    pattern = re.compile(source_pattern(glob))
+    assert [name for name in [*found, *others] if pattern.search(name)] == found
+
+
 @given(glob=st.text(alphabet="ab*?.", min_size=1, max_size=6), name=st.text("ab.", max_size=6))
 def test_within_a_name_wildcards_are_those_of_the_shell(glob: str, name: str) -> None:
     expected = fnmatch.fnmatchcase(name, glob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval.storage.table import Table
@@ -25,7 +26,9 @@ _GROWING = re.compile(
     r"\b((?:array_|list_)?(?:repeat|resize)|[lr]pad|range|generate_series)\s*\(", re.IGNORECASE
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_WILDCARD = re.compile(r"\*\*/?|\*|\?")
+_WILDCARD = re.compile(r"\*\*/?|\*|\?|\[[!^]?\]?[^\]/]*\]|\\.", re.DOTALL)
+# What has a meaning in a choice of a regular expression, and none in that of a glob.
+_SPECIAL = re.compile(r"[\\\[\]^&~]")
 _AS_REGEX = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -33,8 +36,8 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
     """Return conditions in SQL; a search finds the passages that meet all of them.
 
     ``where`` is a condition on the table's columns. ``source`` is a glob as in ignore files: ``*``
-    stays within a folder, ``**`` does not; without a slash it is the name of a file or folder
-    anywhere. It also matches the records in a file and the files in a folder.
+    stays within a folder, ``**`` does not, and ``[Pp]`` is either letter; without a slash it is the
+    name of a file or folder anywhere. It also matches the records in a file and what a folder has.
 
     Raises:
         UsageError: ``where`` is no condition that this table can check.
@@ -64,14 +67,37 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
 def source_pattern(glob: str) -> str:
     """Return the regular expression of a glob; see ``conditions``."""
     glob = glob.removesuffix("/")
+    # Names of files are composed on some systems and decomposed on others.
+    forms = {unicodedata.normalize(form, glob) for form in ("NFC", "NFD")}
+    patterns = "|".join(_pattern(form).removeprefix("/") for form in sorted(forms))
+    anywhere = "" if "/" in glob else "(?:.*/)?"
+    return f"(?s)^{anywhere}(?:{patterns})(?:[#/].*)?$"
+
+
+def _pattern(glob: str) -> str:
     pattern = ""
     end = 0
     for match in _WILDCARD.finditer(glob):
-        pattern += re.escape(glob[end : match.start()]) + _AS_REGEX[match.group()]
+        pattern += re.escape(glob[end : match.start()]) + _wild(match.group())
         end = match.end()
-    pattern += re.escape(glob[end:])
-    anywhere = "" if "/" in glob else "(?:.*/)?"
-    return f"(?s)^{anywhere}{pattern.removeprefix('/')}(?:[#/].*)?$"
+    return pattern + re.escape(glob[end:])
+
+
+def _wild(part: str) -> str:
+    """Return the regular expression of a wildcard, a choice or an escaped character."""
+    if part in _AS_REGEX:
+        return _AS_REGEX[part]
+    if part.startswith("\\"):
+        return f"(?:{re.escape(part[1])}|{re.escape(part)})"
+    negated = part[1] in "!^"
+    chosen = _SPECIAL.sub(r"\\\g<0>", part[2:-1] if negated else part[1:-1])
+    # Brackets in a name stand for themselves, too.
+    literal = re.escape(part)
+    try:
+        re.compile(f"[{chosen}]")
+    except re.error:
+        return literal
+    return f"(?:[{'^/' * negated}{chosen}]|{literal})"
 
 
 def quoted(text: str) -> str:
