@@ -36,7 +36,6 @@ class Client:
         self.table = table
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http: httpx.Client | None = None
-        self._async_http: httpx.AsyncClient | None = None
 
     def search(
         self,
@@ -75,11 +74,11 @@ class Client:
         """
         import httpx
 
-        if self._async_http is None:
-            self._async_http = httpx.AsyncClient(headers=self._headers, timeout=_SECONDS)
         body = {"query": query, **self._asked(k, mode, alpha, where, source)}
         try:
-            answer = await self._async_http.post(f"{self.url}/search", json=body)
+            # A client for each call: its connections belong to the loop that runs now.
+            async with httpx.AsyncClient(headers=self._headers, timeout=_SECONDS) as http:
+                answer = await http.post(f"{self.url}/search", json=body)
         except httpx.HTTPError as error:
             raise _unreachable(self.url, error) from error
         return _hits(_checked(answer))
@@ -136,7 +135,7 @@ class Client:
         return list((self._get("/tables", {}) or {})["tables"])
 
     def close(self) -> None:
-        """Close the connections; those of ``asearch`` end with their loop."""
+        """Close the connections."""
         if self._http is not None:
             self._http.close()
 
