@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -140,9 +139,7 @@ class Pipeline:
         self._retrain = retrain
         self._restart = restart
         self._overwrite = overwrite
-        table = None
-        with suppress(*[TableError] * overwrite):  # it may be damaged
-            table = table_of(settings.index)
+        table = table_of(settings.index, may_be_damaged=overwrite)
         self._learned = _learned(self._output, settings.featurize)
         is_named = settings.corpus.path is not None
         if not is_named and self._learned:

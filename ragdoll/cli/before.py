@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragdoll.errors import CorpusError, TableError
+from ragdoll.errors import CorpusError
 
 if TYPE_CHECKING:
     from ragdoll.config import Config
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from ragdoll.retrieval.storage.table import Table
 
 # Settings of reading that each place of a table remembers.
-_READING = ("text_key", "ignore_files")
+_READING = ("text_key", "ignore_files", "encoding")
 
 
 def of_model(config: Config) -> Config:
@@ -33,9 +32,7 @@ def of_table(config: Config, may_be_damaged: bool = False) -> tuple[Config, Tabl
     """
     from ragdoll.retrieval.writing.target import table_of
 
-    table = None
-    with suppress(*[TableError] * may_be_damaged):
-        table = table_of(config.index)
+    table = table_of(config.index, may_be_damaged)
     if table is None:
         return config, None
     identity, analysis = table.identity, table.state.analysis

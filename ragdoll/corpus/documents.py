@@ -34,6 +34,13 @@ class Document:
 # The key in a document's or a passage's metadata for the line of the source file where it stands.
 LINE = "source_line"
 
+
+def line_of(metadata: Mapping[str, Any]) -> int | None:
+    """Return the line of the file that metadata names; None where no line is known."""
+    line = metadata.get(LINE)
+    return line if isinstance(line, int) else None
+
+
 # The most skipped files and records of a source that are named. Further ones are only counted, by
 # their reasons, and beyond this number of reasons together.
 _MAX_NAMED = 10_000

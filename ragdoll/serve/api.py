@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -320,18 +321,7 @@ def _document(document: StoredDocument) -> dict[str, Any]:
 
 
 def _passage(passage: StoredPassage) -> dict[str, Any]:
-    return {
-        "id": passage.id,
-        "source": passage.source,
-        "title": passage.title,
-        "start": passage.start,
-        "end": passage.end,
-        "text": passage.text,
-        "metadata": passage.metadata,
-        "root": passage.root,
-        "path": passage.path,
-        "line": passage.line,
-    }
+    return {**asdict(passage), "line": passage.line}
 
 
 def _add_openai(app: FastAPI, service: Service) -> None:

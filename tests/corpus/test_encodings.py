@@ -115,3 +115,18 @@ def test_utf_8_is_read_where_it_lies(text: str, tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     with decoding.readable(file) as (place, note):
         assert (place, note) == (file, None)
+
+
+def test_an_encoding_that_was_named_stays_when_it_is_left_out(
+    ragdoll: Ragdoll, trained: object, tmp_path: Path
+) -> None:
+    """chardet takes these bytes for another encoding, so that forgetting the name would show."""
+    file = tmp_path / "a.txt"
+    options = ["--model", trained.model, "--database", "base"]  # type: ignore[attr-defined]
+    file.write_bytes("мир".encode("cp866"))
+    ragdoll("index", file, *options, "--encoding", "cp866")
+    file.write_bytes("мир, лес".encode("cp866"))
+    for places in ([file], []):
+        assert ragdoll("index", *places, *options).status == 0
+        (hit,) = ragdoll("query", "лес", "--database", "base", "--json").json["hits"]
+        assert hit["text"] == "мир, лес"

@@ -1,16 +1,13 @@
 """``ragdoll mcp``."""
 
-from ragdoll.cli.options import Invocation, command, option
+from ragdoll.cli.options import SERVED_TABLES, Invocation, command
 from ragdoll.cli.session import session
 from ragdoll.extras import require
 
 
 @command(
     "index.database",
-    table=option(
-        "--table NAME",
-        "Serve this table only; repeatable, the first is the default. [serve.tables]",
-    ),
+    table=SERVED_TABLES,
 )
 def mcp(call: Invocation, table: list[str] | None) -> None:
     """Answer an agent's searches on standard input and output, by the Model Context Protocol.

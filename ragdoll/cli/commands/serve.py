@@ -4,7 +4,7 @@ import logging
 import sys
 from dataclasses import replace
 
-from ragdoll.cli.options import Invocation, command, option
+from ragdoll.cli.options import SERVED_TABLES, Invocation, command, option
 from ragdoll.cli.session import session
 from ragdoll.extras import require
 
@@ -12,10 +12,7 @@ from ragdoll.extras import require
 @command(
     "index.database",
     "serve",
-    table=option(
-        "--table NAME",
-        "Serve this table only; repeatable, the first is the default. [serve.tables]",
-    ),
+    table=SERVED_TABLES,
     allow_host=option("--allow-host NAME", "Another name of this service. [serve.allow_host]"),
     allow_origin=option("--allow-origin URL", "A site whose pages may ask. [serve.allow_origin]"),
 )

@@ -14,7 +14,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
-from ragdoll.corpus.documents import LINE
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import best_lines
 
@@ -95,15 +94,14 @@ def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:
 
     Where a table has several roots, ``with_root``, the source of a file begins with its folder.
     """
-    line = hit.metadata.get(LINE)
     offsets = f" [{hit.start}–{hit.end}]"
     source = hit.source
     if with_root and hit.path:
         folder = from_here(hit.root)
         source = source if folder == "." else f"{folder}/{source}"
-    if isinstance(line, int):
+    if hit.line is not None:
         file = source.partition(".py#")
-        place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{line}"
+        place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{hit.line}"
         return place + offsets * with_offsets
     return one_line(source) + offsets
 

@@ -20,7 +20,7 @@ _FEATURES = {
     "target": "featurize.target",
     "max_means": "featurize.max_means",
 }
-_CORPUS = ("text_key", "name", "split", "ignore_files")
+_CORPUS = ("text_key", "name", "split", "ignore_files", "encoding")
 
 
 def from_here(features: Mapping[str, Any], folder: Path) -> dict[str, str]:

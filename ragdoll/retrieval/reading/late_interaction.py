@@ -13,7 +13,8 @@ token itself: what all candidates have in common tells none of them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +30,25 @@ _SAME = 1 - 1e-5
 TokenIds = npt.NDArray[np.int32]
 """The ids of the tokens of a text, in their order."""
 
-_NONE = np.empty(0, np.int32)
 
+class TokenLists(Sequence[TokenIds]):
+    """The tokens of several texts, read all at once from what ``tokens_as_text`` wrote."""
 
-def token_ids(text: str | None) -> TokenIds:
-    """Return the ids that ``tokens_as_text`` wrote; none if another tool wrote something else."""
-    if not text or not text.isascii() or len(text) % TOKEN_LENGTH:
-        return _NONE
-    return tokens_of_text(text)
+    def __init__(self, texts: Iterable[str | None]) -> None:
+        """Read the ids; a text that another tool wrote has none."""
+        ours = [
+            text if text and text.isascii() and not len(text) % TOKEN_LENGTH else ""
+            for text in texts
+        ]
+        self._ids = tokens_of_text("".join(ours))
+        sizes = [len(text) // TOKEN_LENGTH for text in ours]
+        self._ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._ids[self._ends[number] : self._ends[number + 1]]
 
 
 def coverage(query: TokenIds, passages: Sequence[TokenIds], model: TableModel) -> Vectors:

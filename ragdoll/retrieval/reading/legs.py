@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import Vectors, similarity, unit
-from ragdoll.retrieval.reading.late_interaction import TokenIds, token_ids
+from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms, matrix, row_ids
 
@@ -76,7 +76,7 @@ class MemoryLegs:
     def __init__(self, table: Table, rows: pa.Table) -> None:
         self._table = table
         self._rows = rows.select(COLUMNS).combine_chunks()
-        self._tokens = [token_ids(text) for text in rows["text_tokens"].to_pylist()]
+        self._tokens = TokenLists(rows["text_tokens"].to_pylist())
         self._vectors = matrix(rows["vector"])
         self._metric = table.identity.metric
         self._has_place = np.full(len(rows), True)
@@ -146,7 +146,7 @@ def _candidates(rows: pa.Table, scores: Vectors) -> Candidates:
     found = Candidates(rows["id"].to_pylist(), _Rows(rows, np.arange(len(rows))), scores)
     if "vector" not in rows.column_names:
         return found
-    tokens = [token_ids(text) for text in rows["text_tokens"].to_pylist()]
+    tokens = TokenLists(rows["text_tokens"].to_pylist())
     return found._replace(tokens=tokens, vectors=matrix(rows["vector"]))
 
 

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ragdoll.corpus.documents import LINE
+from ragdoll.corpus.documents import line_of
 from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
-from ragdoll.retrieval.reading.late_interaction import TokenIds, coverage, token_ids
+from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists, coverage
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
 from ragdoll.retrieval.storage.schema import KEY_LENGTH
 from ragdoll.retrieval.storage.table import Table, Terms
@@ -68,8 +68,7 @@ class Hit:
     @property
     def line(self) -> int | None:
         """The line of the file where the passage begins; None where no line is known."""
-        line = self.metadata.get(LINE)
-        return line if isinstance(line, int) else None
+        return line_of(self.metadata)
 
     def record(self) -> dict[str, Any]:
         """Return the hit in JSON values, with scores to six digits."""
@@ -190,7 +189,7 @@ class Searcher:
     def _coverage(self, query: Terms, passages: Sequence[TokenIds]) -> Vectors | None:
         if not query.tokens:
             return None
-        return coverage(token_ids(query.tokens), passages, self.model)
+        return coverage(TokenLists([query.tokens])[0], passages, self.model)
 
     def _conditions_of(self, where: str | None, source: str | None) -> list[str]:
         """Return the conditions of filters; those of the last call are not checked again."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ragdoll.corpus.documents import LINE
+from ragdoll.corpus.documents import line_of
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.schema import COLUMNS
 
@@ -36,8 +36,7 @@ class StoredPassage:
     @property
     def line(self) -> int | None:
         """The line of the file where the passage begins; None where no line is known."""
-        line = self.metadata.get(LINE)
-        return line if isinstance(line, int) else None
+        return line_of(self.metadata)
 
 
 @dataclass(frozen=True, slots=True)

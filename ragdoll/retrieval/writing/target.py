@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,12 +94,18 @@ def database_of(settings: IndexSettings) -> str:
     return settings.database.removeprefix("file://")
 
 
-def table_of(settings: IndexSettings) -> Table | None:
-    """Open the table; None where there is none yet. A table of another tool's is an error."""
+def table_of(settings: IndexSettings, may_be_damaged: bool = False) -> Table | None:
+    """Open the table; None where there is none yet, or it ``may_be_damaged`` and is.
+
+    Raises:
+        TableError: it is damaged, or another tool's.
+    """
     database = database_of(settings)
     if is_local(database) and not Path(database).is_dir():
         return None
-    return Database(database).find(settings.table)
+    with suppress(*[TableError] * may_be_damaged):
+        return Database(database).find(settings.table)
+    return None
 
 
 def differing(table: Table, target: TableIdentity) -> list[str]:
