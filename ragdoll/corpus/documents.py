@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ragdoll.corpus.structure import Markup
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -18,6 +20,8 @@ class Document:
     holds several documents. A reader of a format leaves ``root`` empty, and ``source`` has only the
     record's own name, empty where the file is one document. ``metadata`` holds JSON values.
     ``whole_file`` says that the text is the file as it is, so that its lines are the file's lines.
+    ``markup`` is the language that marks its headings, and ``pages`` are the offsets where its
+    pages begin; empty where it has none.
 
     >>> Document("Set a timer.", source="timers.txt").metadata
     {}
@@ -29,16 +33,34 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     root: str = ""
     whole_file: bool = False
+    markup: Markup = ""
+    pages: Sequence[int] = ()
 
 
-# The key in a document's or a passage's metadata for the line of the source file where it stands.
+# The keys in a passage's metadata for where it stands: the line of the file, the page, the section.
 LINE = "source_line"
+PAGE = "page"
+SECTION = "section"
+# Between the headings of a section.
+BETWEEN = " › "
 
 
 def line_of(metadata: Mapping[str, Any]) -> int | None:
     """Return the line of the file that metadata names; None where no line is known."""
     line = metadata.get(LINE)
     return line if isinstance(line, int) else None
+
+
+def page_of(metadata: Mapping[str, Any]) -> int | None:
+    """Return the page that metadata names, from 1; None where no page is known."""
+    page = metadata.get(PAGE)
+    return page if isinstance(page, int) else None
+
+
+def section_of(metadata: Mapping[str, Any]) -> str:
+    """Return the section that metadata names, by its headings; empty where none is known."""
+    section = metadata.get(SECTION)
+    return section if isinstance(section, str) else ""
 
 
 # The most skipped files and records of a source that are named. Further ones are only counted, by

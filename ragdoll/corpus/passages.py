@@ -1,7 +1,8 @@
 """Cutting of documents into passages: at headings, paragraphs, sentences, then words, up to a size.
 
 A passage ends at the coarsest boundary in the second half of the text that fits, so that no passage
-is a small fragment beside a full one. Sizes are counted in the tokens that the words have for the
+is a small fragment beside a full one; without a heading there, at one in the second quarter. A
+block of code that fits is kept whole. Sizes are counted in the tokens that the words have for the
 model that will read the passage.
 """
 
@@ -12,33 +13,38 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.pieces import STOPS, WIDE_STOPS
+from ragdoll.corpus.structure import Section, Span, structure_of
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 """Counts the tokens that each word (without whitespace in it) has for a model."""
 
-# The boundaries where a text may be cut, coarsest first; each match ends where the next piece
-# begins. The full stops of languages without spaces are in the third. It begins with the set of all
-# stops, because searching for a set is several times as fast as searching for alternatives.
-_HEADING = re.compile(r"\n(?=#{1,6} \S)")
+# The boundaries where a text may be cut below headings, coarsest first; each match ends where the
+# next piece begins. The full stops of languages without spaces are in the second, which begins with
+# the set of all stops: searching for a set is several times as fast as for alternatives.
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCE = re.compile(
     rf"[{STOPS}{WIDE_STOPS}](?:(?<=[{STOPS}])[\"'”’)\]]*\s+|(?<=[{WIDE_STOPS}])[”’」』）]*)"
 )
 _LINE = re.compile(r"\n")
-_LEVELS = (_HEADING, _PARAGRAPH, _SENTENCE, _LINE)
+_LEVELS = (_PARAGRAPH, _SENTENCE, _LINE)
+_LEVELS_OF_CODE = (_PARAGRAPH, _LINE)
 
-# The characters needed to recognise a heading: a line feed, six marks and a space.
-_HEADING_WIDTH = 8
+# The characters needed to recognise the end of a sentence by what follows.
+_WIDTH = 8
 
 _SPACE = re.compile(r"\s")
 # True for the codes of whitespace; no later code is whitespace.
 _IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
+
+# The size of the halves of a section, as a multiple of their mean, so that they end at boundaries.
+_SLACK = 1.1
 
 # Characters of a document that are cut at a time, so that memory does not grow with its length.
 _STRETCH = 1 << 18
@@ -55,7 +61,9 @@ class Passage:
     """A piece of a document: ``text == document.text[start:end]``, without whitespace around it.
 
     ``id`` is its id in a table, empty before it has one. ``line`` is the line of the file where it
-    begins, from 1; None where the document is not a file as it lies on the disk.
+    begins, from 1; None where the document is not a file as it lies on the disk. ``headings`` are
+    those of the sections that it begins in, from the outermost, and ``table_head`` is the head of
+    the table that it begins in.
     """
 
     document: Document
@@ -63,11 +71,18 @@ class Passage:
     end: int
     id: str = ""
     line: int | None = None
+    headings: tuple[str, ...] = ()
+    table_head: str = ""
 
     @property
     def text(self) -> str:
         """The passage itself."""
         return self.document.text[self.start : self.end]
+
+    @property
+    def page(self) -> int | None:
+        """The page on which it begins, from 1; None where the document has no pages."""
+        return bisect_right(self.document.pages, self.start) or None
 
 
 def cut(
@@ -89,16 +104,17 @@ def cut(
             start = text.index(words)
             yield Passage(document, start, start + len(words))
         return
+    outline = _Outline(document)
     begin = origin = 0  # the start of the next passage, and of the word that it is in
     while begin < len(text):
         stop = _stop(text, begin + length, length)
-        stretch = _Stretch(text, origin, stop, size, count)
+        stretch = _Stretch(outline, origin, stop, size, count)
         first = before = bisect_left(stretch.starts, begin)
         while first < len(stretch.starts):
             last = stretch.last(first)
-            if last == len(stretch.starts) and stop < len(text):
-                break  # The next stretch tells whether more fits.
-            yield Passage(document, stretch.starts[first], stretch.ends[last - 1])
+            if stop < len(text) and stretch.is_undecided(first, last):
+                break  # The next stretch tells.
+            yield outline.passage(stretch.starts[first], stretch.ends[last - 1])
             first = last
         if first == len(stretch.starts):
             begin = origin = stop
@@ -126,6 +142,36 @@ def _stop(text: str, near: int, reach: int) -> int:
     return space.start() if space else min(near + reach, len(text))
 
 
+class _Outline:
+    """A document and its structure, by which passages are cut and know their headings."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.structure = structure_of(document.text, document.markup)
+        self._starts = [section.start for section in self.structure.sections]
+        self._tables = [table.start for table in self.structure.tables]
+        by_level: dict[int, list[int]] = {}
+        for section in self.structure.sections:
+            by_level.setdefault(section.level, []).append(section.start)
+        self.headings = [by_level[level] for level in sorted(by_level)]
+        self.kinds = _LEVELS_OF_CODE if document.markup in {"code", "python"} else _LEVELS
+        self._open: list[Section] = []
+        self._seen = 0
+
+    def passage(self, start: int, end: int) -> Passage:
+        """Make a passage; its start must not lie before that of the last."""
+        for section in self.structure.sections[self._seen : bisect_right(self._starts, start)]:
+            self._seen += 1
+            while self._open and self._open[-1].level >= section.level:
+                self._open.pop()
+            self._open.append(section)
+        headings = tuple(section.title for section in self._open)
+        number = bisect_left(self._tables, start) - 1
+        table = self.structure.tables[number] if number >= 0 else None
+        head = table.head if table and table.start < start < table.end else ""
+        return Passage(self.document, start, end, headings=headings, table_head=head)
+
+
 class _Stretch:
     """A part of a text, in units that are never cut, which begin at ``starts`` and end at ``ends``.
 
@@ -133,16 +179,25 @@ class _Stretch:
     divided, at its boundaries first, so that no tokenizer gets a word of megabytes.
     """
 
-    def __init__(self, text: str, begin: int, stop: int, size: int, count: CountTokens) -> None:
+    def __init__(
+        self, outline: _Outline, begin: int, stop: int, size: int, count: CountTokens
+    ) -> None:
+        text = outline.document.text
         self._size = size
+        self._is_end = stop == len(text)
+        self._headings = [
+            places[bisect_right(places, begin) : bisect_right(places, stop)]
+            for places in outline.headings
+        ]
         self._levels = [
-            [match.end() for match in level.finditer(text, begin, stop + _HEADING_WIDTH)]
-            for level in _LEVELS
+            [match.end() for match in level.finditer(text, begin, stop + _WIDTH)]
+            for level in outline.kinds
         ]
         starts, ends = _words(text[begin:stop])
         starts, ends = self._words = starts + begin, ends + begin
         self._cut_off = stop if stop < len(text) and not text[stop].isspace() else None
-        starts, ends = _divided(starts, ends, _inside(starts, ends, self._levels))
+        levels = [*self._headings, *self._levels]
+        starts, ends = _divided(starts, ends, _inside(starts, ends, levels))
         starts, ends = _divided(starts, ends, _every(size, starts, ends))
         tokens: Sequence[int] = []
         while len(starts):
@@ -160,21 +215,59 @@ class _Stretch:
         self.starts: list[int] = starts.tolist()
         self.ends: list[int] = ends.tolist()
         self._total = list(accumulate(tokens, initial=0))
+        # The last line of a text may lack its end.
+        self._join([block for block in outline.structure.blocks if block.end <= stop + 1])
+
+    def _join(self, blocks: Sequence[Span]) -> None:
+        """Make a unit of each block of code that fits into a passage."""
+        for block in reversed(blocks):
+            first, last = bisect_left(self.starts, block.start), bisect_right(self.ends, block.end)
+            if first + 1 < last and self._total[last] - self._total[first] <= self._size:
+                del self.starts[first + 1 : last]
+                del self.ends[first : last - 1]
+                del self._total[first + 1 : last]
 
     def last(self, first: int) -> int:
         """Return the first unit behind the passage that begins with the unit ``first``.
 
         It is the number of units where no other passage follows in this stretch.
         """
-        starts, total, size = self.starts, self._total, self._size
+        starts, total, size = self.starts, self._total, self._share(first)
         # One unit at least, however large, else as many as fit.
         last = max(first + 1, bisect_right(total, total[first] + size) - 1)
         if last < len(starts):
-            half = max(first + 1, bisect_left(total, total[first] + (size + 1) // 2))
-            boundary = _last_boundary(self._levels, starts[min(half, last)], starts[last])
+            half, quarter = (
+                starts[min(last, max(first + 1, bisect_left(total, total[first] + share)))]
+                for share in ((size + 1) // 2, size // 4)
+            )
+            boundary = _last_boundary(self._headings, half, starts[last])
+            if boundary is None:
+                boundary = _last_boundary(self._headings, quarter, starts[last])
+            if boundary is None:
+                boundary = _last_boundary(self._levels, half, starts[last])
             if boundary is not None:
                 last = bisect_left(starts, boundary)
         return last
+
+    def is_undecided(self, first: int, last: int) -> bool:
+        """Tell whether what follows the stretch decides where a passage ends.
+
+        More text may fit, or the section that the passage begins in may end soon.
+        """
+        is_near_end = self._total[-1] - self._total[first] <= 2 * self._size
+        return last == len(self.starts) or (bool(self._headings) and is_near_end)
+
+    def _share(self, first: int) -> int:
+        """Return the most tokens of a passage: those of a section in two are alike."""
+        start = self.starts[first]
+        following = (places[bisect_right(places, start) :][:1] for places in self._headings)
+        end = min((at for found in following for at in found), default=None)
+        if not self._headings or (end is None and not self._is_end):
+            return self._size
+        unit = len(self.starts) if end is None else bisect_left(self.starts, end)
+        tokens = self._total[unit] - self._total[first]
+        is_for_two = self._size < tokens <= 2 * self._size
+        return min(self._size, ceil(_SLACK * tokens / 2)) if is_for_two else self._size
 
     def word_of(self, place: int) -> int:
         """Return the start of the word at a place; the place if the stretch cuts the word off."""

@@ -127,6 +127,8 @@ class HitRecord(BaseModel):
     root: str
     path: str | None
     line: int | None
+    page: int | None
+    section: str
     marks: list[tuple[int, int]] | None = Field(
         None, description="Where words of the query begin and end in the text, if that was asked."
     )
@@ -321,7 +323,8 @@ def _document(document: StoredDocument) -> dict[str, Any]:
 
 
 def _passage(passage: StoredPassage) -> dict[str, Any]:
-    return {**asdict(passage), "line": passage.line}
+    where = {"line": passage.line, "page": passage.page, "section": passage.section}
+    return {**asdict(passage), **where}
 
 
 def _add_openai(app: FastAPI, service: Service) -> None:

@@ -19,6 +19,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 
 from ragdoll import __version__
+from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, number_of
 from ragdoll.retrieval.reading.search import Hit
 from ragdoll.retrieval.reading.snippets import snippet
@@ -165,9 +166,13 @@ async def _search(
 
 def _block(hit: Hit, query: str, lines: int) -> str:
     where = f"{hit.source}:{hit.line}" if hit.line is not None else hit.source
+    if hit.page is not None:
+        where = f"{where}:p. {hit.page}"
     head = f"{hit.rank}. {_plain(where)} (score {hit.score:.2f}, id {hit.id})"
     is_name = f"/{hit.source}".endswith(f"/{hit.title}")
-    title = "" if is_name else f"\n{_plain(hit.title)}"
+    below = hit.section.removeprefix(hit.title).removeprefix(BETWEEN)
+    title = BETWEEN.join(filter(None, ["" if is_name else hit.title, below]))
+    title = title and f"\n{_plain(title)}"
     return f"{head}{title}\n{_fenced(snippet(query, hit.text, lines))}"
 
 

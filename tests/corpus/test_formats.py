@@ -168,7 +168,8 @@ def test_what_is_no_unicode_is_refused_with_the_reason(content: bytes, reason: s
 def test_source_code_is_read_as_it_is(name: str, tmp_path: Path) -> None:
     code = "# a comment\ndef f():\n\treturn 1  \n"
     record = only(written(tmp_path, name, code))
-    assert record == Document(code, title=name, whole_file=True)
+    markup = "python" if name == "a.py" else "code"
+    assert record == Document(code, title=name, whole_file=True, markup=markup)
 
 
 # Files of every format

@@ -30,7 +30,6 @@ from ragdoll.settings import EvaluateSettings, TeacherSettings
 from tests.closeness import near
 from tests.conftest import Trained
 from tests.evaluation.making import written
-from tests.making import index, index_settings, open_corpus
 
 KINDS = {
     "all": ["distillate", "model", "bm25", "hybrid"],
@@ -192,19 +191,16 @@ def test_the_scores_of_a_model_are_those_of_its_cosines(docstrings: Path, traine
 def test_the_hybrid_searches_as_a_table_of_the_documents_does(
     docstrings: Path, trained: Trained, tmp_path: Path
 ) -> None:
-    """Each document is in a file of its own, and short enough to be one passage."""
+    """Each document is short enough to be one passage."""
     collection = load_beir(docstrings)
     short = {name: text[:400].strip() for name, text in collection.documents.items()}
-    (tmp_path / "docs").mkdir()
-    for name, text in short.items():
-        (tmp_path / "docs" / f"{name}.txt").write_text(text)
-    index(open_corpus([tmp_path / "docs"]), index_settings(tmp_path / "db", "t", trained.model))
-    table = ragdoll.Index.open(tmp_path / "db", table="t")
+    table = ragdoll.Index.create(tmp_path / "db", table="t", model=trained.model)
+    table.update([{"id": name, "text": text} for name, text in short.items()])
     same = replace(collection, documents=short)
     searched = SearchedTable.make(same, StaticModel.load(trained.model))
     system = search_run("h", "hybrid", searched, same)
     for name, text in collection.queries.items():
-        found = {hit.source.removesuffix(".txt"): hit.score for hit in table.search(text, 10)}
+        found = {hit.source: hit.score for hit in table.search(text, 10)}
         assert list(found.values()) == near([system.run[name][source] for source in found])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ragdoll.corpus.context import with_context
+from ragdoll.corpus.documents import BETWEEN, Document
+from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.static import StaticModel
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.search import Hit, Searcher
@@ -86,15 +90,20 @@ class Indexed:
 
     def check(self, *docs: Path) -> None:
         """Check that the rows are those of the documents as they are now, each in its place."""
-        texts: dict[str, str] = {}
+        documents: dict[str, Document] = {}
         for path in docs or [self.docs]:
-            texts |= {document.source: document.text for document in open_corpus([str(path)])}
+            documents |= {document.source: document for document in open_corpus([str(path)])}
         rows = self.rows()
-        assert {row["source"] for row in rows} == set(texts)
+        assert {row["source"] for row in rows} == set(documents)
+        passages = []
         for row in rows:
-            assert row["text"] == texts[row["source"]][row["start"] : row["end"]]
+            headings = filter(None, json.loads(row["metadata"]).get("section", "").split(BETWEEN))
+            document = documents[row["source"]]
+            passage = Passage(document, row["start"], row["end"], headings=tuple(headings))
+            assert row["text"] == passage.text
+            passages.append(with_context(passage))
         assert len({row["id"] for row in rows}) == len(rows)
-        embedded = StaticModel.load(self.model).encode([row["text"] for row in rows])
+        embedded = StaticModel.load(self.model).encode(passages)
         assert_alike([row["vector"] for row in rows], embedded)
 
 

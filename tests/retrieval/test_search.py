@@ -63,7 +63,14 @@ def cosines(table: Indexed, query: str) -> dict[str, float]:
     """Compute the cosine of every row to a query by model2vec and numpy alone."""
     rows = table.rows()
     model = model2vec.StaticModel.from_pretrained(table.model)
-    vectors: npt.NDArray[np.float64] = model.encode([row["text"] for row in rows]).astype(float)
+    # Of the docstrings, some are cut into passages, which are embedded with their title.
+    texts = [
+        f"{row['text']}\n{row['title']}".removesuffix(
+            f"\n{row['title']}" * (row["title"] in row["text"])
+        )
+        for row in rows
+    ]
+    vectors: npt.NDArray[np.float64] = model.encode(texts).astype(float)
     vector = model.encode([query])[0].astype(float)
     lengths = np.maximum(np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector), 1e-12)
     return dict(zip((row["id"] for row in rows), vectors @ vector / lengths, strict=True))

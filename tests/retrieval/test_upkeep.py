@@ -127,7 +127,7 @@ def test_what_came_after_the_approximate_index_is_found(
     indexed.index()
     assert indexed.open().unindexed_rows() == 151
     for mode in MODES:
-        hits = indexed.search("A semaphore bounds transports.", 3, mode=mode)
+        hits = indexed.search("A semaphore bounds transports.\nnew", 3, mode=mode)
         assert hits[0].source == "new.md"
         assert hits[0].vector_score is None or hits[0].vector_score == near(1)
     (indexed.docs / "new.md").unlink()

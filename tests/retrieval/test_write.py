@@ -216,9 +216,9 @@ def test_file_names_may_hold_what_a_query_language_would_stumble_on(indexed: Ind
 def test_a_document_without_a_known_token_is_written_with_the_zero_vector(
     indexed: Indexed,
 ) -> None:
-    (indexed.docs / "snow.md").write_text("☃☃☃")
+    (indexed.docs / "snow.jsonl").write_text('{"text": "☃☃☃"}')
     indexed.index()
-    row = next(row for row in indexed.rows() if row["source"] == "snow.md")
+    row = next(row for row in indexed.rows() if row["source"] == "snow.jsonl#1")
     assert not np.any(row["vector"])
 
 
@@ -313,16 +313,18 @@ def test_an_edit_at_the_top_of_a_long_file_embeds_only_what_changed(
         return f"## Section {number}\n\nTask {number} waits for the lock, then calls back.\n\n"
 
     file = fresh.docs / "long.md"
-    file.write_text("".join(section(number) for number in range(30)))
+    title = "---\ntitle: Tasks\n---\n"
+    sections = "".join(section(number) for number in range(30))
+    file.write_text(title + sections)
     chunks = fresh.index(chunk_size=24).chunks
-    assert [row["source"] for row in fresh.rows()].count("long.md") == 30
+    assert [row["source"] for row in fresh.rows()].count("long.md") == 31
     fresh.check()
 
-    file.write_text(section(99) + file.read_text())
+    file.write_text(title + section(99) + sections)
     embedded.clear()
     result = fresh.index(chunk_size=24)
 
-    assert embedded == [section(99).strip()]
+    assert embedded == [f"{section(99).strip()}\nTasks\nlong"]
     assert (result.changed, result.unchanged, result.chunks_embedded) == (1, 4, 1)
     assert (result.chunks, result.new_chunks) == (chunks + 1, 1)
     fresh.check()
@@ -610,7 +612,7 @@ def test_queries_see_the_old_table_until_the_new_one_is_complete(
         assert [indexed.search("lock", 99, mode=mode) for mode in modes] == before
         other.index()
     after = [indexed.search("lock", 99, mode=mode) for mode in modes]
-    assert [hit.source for hit in after[2]] == ["new.md"]
+    assert [hit.source for hit in after[2]] == ["locks.txt", "new.md"]  # the first for its name
     assert len(after[0]) == 5
 
 

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
+from ragdoll.corpus.documents import BETWEEN
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import best_lines
 
@@ -48,6 +49,8 @@ def hits(
         # A file without a title of its own has its name for one, which stands there already.
         if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
+        if below := hit.section.removeprefix(hit.title).removeprefix(BETWEEN):
+            heading.append("  " + one_line(below))
         parts.append(heading)
         if console.verbose:
             scores = [
@@ -90,7 +93,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:
-    """Return the source with the line of a passage, or with its offsets where no line is known.
+    """Return the source with the line or page of a passage, or else with its offsets.
 
     Where a table has several roots, ``with_root``, the source of a file begins with its folder.
     """
@@ -103,6 +106,8 @@ def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:
         file = source.partition(".py#")
         place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{hit.line}"
         return place + offsets * with_offsets
+    if hit.page is not None:
+        return f"{one_line(source)}:p. {hit.page}" + offsets * with_offsets
     return one_line(source) + offsets
 
 

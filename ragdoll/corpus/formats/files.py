@@ -9,20 +9,29 @@ from pathlib import Path
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding, wall
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name, storable
-from ragdoll.corpus.formats.markdown import first_heading, front_matter
+from ragdoll.corpus.formats.markdown import front_matter
 from ragdoll.corpus.formats.records import read_json, read_json_lines
 from ragdoll.corpus.formats.tables import read_csv, read_tsv
+from ragdoll.corpus.structure import Markup, structure_of
 from ragdoll.errors import first_line
 from ragdoll.extras import install_command, is_installed
 
-MARKDOWN = frozenset({".md", ".markdown"})
+# The languages of markup whose headings are known.
+MARKUP: dict[str, Markup] = {
+    **dict.fromkeys((".markdown", ".md", ".mdx", ".qmd", ".rmd"), "markdown"),
+    **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
+    **dict.fromkeys((".py", ".pyi", ".pyx"), "python"),
+    ".org": "org",
+    ".rst": "rst",
+    ".tex": "latex",
+}
 _LANGUAGES = """
     bash c cc cjs clj cljs cpp cs cxx dart el erl ex exs f f90 f95 fs go groovy h hh hpp hrl hs hxx
     java jl js jsx kt kts lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rs
     scala scm sh sql svelte swift tcl ts tsx vb vue zig zsh
 """
 CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
-PLAIN = MARKDOWN | CODE | {".txt", ".text", ".rst", ".adoc", ".asciidoc", ".org", ".tex"}
+PLAIN = CODE | MARKUP.keys() | {".txt", ".text"}
 HTML = frozenset({".html", ".htm", ".xhtml"})
 
 # The formats that need an extra, and their readers behind the wall.
@@ -116,8 +125,10 @@ def _document(path: Path, encoding: str, note: Callable[[str], None]) -> Documen
     if not text.strip():
         raise UnreadableError("empty")
     name = display_name(path.name)
-    if suffix not in MARKDOWN:
-        return Document(text, title=name, whole_file=True)
+    markup = MARKUP.get(suffix, "code" if suffix in CODE else "")
+    found = structure_of(text, markup).title if markup else None
+    if markup != "markdown":
+        return Document(text, title=found or name, whole_file=True, markup=markup)
     # The front matter stays in the text, so that lines are the file's lines and it can be searched.
     fields, mistake = front_matter(text)
     if mistake:
@@ -126,9 +137,8 @@ def _document(path: Path, encoding: str, note: Callable[[str], None]) -> Documen
     if isinstance(title, int | float) and not isinstance(title, bool):
         title = str(title)
     title = storable(title.strip()) if isinstance(title, str) else ""
-    return Document(
-        text, title=title or first_heading(text) or name, metadata=fields, whole_file=True
-    )
+    title = title or found or name
+    return Document(text, title=title, metadata=fields, whole_file=True, markup=markup)
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -75,7 +75,8 @@ def read_html(path: Path) -> Document:
     if not text:
         raise UnreadableError("no text in it")
     titles = (" ".join(words.split()) for words in (title, heading.get_text() if heading else ""))
-    return Document(text, title=next(filter(None, titles), display_name(path.name)))
+    title = next(filter(None, titles), display_name(path.name))
+    return Document(text, title=title, markup="markdown")
 
 
 def _decoded(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Texts in Markdown: headings, what a conversion leaves behind, and front matter."""
+"""Texts in Markdown: what a conversion leaves behind, and front matter."""
 
 from __future__ import annotations
 
@@ -12,28 +12,10 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name
 from ragdoll.corpus.formats.records import plain
 
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(\S.*)")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
 
 # What conversions write for a slide's number, a picture, and a glyph without a character.
 _NOISE = re.compile(r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)")
-
-
-def first_heading(text: str) -> str | None:
-    """Return the first heading of a text, code blocks aside; None where it has none."""
-    fenced = False
-    for line in text.splitlines():
-        if _FENCE.match(line):
-            fenced = not fenced
-        match = None if fenced else _HEADING.match(line)
-        if match:
-            heading = match[1].rstrip()
-            opened = heading.rstrip("#")
-            # A closing run of marks stands apart: "# C#" is a heading about C#.
-            closed = opened != heading and (not opened or opened[-1] in " \t")
-            return (opened.rstrip() if closed else heading) or None
-    return None
 
 
 def tidy(text: str) -> str:
@@ -55,7 +37,7 @@ def converted(
     text = tidy(_NOISE.sub("", markdown))
     if not text:
         raise UnreadableError("no text in it")
-    return Document(text, title=title(text) or display_name(path.name))
+    return Document(text, title=title(text) or display_name(path.name), markup="markdown")
 
 
 # Front matter: fields in YAML from a first line of three dashes to the next line of them, or in

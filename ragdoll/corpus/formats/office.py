@@ -8,7 +8,8 @@ from markitdown import StreamInfo
 from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.markdown import converted, first_heading
+from ragdoll.corpus.formats.markdown import converted
+from ragdoll.corpus.structure import structure_of
 
 # One format's converter each: not the class that guesses formats and knows addresses.
 _CONVERTERS = {".docx": DocxConverter, ".pptx": PptxConverter}
@@ -31,4 +32,6 @@ def read_office(path: Path) -> Document:
     suffix = path.suffix.lower()
     with path.open("rb") as file:
         markdown = _CONVERTERS[suffix]().convert(file, StreamInfo(extension=suffix), **_OPTIONS)
-    return converted(markdown.markdown, path, first_heading)
+    return converted(
+        markdown.markdown, path, title=lambda text: structure_of(text, "markdown").title
+    )

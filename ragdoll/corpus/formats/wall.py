@@ -74,7 +74,7 @@ def documents(reader: str, path: Path, **arguments: Any) -> Iterator[Document | 
     """
     for header, _ in answers(reader, path, **arguments):
         for item in header["documents"]:
-            yield UnreadableError(item) if isinstance(item, str) else Document(*item)
+            yield UnreadableError(item) if isinstance(item, str) else Document(**item)
 
 
 def answers(reader: str, path: Path, **arguments: Any) -> Iterator[Answer]:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,7 +127,7 @@ def _framed(
             elif len(item.text) > most_characters:
                 raise UnreadableError(decoding.TOO_LARGE)
             else:
-                batch.append((item.text, item.title, item.source, item.metadata))
+                batch.append(asdict(item))
                 size += len(item.text)
             if len(batch) == _MOST_DOCUMENTS or size > _MOST_CHARACTERS:
                 yield {"documents": batch}, b""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ragdoll.corpus.documents import line_of
+from ragdoll.corpus.documents import line_of, page_of, section_of
 from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
@@ -37,9 +37,9 @@ class Hit:
     is None if the mode makes no such search; ``vector_score`` and ``token_score`` also if no word
     of the query is known. In the mode ``hybrid`` ``score`` is from 0 to 1, and a passage that the
     search by words did not find has the BM25 score 0. ``start`` and ``end`` are offsets into the
-    document's text. ``metadata`` holds the fields of the document, and ``source_line`` where the
-    passage begins in a file. ``root`` is the place that ``source`` is unique in, and ``path`` the
-    file; None where the document is in none.
+    document's text. ``metadata`` holds the fields of the document, and where the passage begins:
+    ``source_line``, ``page``, ``section``. ``root`` is the place that ``source`` is unique in, and
+    ``path`` the file; None where the document is in none.
 
     >>> index = Index.create("database", model="model")
     >>> record = {"id": "timers", "text": "Set a timer.", "year": 2020}
@@ -70,6 +70,16 @@ class Hit:
         """The line of the file where the passage begins; None where no line is known."""
         return line_of(self.metadata)
 
+    @property
+    def page(self) -> int | None:
+        """The page of the file where the passage begins, from 1; None where it has none."""
+        return page_of(self.metadata)
+
+    @property
+    def section(self) -> str:
+        """The headings that the passage stands under, from the outermost; empty without any."""
+        return section_of(self.metadata)
+
     def record(self) -> dict[str, Any]:
         """Return the hit in JSON values, with scores to six digits."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -77,7 +87,7 @@ class Hit:
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in values.items()
         }
-        return {**rounded, "line": self.line}
+        return {**rounded, "line": self.line, "page": self.page, "section": self.section}
 
 
 class Searcher:

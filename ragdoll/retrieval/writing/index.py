@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ragdoll.corpus.context import with_context
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.passages import Passage
 from ragdoll.errors import TableError
@@ -175,7 +176,7 @@ class _Run:
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all documents."""
         for passages in self._new_passages():
-            texts, model = [passage.text for passage in passages], self._reader.model
+            texts, model = [with_context(passage) for passage in passages], self._reader.model
             yield record_batch(
                 passages,
                 model.tokens(texts),

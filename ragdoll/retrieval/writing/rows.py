@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from ragdoll.corpus.context import place_of, with_context, words_of
 from ragdoll.corpus.documents import LINE, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
-from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.storage.analysis import analysis_of
@@ -41,16 +41,17 @@ def root_key(root: str) -> str:
 def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
     """Give the passages of one document their ids under a root, and their lines in a file.
 
-    An id hashes source, text and, where a document repeats a text, the occurrence. It does not hash
-    offsets, so that an edit changes the ids only of the passages that it touches.
+    An id hashes source, text, context and, where a document repeats them, the occurrence. It does
+    not hash offsets, so that an edit changes the ids only of the passages that it touches.
     """
     occurrences: dict[str, int] = {}
     result: list[Passage] = []
     line, counted = 1, 0
     for passage in passages:
-        document, text = passage.document, passage.text
-        occurrence = occurrences[text] = occurrences.get(text, -1) + 1
-        content = f"{document.source}\0{text}\0{occurrence}".encode("utf-8", "surrogatepass")
+        document = passage.document
+        whole = with_context(passage)
+        occurrence = occurrences[whole] = occurrences.get(whole, -1) + 1
+        content = f"{document.source}\0{whole}\0{occurrence}".encode("utf-8", "surrogatepass")
         if document.whole_file:
             line += document.text.count("\n", counted, passage.start)
             counted = passage.start
@@ -61,7 +62,7 @@ def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
 
 def metadata_of(passage: Passage) -> str:
     """Write the metadata of a passage as the table stores it: one JSON object."""
-    metadata = dict(passage.document.metadata)
+    metadata = {**place_of(passage), **passage.document.metadata}
     if passage.line is not None:
         metadata[LINE] = passage.line
     return storable(json.dumps(metadata, ensure_ascii=False, sort_keys=True, default=str))
@@ -88,7 +89,7 @@ def record_batch(
         "end": [passage.end for passage in passages],
         "metadata": metadata,
     }
-    words = [searchable(passage.text) for passage in passages]
+    words = [words_of(passage) for passage in passages]
     return pa.record_batch(
         [
             *(pa.array(values, layout.field(name).type) for name, values in columns.items()),

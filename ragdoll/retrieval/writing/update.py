@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ragdoll.corpus.context import with_context
 from ragdoll.corpus.documents import Skipped, Source
 from ragdoll.corpus.names import Seen
 from ragdoll.corpus.passages import Passage
@@ -160,7 +161,7 @@ class Update:
     ) -> tuple[list[str | None], Vectors]:
         """Return the tokens and vectors of passages: the table's own, else the model's."""
         fresh = [passage for passage in passages if passage.id not in known]
-        texts = [passage.text for passage in fresh]
+        texts = [with_context(passage) for passage in fresh]
         model, dimension = self._reader.model, self._table.identity.dimension
         parts = self._table.embedded([one.id for one in passages if one.id in known])
         if fresh:

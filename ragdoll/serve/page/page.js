@@ -104,8 +104,12 @@ function shown(hit) {
   item.tabIndex = -1;
   const head = element("div", "head");
   const name = hit.source.split("/").pop();
-  if (hit.title && hit.title !== name) head.append(element("span", "title", hit.title));
-  head.append(element("span", "place", hit.line === null ? hit.source : `${hit.source}:${hit.line}`));
+  const section = hit.section && hit.section !== hit.title ? hit.section : "";
+  const title = hit.title !== name ? hit.title : "";
+  const above = section.startsWith(title) ? section || title : `${title} › ${section}`;
+  if (above) head.append(element("span", "title", above));
+  const at = hit.page === null ? hit.line : `p. ${hit.page}`;
+  head.append(element("span", "place", at === null ? hit.source : `${hit.source}:${at}`));
   const score = element("span", "score", hit.score.toFixed(3));
   score.title = "Score";
   head.append(score);

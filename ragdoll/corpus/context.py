@@ -1,0 +1,67 @@
+"""What is known of a passage beside its text, for it to be found by that too.
+
+A passage in the middle of a text often does not name what it is about: the title does, or a heading
+above, or the name of the file. Its words are indexed and embedded with the passage's own and never
+shown. After Anthropic, "Introducing Contextual Retrieval" (2024), with the document's own words in
+the place of a language model's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from ragdoll.corpus.documents import BETWEEN, LINE, PAGE, SECTION, Document
+from ragdoll.corpus.passages import Passage
+from ragdoll.corpus.terms import searchable
+
+# Characters. Beyond them the words of the passage would count for little beside those around it.
+_MAX_CONTEXT = 400
+
+
+def with_context(passage: Passage) -> str:
+    """Return the text of a passage with what is known beside it, as it is embedded.
+
+    That is the document's title, the headings of the sections that the passage begins in, the head
+    of its table, and the names of the file and of its folders, as far as the text lacks them. Each
+    is on a line behind the text.
+    """
+    text = passage.text
+    parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)
+    context = "\n".join(parts)[:_MAX_CONTEXT]
+    return f"{text}\n{context}" if context else text
+
+
+def words_of(passage: Passage) -> str:
+    """Return the same as the index over words reads it, with the whole name of the file."""
+    path = _path(passage.document)
+    return searchable(with_context(passage) + (f"\n{path.name}" if path else ""))
+
+
+def place_of(passage: Passage) -> dict[str, Any]:
+    """Return the metadata that says where a passage stands, as far as that is known."""
+    section = BETWEEN.join(passage.headings)
+    facts = {PAGE: passage.page, SECTION: section or None, LINE: passage.line}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _parts(passage: Passage) -> Iterator[str]:
+    title, path = passage.document.title, _path(passage.document)
+    if path is None or title != path.name:
+        yield title
+    yield from passage.headings
+    yield passage.table_head
+    if path is not None:
+        yield path.stem
+        yield from path.parts[:-1]
+
+
+def _path(document: Document) -> PurePosixPath | None:
+    """Return the path of a document that is a file.
+
+    None for a record: neither its number nor the file that all records are in tells anything.
+    """
+    is_file = os.path.isabs(document.root) and "#" not in document.source  # noqa: PTH117
+    return PurePosixPath(document.source) if is_file else None

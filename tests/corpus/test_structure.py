@@ -1,0 +1,155 @@
+"""Tests of the structure of texts: titles, sections, blocks of code, tables."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragdoll.corpus.structure import Markup, structure_of
+
+often = settings(derandomize=True, deadline=None, max_examples=200)
+
+MARKUPS: list[Markup] = [
+    *("", "asciidoc", "code", "latex", "man", "markdown", "org", "python", "rst"),
+]
+
+
+def headings(text: str, markup: Markup) -> list[tuple[int, str]]:
+    """Return the levels and titles of the sections, each of which begins where its title is."""
+    found = structure_of(text, markup).sections
+    for section in found:
+        assert section.start == 0 or text[section.start - 1] == "\n"
+        assert section.title in text[section.start :]
+    return [(section.level, section.title) for section in found]
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("markdown", "# Guide #\n\ntext\n\n## Set up\n\ntext\n\n# C#\n"),
+        ("markdown", "Guide\n=====\n\ntext\n\nSet up\n------\n\nC#\n==\n"),
+        ("markdown", "# Guide\r\n\r\ntext\r\n\r\n## Set up\r\n\r\n# C#\r\n"),
+        ("", "# Guide\n\ntext\n\n## Set up\n\n# C#\n"),
+        ("", "Guide\n=====\n\ntext\n\nSet up\n------\n\nC#\n===\n"),
+        ("rst", "=====\nGuide\n=====\n\ntext\n\nSet up\n~~~~~~\n\n======\nC#\n======\n"),
+        ("asciidoc", "= Guide\n\ntext\n\n== Set up\n\n= C#\n"),
+        ("asciidoc", "Guide\n=====\n\ntext\n\nSet up\n------\ntext\n\nC#\n===\n"),
+        ("org", "* Guide\ntext\n** Set up\n* C#\n"),
+        ("latex", "\\part{Guide}\ntext\n\\chapter*{Set up}\n\\part[C]{C#}\\label{c}\n"),
+        ("man", '.SH Guide\ntext\n.SS "Set up"\n.SH C#\n'),
+    ],
+)
+def test_sections_are_found_in_each_markup(markup: Markup, text: str) -> None:
+    assert headings(text, markup) == [(1, "Guide"), (2, "Set up"), (1, "C#")]
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("markdown", "```\n# no\n```\n~~~~\n# no\n~~~\n# no\n~~~~\n"),
+        ("markdown", "---\ntitle: x\n# no\n---\ntext\n"),
+        ("markdown", "| a |\n|---|\n\n- item\n---\n\ntext\nmore text\n---\n"),
+        ("markdown", "#no\n\n####### no\n\n    # no\n"),
+        ("rst", "text\nmore\n----\n\nA long line\n---\n\n=====  =====\nA      B\n=====  =====\n"),
+        (
+            "asciidoc",
+            "----\n= no\n----\n\nA list\n------------\n= no\n------------\n",
+        ),
+        ("org", "#+BEGIN_SRC\n* no\n#+END_SRC\n*bold* text\n"),
+        ("latex", "\\begin{verbatim}\n\\section{no}\n\\end{verbatim}\n% \\section{no}\n"),
+        ("python", "# no\nx = 1\nclassify(x)\n"),
+        ("code", "# no\nif (x) {\n}\ncall(1);\nreturn f(\n)\n"),
+    ],
+)
+def test_what_only_looks_like_a_heading_is_none(markup: Markup, text: str) -> None:
+    assert headings(text, markup) == []
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "title"),
+    [
+        ("org", "#+TITLE: Lanterns \n\ntext", "Lanterns"),
+        ("latex", "\\documentclass{a}\n\\title[x]{Lanterns}\n\\section{One}", "Lanterns"),
+        ("markdown", "text\n\n## Lanterns", "Lanterns"),
+        ("rst", "Lanterns\n########\n", "Lanterns"),
+        ("markdown", "text", None),
+        ("python", "class Lantern: pass", None),
+    ],
+)
+def test_the_title_is_stated_or_the_first_heading(
+    markup: Markup, text: str, title: str | None
+) -> None:
+    assert structure_of(text, markup).title == title
+
+
+def test_functions_and_classes_are_sections_with_what_belongs_to_them() -> None:
+    python = (
+        "import os\n\n# How.\n@cached\ndef one():\n    pass\n\nclass Two:\n    async def x(self):\n"
+    )
+    found = structure_of(python, "python").sections
+    assert [(python[start:][:6], level, name) for start, level, name in found] == [
+        ("# How.", 1, "one"),
+        ("class ", 1, "Two"),
+        ("    as", 2, "x"),
+    ]
+    other = """
+/* Doc. */
+static int
+*unused;
+int main(int argc, char **argv)
+{
+  if (argc) {
+  }
+}
+export default class A extends B {
+  public void run(String x) throws E {
+  }
+  private final int z = 3;
+}
+func (s *T) Name(x int) error {
+}
+pub(crate) fn go<T>(x: T) -> u8 {
+}
+export async function load() {
+}
+"""
+    assert headings(other, "code") == [
+        *((1, "main"), (1, "A"), (2, "run"), (1, "Name"), (1, "go"), (1, "load"))
+    ]
+
+
+def test_blocks_of_code_and_tables_are_spans_of_the_text() -> None:
+    text = "# A\n\n```sh\nls\n```\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\ntext\n\n~~~\nopen"
+    found = structure_of(text, "markdown")
+    assert [text[start:end] for start, end, _ in found.blocks] == ["```sh\nls\n```\n"]
+    assert [(text[start:end], head) for start, end, head in found.tables] == [
+        ("| x | y |\n| --- | --- |\n| 1 | 2 |\n", "| x | y |")
+    ]
+
+
+@given(
+    text=st.lists(
+        st.sampled_from(
+            [*"#=-~`*.:|{}()[]\\ \n\r\t", "a", "é", "\n\n", "def f", "```", "====", "\\section{x}"]
+        )
+    ).map("".join),
+    markup=st.sampled_from(MARKUPS),
+)
+@often
+def test_any_text_has_a_structure_in_its_order(text: str, markup: Markup) -> None:
+    found = structure_of(text, markup)
+    starts = [section.start for section in found.sections]
+    assert starts == sorted(set(starts))
+    for spans in (found.blocks, found.tables):
+        edges = [place for start, end, _ in spans for place in (start, end)]
+        assert edges == sorted(edges)
+        assert all(0 <= place <= len(text) + 1 for place in edges)
+
+
+@pytest.mark.parametrize("markup", MARKUPS)
+@pytest.mark.parametrize(
+    "piece", ["a ", "# ", "|-", "int x(", "= ", "```\n", "*", ".SH ", "\\section{"]
+)
+def test_a_long_text_takes_no_time_that_grows_with_its_square(piece: str, markup: Markup) -> None:
+    structure_of(piece * 50_000, markup)
