@@ -41,6 +41,12 @@ _HEAD = """\
 # Every setting with its default. A setting may also be given as an option, or as an environment
 # variable RAGDOLL_<SECTION>_<KEY>. Paths resolve against the folder of this file."""
 
+# The settings of [corpus] that say how files are read, which features, models and tables remember.
+READING = (
+    *("text_key", "encoding", "ignore_files"),
+    *("include", "formats", "hidden", "generated", "outputs"),
+)
+
 Share = Annotated[float, "above 0 and below 1"]
 """A share of a whole; ``1`` is a whole number, and never a share."""
 
@@ -149,6 +155,23 @@ class CorpusSettings(_Section):
         True,
         "What .gitignore and .ragdollignore name: true leaves it out, --no-ignore reads it.",
         option="--no-ignore",
+    )
+    include: list[str] | None = setting(
+        None, "Names, such as '*.xyz', of other files that are text.", option="--include GLOB"
+    )
+    formats: list[str] | None = setting(
+        None, "Formats of other suffixes, such as .xyz=md.", option="--format .SUFFIX=FORMAT"
+    )
+    hidden: bool = setting(
+        False, "Read hidden files and folders, except those of git.", option="--hidden"
+    )
+    generated: bool = setting(
+        False,
+        "Read what programs made: installed packages, builds, lock files.",
+        option="--generated",
+    )
+    outputs: bool = setting(
+        True, "Read what the cells of notebooks printed.", option="--outputs/--no-outputs"
     )
 
 

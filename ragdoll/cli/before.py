@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragdoll.errors import CorpusError
+from ragdoll.settings import READING
 
 if TYPE_CHECKING:
     from ragdoll.config import Config
     from ragdoll.corpus.documents import Corpus
     from ragdoll.retrieval.storage.table import Table
-
-# Settings of reading that each place of a table remembers.
-_READING = ("text_key", "ignore_files", "encoding")
 
 
 def of_model(config: Config) -> Config:
@@ -80,7 +78,7 @@ def documents(config: Config, table: Table | None, prune: bool = False) -> Corpu
         )
     there = [name for name in names if name not in gone]
     corpus = read(*there, settings=config.corpus) if there else Corpus([])
-    keys = [key for key in _READING if not config.is_given(f"corpus.{key}")]
+    keys = [key for key in READING if not config.is_given(f"corpus.{key}")]
     return as_before(corpus, table, keys)
 
 

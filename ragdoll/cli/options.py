@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
 
 import typer
 
@@ -120,6 +120,8 @@ class _Option(NamedTuple):
 
     def value(self, told: Any) -> Any:
         """Return what the option says of its settings; None where it was not given."""
+        if told == []:
+            return None
         return self.of_flag if told and self.of_flag is not None else told
 
 
@@ -138,7 +140,7 @@ def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> It
         yield _Option(
             name=flags.split(",")[0].partition("/")[0].strip("-").replace("-", "_"),
             settings=[one.name for one in several],
-            type=bool | None if is_flag else str | None,
+            type=_type(first.hint),
             made=option(
                 declared,
                 f"{helps.get(first.name, first.help)} {places}",
@@ -148,6 +150,15 @@ def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> It
             # A flag of one name says the contrary of the default.
             of_flag=not first.default if is_flag and "/" not in flags else None,
         )
+
+
+def _type(hint: Any) -> Any:
+    """Return the type by which an option is read; one of a list may be given several times."""
+    kinds = alternatives(hint)
+    if bool in kinds:
+        return bool | None
+    is_list = any(get_origin(kind) is list for kind in kinds)
+    return list[str] | None if is_list else str | None
 
 
 def _completion(one: Setting) -> Callable[[], list[str]]:

@@ -9,16 +9,19 @@ the place of a language model's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from ragdoll.corpus.documents import BETWEEN, LINE, PAGE, SECTION, Document
+from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
 from ragdoll.corpus.terms import searchable
 
 # Characters. Beyond them the words of the passage would count for little beside those around it.
 _MAX_CONTEXT = 400
+# Longer values are texts that nobody chose to be searched.
+_MAX_VALUE = 200
 
 
 def with_context(passage: Passage) -> str:
@@ -35,9 +38,18 @@ def with_context(passage: Passage) -> str:
 
 
 def words_of(passage: Passage) -> str:
-    """Return the same as the index over words reads it, with the whole name of the file."""
-    path = _path(passage.document)
-    return searchable(with_context(passage) + (f"\n{path.name}" if path else ""))
+    """Return the same as the index over words reads it, with more that has no meaning for a vector.
+
+    That is the whole name of the file, or the other fields of a record.
+    """
+    document, text = passage.document, with_context(passage)
+    path = _path(document)
+    if path is not None:
+        return searchable(f"{text}\n{path.name}")
+    if document.whole_file or not document.metadata:
+        return searchable(text)
+    values = dict.fromkeys(_short(document.metadata.values()))
+    return searchable("\n".join([text, *(value for value in values if value not in text)]))
 
 
 def place_of(passage: Passage) -> dict[str, Any]:
@@ -56,6 +68,17 @@ def _parts(passage: Passage) -> Iterator[str]:
     if path is not None:
         yield path.stem
         yield from path.parts[:-1]
+
+
+def _short(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the values of fields that somebody may search for, lists' one by one."""
+    for value in values:
+        if isinstance(value, list):
+            yield from _short(item for item in value if not isinstance(item, list))
+        elif isinstance(value, str | int) and not isinstance(value, bool):
+            text = storable(str(value).strip())
+            if 0 < len(text) <= _MAX_VALUE:
+                yield text
 
 
 def _path(document: Document) -> PurePosixPath | None:

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document, Source
-from ragdoll.corpus.formats.decoding import is_encoding
-from ragdoll.corpus.formats.files import CONVERTED, EXTRA, FAMILIES, SUPPORTED, format_of
+from ragdoll.corpus.formats.decoding import is_encoding, is_text
+from ragdoll.corpus.formats.kinds import (
+    CONVERTED,
+    EXTRA,
+    FAMILIES,
+    SUPPORTED,
+    Manner,
+    check_formats,
+    format_of,
+)
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource, innermost, joined, outermost
 from ragdoll.corpus.sources.given import GIVEN, GivenSource
@@ -54,6 +62,7 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
             f"The encoding '{settings.encoding}' is not known.",
             hint="Names are those of Python, such as cp1252, shift_jis or gb18030; or auto.",
         )
+    check_formats(settings.formats or ())
     sources = [_source(name, settings) for name in names]
     description = {
         "path": [str(Path(name).resolve()) if os.path.exists(name) else name for name in names],  # noqa: PTH110
@@ -64,6 +73,9 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
         # Nothing in the place of the default, so that features from before are not others.
         "encoding": None if settings.encoding == "auto" else settings.encoding,
     }
+    for name in ("include", "formats", "hidden", "generated", "outputs"):
+        if getattr(settings, name) != getattr(CorpusSettings(), name):
+            description[name] = getattr(settings, name)
     return Corpus(_canonical(sources), description)
 
 
@@ -82,11 +94,25 @@ def reopened(root: str, told: Mapping[str, Any]) -> Source | None:
         return source if source.root == root else None
     folder, parts = Path(root), told.get("parts")
     if folder.is_absolute() and folder.is_dir() and isinstance(parts, list) and parts:
-        files = FileSource(folder, text_key, told.get("ignore_files") is not False)
-        encoding = told.get("encoding")
-        known = encoding if isinstance(encoding, str) and is_encoding(encoding) else "auto"
-        return replace(files, parts=tuple(files.present(parts)), encoding=known)
+        files = FileSource(
+            folder,
+            _manner_told(told, text_key),
+            ignore_files=told.get("ignore_files") is not False,
+            hidden=told.get("hidden") is True,
+            generated=told.get("generated") is True,
+        )
+        return replace(files, parts=tuple(files.present(parts)))
     return None
+
+
+def _manner_told(told: Mapping[str, Any], text_key: str) -> Manner:
+    encoding = told.get("encoding")
+    known = encoding if isinstance(encoding, str) and is_encoding(encoding) else "auto"
+    include, formats = (
+        tuple(one for one in told.get(name) or () if isinstance(one, str))
+        for name in ("include", "formats")
+    )
+    return Manner(text_key, known, include, formats, told.get("outputs") is not False)
 
 
 def as_corpus(documents: Corpus | Iterable[str | Mapping[str, Any] | Document]) -> Corpus:
@@ -159,12 +185,28 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _files(folder: Path, settings: CorpusSettings) -> FileSource:
-    return FileSource(folder, settings.text_key, settings.ignore_files, encoding=settings.encoding)
+    return FileSource(
+        folder,
+        _manner(settings),
+        ignore_files=settings.ignore_files,
+        hidden=settings.hidden,
+        generated=settings.generated,
+    )
+
+
+def _manner(settings: CorpusSettings) -> Manner:
+    return Manner(
+        settings.text_key,
+        settings.encoding,
+        tuple(settings.include or ()),
+        tuple(settings.formats or ()),
+        settings.outputs,
+    )
 
 
 def _file(path: Path, settings: CorpusSettings) -> FileSource:
-    suffix = format_of(path)
-    if suffix not in SUPPORTED:
+    suffix = _manner(settings).format_of(path)
+    if suffix not in SUPPORTED and not is_text(path):
         raise CorpusError(
             f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."
         )

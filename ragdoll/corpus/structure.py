@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-Markup = Literal["", "asciidoc", "code", "latex", "man", "markdown", "org", "python", "rst"]
+Markup = Literal["", "asciidoc", "code", "latex", "markdown", "org", "python", "rst"]
 
 # Characters. A longer line is no heading, and some patterns would take long for it.
 _MAX_TITLE = 200
@@ -38,7 +38,6 @@ _LATEX = re.compile(
     r"\{((?:[^{}]|\{[^{}]*\})+)\}"
 )
 _LATEX_BLOCK = re.compile(r"[ \t]*\\(begin|end)\{(?:verbatim|lstlisting|minted|alltt)\*?\}")
-_MAN = re.compile(r"\.(?:SH|Sh|SS|Ss)[ \t]+\"?(.*?)\"?[ \t]*$")
 _STATED_TITLE = {
     "latex": re.compile(r"\\title(?:\[[^\]]*\])?\{([^{}]+)\}"),
     "org": re.compile(r"^#\+title:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE),
@@ -119,7 +118,7 @@ def structure_of(text: str, markup: Markup = "") -> Structure:
     ]
     stated = _STATED_TITLE[markup].search(text) if markup in _STATED_TITLE else None
     title = stated[1].strip() if stated else None
-    if title is None and sections and markup not in {"code", "man", "python"}:
+    if title is None and sections and markup not in {"code", "python"}:
         title = sections[0].title
     spans = [Span(starts[first], starts[last]) for first, last in blocks]
     return Structure(title, sections, spans, tables)
@@ -331,7 +330,6 @@ _FINDERS: dict[Markup, Callable[[Sequence[str]], Iterator[_Heading]]] = {
     "asciidoc": _asciidoc,
     "code": _code,
     "latex": _by_lines(_LATEX, lambda line: _LATEX_LEVELS.index(re.findall(r"\w+", line)[0]) + 1),
-    "man": _by_lines(_MAN, lambda line: 1 if line[2] in "Hh" else 2),
     "markdown": _markdown,
     "org": _by_lines(_ORG, lambda line: len(line) - len(line.lstrip("*"))),
     "python": _python,

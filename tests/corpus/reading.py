@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.kinds import Manner
 
 # A property that writes each of its examples to the same folder.
 in_one_folder = settings(
@@ -47,7 +48,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 def records(file: Path, text_key: str = "text") -> list[Document]:
     """The documents of a file of which nothing is left out."""
-    found = list(read(file, text_key))
+    found = list(read(file, Manner(text_key)))
     assert all(isinstance(record, Document) for record in found), found
     return found  # type: ignore[return-value]
 
@@ -61,12 +62,12 @@ def told(file: Path, text_key: str = "text") -> list[str]:
     """The text of each record, or in its place the reason, marked as such."""
     return [
         record.text if isinstance(record, Document) else f"! {record}"
-        for record in read(file, text_key)
+        for record in read(file, Manner(text_key))
     ]
 
 
 def reason(file: Path, text_key: str = "text") -> str:
     """Why a file as a whole cannot be read."""
     with pytest.raises(UnreadableError) as caught:
-        list(read(file, text_key))
+        list(read(file, Manner(text_key)))
     return str(caught.value)

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Corpus
+from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.sources.folder import OWN_MARKER, FileSource
 from ragdoll.errors import CorpusError
 from tests.conftest import Ragdoll, Trained
@@ -677,7 +678,7 @@ def test_a_folder_of_the_user_with_such_a_name_is_no_reason(tmp_path: Path) -> N
         ("a.txt", b"\xff\xfe\0\0a\0\0\0", "binary"),
         ("a.png", b"\x89PNG", "format .png"),
         ("a.PNG", b"\x89PNG", "format .PNG"),
-        ("Makefile", b"all:", "format unknown"),
+        ("makefile", b"all:", "format unknown"),
     ],
     ids=[
         "empty",
@@ -950,11 +951,13 @@ def test_the_signature_changes_with_the_files(change: str, docs: Path) -> None:
 def test_the_signature_changes_with_what_decides_what_is_read(docs: Path) -> None:
     signatures = {
         signature(docs),
-        signature(docs, text_key="body"),
+        signature(docs, manner=Manner("body")),
+        signature(docs, manner=Manner(include=("*.xyz",))),
+        signature(docs, hidden=True),
         signature(docs, ignore_files=False),
         signature(docs / "locks.txt"),
     }
-    assert len(signatures) == 4
+    assert len(signatures) == 6
 
 
 def test_there_is_no_signature_where_a_file_has_vanished(docs: Path) -> None:

@@ -19,6 +19,7 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.formats.records import record_from
 from tests.corpus.reading import in_one_folder, only, reason, records, told, written
 from tests.making import open_corpus
@@ -31,7 +32,7 @@ def read_lines(folder: Path, *lines: object, text_key: str = "text") -> list[Any
     file.write_text(
         "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
     )
-    return list(read(file, text_key))
+    return list(read(file, Manner(text_key)))
 
 
 def the(records: list[Any]) -> Document:
@@ -193,14 +194,14 @@ def test_a_line_that_is_no_text_is_named_by_its_number(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     lines = b'{"text": "a"}\n{"text": "\xe9 \0"}\n{"text": "\0"}\n'
     file.write_bytes(lines)
-    _, *bad = read(file, "text")
+    _, *bad = read(file)
     assert [str(error) for error in bad] == ["line 2: not utf-8 text", "line 3: binary"]
 
 
 def test_lines_may_end_as_on_windows_and_begin_with_a_mark(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes('\ufeff{"text": "café"}\r\n\r\n{"text": "two"}'.encode())
-    assert [(r.source, r.text) for r in read(file, "text")] == [("1", "café"), ("3", "two")]  # type: ignore[union-attr]
+    assert [(r.source, r.text) for r in read(file)] == [("1", "café"), ("3", "two")]  # type: ignore[union-attr]
 
 
 def test_half_a_character_is_replaced_wherever_it_stands(tmp_path: Path) -> None:
@@ -411,7 +412,7 @@ def test_a_large_array_is_read_a_record_at_a_time(tmp_path: Path) -> None:
             array.write(',\n{"text": "' + "y" * 1000 + '"}')
         array.write("]")
     tracemalloc.start()
-    count = sum(1 for _ in read(file, "text"))
+    count = sum(1 for _ in read(file))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 10_001
@@ -420,7 +421,7 @@ def test_a_large_array_is_read_a_record_at_a_time(tmp_path: Path) -> None:
 
 def test_the_first_record_of_an_array_does_not_wait_for_the_last(tmp_path: Path) -> None:
     file = written(tmp_path, "a.json", '["first", ' + '"more", ' * 100_000 + "broken")
-    assert next(read(file, "text")).text == "first"  # type: ignore[union-attr]
+    assert next(read(file)).text == "first"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("value", ['"%s"', '{"text": "%s"}', '{"text": "a", "other": ["%s"]}'])

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
@@ -101,7 +101,7 @@ def test_a_row_that_cannot_be_read_is_named_by_the_line_where_it_begins(tmp_path
 
 def test_rows_after_a_bad_one_keep_their_numbers(tmp_path: Path) -> None:
     file = written(tmp_path, "a.csv", "text\none\ntwo,2\nthree\n")
-    assert [r.source for r in read(file, "text") if isinstance(r, Document)] == ["1", "3"]
+    assert [r.source for r in read(file) if isinstance(r, Document)] == ["1", "3"]
 
 
 def test_a_quote_that_is_not_closed_costs_its_line(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_line_too_large_to_be_held_is_skipped_and_a_field_ends_the_reading(
 def test_a_large_table_is_read_a_row_at_a_time(tmp_path: Path) -> None:
     file = written(tmp_path, "a.csv", "text\n" + ("x" * 1000 + "\n") * 5000)
     tracemalloc.start()
-    count = sum(1 for _ in read(file, "text"))
+    count = sum(1 for _ in read(file))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 5000
@@ -248,8 +248,10 @@ FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def test_whatever_the_texts_they_come_back_from_a_table(
     suffix: str, mark: str, rows: list[tuple[str, str]], tmp_path: Path
 ) -> None:
+    # Where quotes may be text, a tab and a line feed within them may be the ends of fields.
+    assume(mark == "," or not any("\t" in text and "\n" in text for row in rows for text in row))
     content = table([["text", "other"], *rows], mark)
-    found = list(read(written(tmp_path, f"a{suffix}", content), "text"))
+    found = list(read(written(tmp_path, f"a{suffix}", content)))
     assert len(found) == len(rows)
     for record, (text, other) in zip(found, rows, strict=True):
         if text.strip():
@@ -367,7 +369,7 @@ def test_what_stands_before_the_damage_is_read(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 20_000] = b"\xff" * 20_000
-    found = read(written(tmp_path, "a.parquet", bytes(content)), "text")
+    found = read(written(tmp_path, "a.parquet", bytes(content)))
     assert next(found).text.strip() == "text 0"  # type: ignore[union-attr]
     with pytest.raises(decoding.UnreadableError, match="damaged"):
         list(found)

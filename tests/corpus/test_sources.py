@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.formats.files import FAMILIES
+from ragdoll.corpus.formats.kinds import FAMILIES
 from ragdoll.corpus.sources.dataset import DatasetSource, is_dataset_folder
 from ragdoll.corpus.sources.folder import FileSource
 from ragdoll.corpus.sources.python_package import PythonSource
@@ -165,14 +165,21 @@ def test_a_script_is_read_and_never_run(tmp_path: Path) -> None:
     assert texts(open_corpus([str(tmp_path / "loader.py")])) == ["raise SystemExit('run')\n"]
 
 
-@pytest.mark.parametrize("name", ["picture.png", "old.doc", "Makefile"])
+@pytest.mark.parametrize("name", ["picture.png", "old.doc", "a.out"])
 def test_a_file_in_an_unknown_format_is_an_error_that_lists_the_known(
     name: str, tmp_path: Path
 ) -> None:
-    (tmp_path / name).write_text("x")
+    (tmp_path / name).write_bytes(b"\x7fELF\0\1abc")
     with pytest.raises(CorpusError, match="a format that ragdoll does not read") as caught:
         open_corpus([str(tmp_path / name)])
     assert caught.value.hint == f"It reads {FAMILIES}."
+
+
+@pytest.mark.parametrize("name", ["notes", "a.xyz", "old.doc"])
+def test_a_file_that_is_named_is_read_where_it_is_text(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("Any text.")
+    assert texts(open_corpus([str(tmp_path / name)])) == ["Any text."]
+    assert texts(open_corpus([str(tmp_path)])) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ragdoll.corpus.structure import Markup, structure_of
 often = settings(derandomize=True, deadline=None, max_examples=200)
 
 MARKUPS: list[Markup] = [
-    *("", "asciidoc", "code", "latex", "man", "markdown", "org", "python", "rst"),
+    *("", "asciidoc", "code", "latex", "markdown", "org", "python", "rst"),
 ]
 
 
@@ -37,7 +37,6 @@ def headings(text: str, markup: Markup) -> list[tuple[int, str]]:
         ("asciidoc", "Guide\n=====\n\ntext\n\nSet up\n------\ntext\n\nC#\n===\n"),
         ("org", "* Guide\ntext\n** Set up\n* C#\n"),
         ("latex", "\\part{Guide}\ntext\n\\chapter*{Set up}\n\\part[C]{C#}\\label{c}\n"),
-        ("man", '.SH Guide\ntext\n.SS "Set up"\n.SH C#\n'),
     ],
 )
 def test_sections_are_found_in_each_markup(markup: Markup, text: str) -> None:
@@ -148,8 +147,6 @@ def test_any_text_has_a_structure_in_its_order(text: str, markup: Markup) -> Non
 
 
 @pytest.mark.parametrize("markup", MARKUPS)
-@pytest.mark.parametrize(
-    "piece", ["a ", "# ", "|-", "int x(", "= ", "```\n", "*", ".SH ", "\\section{"]
-)
+@pytest.mark.parametrize("piece", ["a ", "# ", "|-", "int x(", "= ", "```\n", "*", "\\section{"])
 def test_a_long_text_takes_no_time_that_grows_with_its_square(piece: str, markup: Markup) -> None:
     structure_of(piece * 50_000, markup)

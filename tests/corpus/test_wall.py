@@ -169,7 +169,7 @@ def test_the_time_that_the_caller_takes_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wall, "SECONDS", 1.0)
-    rows = read(table(tmp_path / "a.parquet", 1000, "x" * 3000), "text")
+    rows = read(table(tmp_path / "a.parquet", 1000, "x" * 3000))
     next(rows)
     time.sleep(1.5)
     assert sum(1 for _ in rows) == 999
@@ -177,7 +177,7 @@ def test_the_time_that_the_caller_takes_does_not_count(
 
 def test_a_reader_that_dies_costs_the_rest_of_its_file(tmp_path: Path) -> None:
     before = processes()
-    rows = read(table(tmp_path / "a.parquet", 100_000, "x" * 300), "text")
+    rows = read(table(tmp_path / "a.parquet", 100_000, "x" * 300))
     assert isinstance(next(rows), Document)
     (worker,) = processes() - before or processes()
     os.kill(worker, signal.SIGABRT)
@@ -200,7 +200,7 @@ def test_a_worker_that_dies_between_two_files_costs_none(tmp_path: Path) -> None
 
 def test_files_may_be_read_in_turn(tmp_path: Path) -> None:
     files = [table(tmp_path / f"{name}.parquet", 1000, f"{name} {{}}") for name in "ab"]
-    readings = [read(file, "text") for file in files]
+    readings = [read(file) for file in files]
     for number in range(1000):
         for name, rows in zip("ab", readings, strict=True):
             row = next(rows)
@@ -228,7 +228,7 @@ def test_a_reading_that_is_closed_leaves_no_process(tmp_path: Path) -> None:
         worker.end()
     idle().clear()
     before = processes()
-    rows = read(table(tmp_path / "a.parquet", 100_000), "text")
+    rows = read(table(tmp_path / "a.parquet", 100_000))
     next(rows)
     assert len(processes() - before) == 1
     rows.close()  # type: ignore[attr-defined]

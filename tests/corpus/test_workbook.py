@@ -47,7 +47,7 @@ def book(tmp_path: Path) -> Callable[[Rows], Path]:
         (datetime(2026, 1, 31, 8, 30), "2026-01-31 08:30:00"),  # noqa: DTZ001  (has no zone)
         (time(8, 30), "08:30:00"),
         (None, ""),
-        ("=1+1", ""),  # whose result was never saved
+        ("=1+1", "=1+1"),  # whose result was never saved
     ],
 )
 def test_a_cell_reads_as_a_person_sees_it(

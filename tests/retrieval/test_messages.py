@@ -372,7 +372,7 @@ ERRORS = [
     case(
         UsageError,
         "The field 'year' of index.metadata has the unknown type 'int'.",
-        "Types are string, integer, number, boolean, date.",
+        "Types are string, integer, number, boolean, date, list.",
         declared(year="int"),
     ),
     case(

@@ -13,6 +13,7 @@ from ragdoll.cli.session import session
 from ragdoll.cli.views import evaluation as view
 from ragdoll.cli.views import records
 from ragdoll.errors import UsageError
+from ragdoll.settings import READING
 
 if TYPE_CHECKING:
     from ragdoll.config import Config
@@ -27,8 +28,7 @@ _BEIR = ("corpus.jsonl", "queries.jsonl", "qrels")
     "evaluate",
     "teacher.device",
     "teacher.dtype",
-    "corpus.text_key",
-    "corpus.ignore_files",
+    *(f"corpus.{name}" for name in READING),
     data=argument(
         "DATA",
         "BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents. [index.docs], "
@@ -120,8 +120,8 @@ def _collection(data: list[str] | None, config: Config, call: Invocation) -> Tes
                 f"{judged[0]} is a test collection, which is evaluated by itself.",
                 hint="Name one test collection, or documents only.",
             )
-        if any(call.given[f"corpus.{name}"] is not None for name in ("text_key", "ignore_files")):
-            raise UsageError("--text-key and --no-ignore are for documents, not for a BEIR folder.")
+        if any(call.given[f"corpus.{name}"] is not None for name in READING):
+            raise UsageError("Options of [corpus] are for documents, not for a BEIR folder.")
         return collection_of(judged[0])
     if data:
         return collection_of(read(*data, settings=config.corpus), config.evaluate.seed)

@@ -70,6 +70,16 @@ def text_of(path: Path, encoding: str) -> tuple[str, str | None]:
         return decode(place.read_bytes()), note
 
 
+def is_text(path: Path) -> bool:
+    """Tell whether a file begins like a text."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_SAMPLE)
+    except OSError:
+        return True  # Reading it says why it cannot be read.
+    return _marked(head) is not None or b"\0" not in head
+
+
 def check_size(path: Path, most: int) -> None:
     """Check that a file has no more than ``most`` bytes.
 

@@ -1,7 +1,8 @@
-"""The formats that are read, and the way from a file to its documents."""
+"""The way from a file to its documents."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,136 +10,142 @@ from pathlib import Path
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding, wall
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name, storable
+from ragdoll.corpus.formats.kinds import (
+    BEHIND_WALL,
+    BINARY_RECORDS,
+    CODE,
+    CONVERTED,
+    EXTRA,
+    HTML,
+    MAN,
+    MARKUP,
+    RECORDS,
+    SUBTITLES,
+    Manner,
+)
 from ragdoll.corpus.formats.markdown import front_matter
 from ragdoll.corpus.formats.records import read_json, read_json_lines
+from ragdoll.corpus.formats.stripped import is_man_page, man_page, subtitles
 from ragdoll.corpus.formats.tables import read_csv, read_tsv
-from ragdoll.corpus.structure import Markup, structure_of
+from ragdoll.corpus.structure import structure_of
 from ragdoll.errors import first_line
 from ragdoll.extras import install_command, is_installed
 
-# The languages of markup whose headings are known.
-MARKUP: dict[str, Markup] = {
-    **dict.fromkeys((".markdown", ".md", ".mdx", ".qmd", ".rmd"), "markdown"),
-    **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
-    **dict.fromkeys((".py", ".pyi", ".pyx"), "python"),
-    ".org": "org",
-    ".rst": "rst",
-    ".tex": "latex",
-}
-_LANGUAGES = """
-    bash c cc cjs clj cljs cpp cs cxx dart el erl ex exs f f90 f95 fs go groovy h hh hpp hrl hs hxx
-    java jl js jsx kt kts lisp lua m mjs ml mli mm nim pas php pl pm proto ps1 py pyi pyx r rb rs
-    scala scm sh sql svelte swift tcl ts tsx vb vue zig zsh
-"""
-CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
-PLAIN = CODE | MARKUP.keys() | {".txt", ".text"}
-HTML = frozenset({".html", ".htm", ".xhtml"})
-
-# The formats that need an extra, and their readers behind the wall.
-EXTRA = "documents"
-_CONVERTERS = {".docx": "office", ".pdf": "pdf", ".pptx": "office", ".xlsx": "workbook"}
-CONVERTED = frozenset(_CONVERTERS)
-
 _Records = Iterator[Document | UnreadableError]
 _RECORDS: dict[str, Callable[[Path, str], _Records]] = {
-    ".csv": read_csv,
-    ".json": read_json,
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".parquet": lambda path, text_key: wall.documents("parquet", path, text_key=text_key),
-    ".tsv": read_tsv,
+    "csv": read_csv,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "mbox": lambda path, _: wall.documents("box", path),
+    "ndjson": read_json_lines,
+    "parquet": lambda path, text_key: wall.documents("parquet", path, text_key=text_key),
+    "tsv": read_tsv,
 }
-# Parquet is compressed within.
-_RECORDS |= {
-    inner + outer: reader
-    for inner, reader in _RECORDS.items()
-    for outer in decoding.COMPRESSED
-    if inner != ".parquet"
-}
-SUPPORTED = PLAIN | HTML | CONVERTED | frozenset(_RECORDS)
-FAMILIES = (
-    "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
-    "these also compressed, Parquet, source code, and with the extra 'documents' PDF, Word, "
-    "PowerPoint and Excel"
+
+# Code that has no fewer characters, and more than this in a line on average, was made by a program.
+_LEAST_MINIFIED = 2000
+_LONG_LINE = 400
+MINIFIED = "minified"
+
+# A file within a text, as an address.
+_DATA = re.compile(
+    r"(data:[\w.+-]+/[\w.+-]+(?:;[\w.=-]+)*;base64,)[A-Za-z0-9+/=\s]{64,}(?<=[\w+/=])"
 )
 
 # Parsed, a page takes some thirty times its size.
 _MAX_HTML = 16 * 2**20
 
 
-def format_of(path: Path) -> str:
-    """Return the ending that tells how a file is read; both endings of a compressed one."""
-    both = "".join(path.suffixes[-2:]).lower()
-    return both if both in _RECORDS else path.suffix.lower()
-
-
 def read(
-    path: Path,
-    text_key: str,
-    encoding: str = "auto",
-    note: Callable[[str], None] = lambda _: None,
+    path: Path, manner: Manner | None = None, note: Callable[[str], None] = lambda _: None
 ) -> Iterator[Document | UnreadableError]:
     """Yield the documents of a file; a record that cannot be read is yielded as its error.
 
-    ``encoding`` is that of text which is not UTF-8, or ``auto``. ``note`` is called with what is to
-    be known of the file.
+    ``note`` is called with what is to be known of the file.
 
     Raises:
         UnreadableError: the file as a whole, or the rest of it, cannot be read.
     """
+    manner = manner or Manner()
+    kind = manner.format_of(path)
     try:
         before = _state(path)
-        records = _RECORDS.get(format_of(path))
-        if records is None:
-            document = _document(path, encoding, note)
+        if kind not in RECORDS:
+            document = _document(path, kind, manner, note)
             if _state(path) != before:
                 raise UnreadError("changed while it was read")
             yield document
             return
-        is_text = format_of(path) != ".parquet"
-        with decoding.readable(path, encoding) if is_text else nullcontext((path, None)) as read:
+        is_text = kind not in BINARY_RECORDS
+        readable = decoding.readable(path, manner.encoding)
+        with readable if is_text else nullcontext((path, None)) as read:
             place, noted = read
             if noted:
                 note(noted)
-            yield from records(place, text_key)
+            yield from _RECORDS[RECORDS[kind]](place, manner.text_key)
         if _state(path) != before:
             yield UnreadError("changed while it was read; some of its records may be missing")
     except OSError as error:
         raise UnreadError(error.strerror or first_line(error)) from error
 
 
-def _document(path: Path, encoding: str, note: Callable[[str], None]) -> Document:
+def _document(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) -> Document:
     """Read a file that is one document."""
-    suffix = path.suffix.lower()
-    if suffix in CONVERTED and not is_installed(EXTRA):
+    if kind in CONVERTED and not is_installed(EXTRA):
         # The same for every file, so that an account of many can name it once.
         raise UnreadableError(f"needs the extra {EXTRA}: {install_command(EXTRA)}")
-    if suffix in CONVERTED or suffix in HTML:
-        decoding.check_size(path, _MAX_HTML if suffix in HTML else decoding.MAX_BYTES)
-        if suffix in HTML and encoding != "auto":
-            with decoding.readable(path, encoding) as (place, _):
-                return wall.document("html", place)
-        return wall.document(_CONVERTERS.get(suffix, "html"), path)
-    text, noted = decoding.text_of(path, encoding)
+    if reader := BEHIND_WALL.get(kind):
+        decoding.check_size(path, _MAX_HTML if kind in HTML else decoding.MAX_BYTES)
+        if kind in HTML and manner.encoding != "auto":
+            with decoding.readable(path, manner.encoding) as (place, _):
+                return wall.document(reader, place)
+        told = {} if manner.outputs or kind != ".ipynb" else {"outputs": False}
+        return wall.document(reader, path, **told)
+    return _text(path, kind, manner, note)
+
+
+def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) -> Document:
+    """Read a file that is one text."""
+    text, noted = decoding.text_of(path, manner.encoding)
     if noted:
         note(noted)
+    name = display_name(path.name)
+    title = None
+    markup = MARKUP.get(kind, "code" if kind in CODE else "")
+    if kind in SUBTITLES:
+        text = subtitles(text)
+    elif kind == MAN and is_man_page(text):
+        text, title = man_page(text)
+        markup = "markdown"
+    elif is_minified(text, kind in CODE):
+        raise UnreadableError(MINIFIED)
+    text = _DATA.sub(_without_data, text)
     if not text.strip():
         raise UnreadableError("empty")
-    name = display_name(path.name)
-    markup = MARKUP.get(suffix, "code" if suffix in CODE else "")
-    found = structure_of(text, markup).title if markup else None
-    if markup != "markdown":
-        return Document(text, title=found or name, whole_file=True, markup=markup)
-    # The front matter stays in the text, so that lines are the file's lines and it can be searched.
-    fields, mistake = front_matter(text)
+    # Front matter stays in the text, so that lines are the file's lines and it can be searched.
+    fields, mistake = front_matter(text) if markup == "markdown" else ({}, None)
     if mistake:
         note(mistake)
-    title = fields.pop("title", None)
-    if isinstance(title, int | float) and not isinstance(title, bool):
-        title = str(title)
-    title = storable(title.strip()) if isinstance(title, str) else ""
-    title = title or found or name
-    return Document(text, title=title, metadata=fields, whole_file=True, markup=markup)
+    stated = fields.pop("title", None)
+    if isinstance(stated, int | float) and not isinstance(stated, bool):
+        stated = str(stated)
+    title = storable(stated.strip()) if isinstance(stated, str) else title
+    found = structure_of(text, markup).title if markup and not title else None
+    return Document(
+        text, title=title or found or name, metadata=fields, whole_file=True, markup=markup
+    )
+
+
+def is_minified(text: str, is_code: bool) -> bool:
+    """Tell whether code was made small for machines: by lines that nobody writes."""
+    if not is_code or len(text) < _LEAST_MINIFIED:
+        return False
+    return len(text) > _LONG_LINE * (text.count("\n") + 1)
+
+
+def _without_data(found: re.Match[str]) -> str:
+    """Leave out a file that is written within a text, but for the ends of its lines."""
+    return f"{found[1]}…{chr(10) * found[0].count(chr(10))}"
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -25,13 +25,16 @@ from ragdoll.corpus.formats.markdown import tidy
 # Elements that are no part of the text: code for the browser, what surrounds the text, and what a
 # reader acts on.
 _NO_TEXT = """
-    script style template noscript svg nav footer aside
+    script style template noscript svg nav footer
     button datalist dialog input select textarea
     audio canvas embed iframe map object video
 """
 _NOT_SHOWN = frozenset(_NO_TEXT.split())
-_HIDDEN_ROLES = frozenset({"banner", "complementary", "contentinfo", "navigation", "search"})
+_HIDDEN_ROLES = frozenset({"banner", "contentinfo", "navigation", "search"})
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+# Classes of what can be opened, and of the bars above and below a page of DocBook.
+_OPENABLE = re.compile(r"\b(?:accordion|collaps|expand|fold|tabs?\b|toggle)", re.IGNORECASE)
+_NAVIGATION = frozenset(("navheader", "navfooter"))
 # The text of a link that stands beside a heading and leads to that heading.
 _PERMALINKS = frozenset({"#", "§", "¶", "🔗"})
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -65,18 +68,27 @@ def read_html(path: Path) -> Document:
     Raises:
         UnreadableError: the page has no text, or is nested too deeply.
     """
-    page = BeautifulSoup(_decoded(path), builder=_VisibleTree())
+    text, title = page_of(_decoded(path))
+    if not text:
+        raise UnreadableError("no text in it")
+    return Document(text, title=title or display_name(path.name), markup="markdown")
+
+
+def page_of(html: str) -> tuple[str, str]:
+    """Return the main text of a page in Markdown, and its title, or else its first heading.
+
+    Raises:
+        UnreadableError: the page is nested too deeply.
+    """
+    page = BeautifulSoup(html, builder=_VisibleTree())
     _mark_for_converter(page)
     title_tag = page.title
     title = title_tag.extract().get_text() if title_tag else ""
     main = _main(page)
     heading = main.find(_HEADINGS)
     text = tidy(_CONVERTER.convert_soup(main))
-    if not text:
-        raise UnreadableError("no text in it")
     titles = (" ".join(words.split()) for words in (title, heading.get_text() if heading else ""))
-    title = next(filter(None, titles), display_name(path.name))
-    return Document(text, title=title, markup="markdown")
+    return text, next(filter(None, titles), "")
 
 
 def _decoded(path: Path) -> str:
@@ -173,15 +185,30 @@ def _is_hidden(element: etree._Element, hidden: set[etree._Element]) -> bool:
         is_inner = any(True for _ in element.iterancestors("article", "main", "section"))
         starts = (inner.tag for event, inner in _visible(element, hidden) if event == "start")
         return not is_inner and "h1" not in starts
-    if name == "a" and "".join(islice(_texts(element, hidden), 2)) in _PERMALINKS:
+    if name == "aside" or element.get("role") == "complementary":
+        # Beside an article it is about other things; within one it is a note or a box.
+        return not any(True for _ in element.iterancestors("article", "main"))
+    is_permalink = name == "a" and "".join(islice(_texts(element, hidden), 2)) in _PERMALINKS
+    if is_permalink or (name in _HEADINGS and not any(_texts(element, hidden))):
         return True
-    if name in _HEADINGS and not any(_texts(element, hidden)):
-        return True
-    return (
+    is_closed = (
         element.get("hidden") is not None
         or element.get("aria-hidden") == "true"
-        or element.get("data-nosnippet") is not None
         or bool(_HIDDEN_STYLE.search(element.get("style", "")))
+    )
+    return (
+        (is_closed and not _can_be_opened(element))
+        or element.get("data-nosnippet") is not None
+        or not _NAVIGATION.isdisjoint(element.get("class", "").split())
+    )
+
+
+def _can_be_opened(element: etree._Element) -> bool:
+    """Tell whether a reader can open an element that is not shown at first: a tab, a fold."""
+    return (
+        element.get("role") in {"tabpanel", "region"}
+        or element.get("hidden") == "until-found"
+        or bool(_OPENABLE.search(element.get("class", "")))
     )
 
 

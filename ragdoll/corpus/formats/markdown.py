@@ -24,6 +24,11 @@ def tidy(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", lines).strip()
 
 
+def without_noise(text: str) -> str:
+    """Return a text without what conversions write for pictures and unknown glyphs, tidied."""
+    return tidy(_NOISE.sub("", text))
+
+
 def converted(
     markdown: str, path: Path, title: Callable[[str], str | None] = lambda _: None
 ) -> Document:
@@ -34,7 +39,7 @@ def converted(
     Raises:
         UnreadableError: there is no text.
     """
-    text = tidy(_NOISE.sub("", markdown))
+    text = without_noise(markdown)
     if not text:
         raise UnreadableError("no text in it")
     return Document(text, title=title(text) or display_name(path.name), markup="markdown")

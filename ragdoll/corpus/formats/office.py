@@ -8,6 +8,7 @@ from markitdown import StreamInfo
 from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.archives import word_extras
 from ragdoll.corpus.formats.markdown import converted
 from ragdoll.corpus.structure import structure_of
 
@@ -26,6 +27,8 @@ _OPTIONS = {
 def read_office(path: Path) -> Document:
     """Read a file as Markdown, titled by its first heading; pictures have no text.
 
+    Heads and feet of pages and comments stand behind the text.
+
     Raises:
         UnreadableError: there is no text.
     """
@@ -33,5 +36,7 @@ def read_office(path: Path) -> Document:
     with path.open("rb") as file:
         markdown = _CONVERTERS[suffix]().convert(file, StreamInfo(extension=suffix), **_OPTIONS)
     return converted(
-        markdown.markdown, path, title=lambda text: structure_of(text, "markdown").title
+        f"{markdown.markdown}\n\n{word_extras(path) if suffix == '.docx' else ''}",
+        path,
+        title=lambda text: structure_of(text, "markdown").title,
     )

@@ -5,19 +5,89 @@ Not by markitdown, which runs words together wherever it takes a page for a form
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from pdfminer.high_level import extract_text
+from pdfminer.pdfdocument import PDFDocument, PDFPasswordIncorrect
+from pdfminer.pdfparser import PDFParser
+from pdfminer.pdftypes import resolve1
+from pdfminer.utils import decode_text
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.markdown import converted
+from ragdoll.corpus.formats.decoding import UnreadableError, display_name, storable
+from ragdoll.corpus.formats.markdown import without_noise
+
+# What programs write for a title that nobody gave.
+_NO_TITLE = re.compile(
+    r"(?:untitled|unknown|unspecified|document\d*|(?:Microsoft \w+ - )?.*\.\w{2,4})?", re.IGNORECASE
+)
+
+# Fields in fields, at most.
+_MAX_DEPTH = 20
 
 
 def read_pdf(path: Path) -> Document:
-    """Read the text of the pages, one after another; scanned pages have none.
+    """Read the text of the pages, one after another, then what is filled in into forms.
+
+    Scanned pages have no text. The title is the one that the file states.
 
     Raises:
-        UnreadableError: there is no text.
+        UnreadableError: the file needs a password, or there is no text.
     """
     with path.open("rb") as file:
-        return converted(extract_text(file).replace("\f", "\n\n"), path)
+        try:
+            document = PDFDocument(PDFParser(file))
+        except PDFPasswordIncorrect as error:
+            raise UnreadableError("needs a password") from error
+        title, values = _title(document), list(_values(document))
+        file.seek(0)
+        # A form feed ends each page.
+        pages = [without_noise(page) for page in extract_text(file).removesuffix("\f").split("\f")]
+    if values:
+        pages[-1] = "\n".join([*filter(None, pages[-1:]), *values])
+    # Two line feeds between pages, so that a paragraph ends with its page.
+    starts = list(accumulate((len(page) + 2 for page in pages), initial=0))[: len(pages)]
+    text = "\n\n".join(pages).rstrip()
+    if not text.strip():
+        raise UnreadableError("no text in it")
+    return Document(text, title=title or display_name(path.name), pages=starts)
+
+
+def _title(document: PDFDocument) -> str:
+    """Return the title that a file states; empty where that is none."""
+    for info in document.info:
+        title = _string(resolve1(info.get("Title")))
+        if not _NO_TITLE.fullmatch(title):
+            return title
+    return ""
+
+
+def _values(document: PDFDocument) -> Iterator[str]:
+    """Yield the values of a form's fields, each behind the name of its field."""
+    form = resolve1(document.catalog.get("AcroForm"))
+    fields = resolve1(form.get("Fields")) if isinstance(form, dict) else None
+    waiting = [(one, "", 0) for one in reversed(fields if isinstance(fields, list) else [])]
+    while waiting:
+        reference, above, depth = waiting.pop()
+        field: Any = resolve1(reference)
+        if not isinstance(field, dict):
+            continue
+        name = _string(resolve1(field.get("TU")) or resolve1(field.get("T"))) or above
+        kids = resolve1(field.get("Kids"))
+        if isinstance(kids, list) and depth < _MAX_DEPTH:
+            waiting += [(kid, name, depth + 1) for kid in reversed(kids)]
+        value = _string(resolve1(field.get("V")))
+        if value and value != "Off":
+            yield f"{name}: {value}" if name else value
+
+
+def _string(value: Any) -> str:
+    """Return a string of a PDF as text; empty for another value."""
+    if isinstance(value, bytes):
+        return storable(" ".join(decode_text(value).split()))
+    name = getattr(value, "name", "")
+    return name if isinstance(name, str) else ""

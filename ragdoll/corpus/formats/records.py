@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from itertools import count, repeat
 from math import isfinite
@@ -37,17 +37,17 @@ _QUOTED_BEFORE = 39
 def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
     """Make a document of a JSON object or dataset row: its text with its title, the rest metadata.
 
-    A ``text_key`` with dots leads into objects, unless the record has a key of that very name. A
-    list of strings becomes paragraphs, and messages of a conversation do with the names of their
-    roles. ``name`` becomes the ``source`` where no key of the record (``_id``, ``id`` …) identifies
-    it.
+    ``text_key`` may be several keys with commas between them; see ``key_of``. One with dots leads
+    into objects, unless the record has a key of that very name. A list of strings becomes
+    paragraphs, and messages of a conversation do with the names of their roles. ``name`` becomes
+    the ``source`` where no key of the record (``_id``, ``id`` …) identifies it.
 
     Raises:
         UnreadableError: ``text_key`` is missing or holds no text; text and title are blank; the
             text is too large; or the record is nested too deeply.
     """
     try:
-        value, fields = _taken(fields, text_key)
+        value, fields = _taken(fields, key_of(fields, text_key))
     except KeyError as error:
         raise UnreadableError(f"no key '{text_key}' (`text_key` names another)") from error
     if value is None:
@@ -83,10 +83,24 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
 def has_key(fields: dict[str, Any], key: str) -> bool:
     """Tell whether a record has a key, which may lead into objects by dots."""
     try:
-        _taken(fields, key)
+        _taken(fields, key_of(fields, key))
     except KeyError:
         return False
     return True
+
+
+def key_of(keys: Collection[str], text_key: str) -> str:
+    """Return the key of the text among those of a record; ``text_key`` where there is none.
+
+    It is the first of ``text_key`` that is there, as it is written, else in capital or small
+    letters.
+    """
+    wanted = [text_key, *(part.strip() for part in text_key.split(","))]
+    for key in wanted:
+        if key in keys or key.partition(".")[0] in keys:
+            return key
+    by_small = {key.lower(): key for key in reversed(list(keys))}
+    return next((by_small[key.lower()] for key in wanted if key.lower() in by_small), text_key)
 
 
 def _taken(fields: dict[str, Any], key: str) -> tuple[Any, dict[str, Any]]:
@@ -175,12 +189,27 @@ def read_json(path: Path, text_key: str) -> Iterator[Document | UnreadableError]
                 return
             if value is _END:
                 break
-            try:
-                yield _record(value, text_key, number)
-            except UnreadableError as error:
-                yield UnreadableError(f"record {number}: {error}")
+            for place, one in enumerate(_unwrapped(value, text_key), number):
+                try:
+                    yield _record(one, text_key, place)
+                except UnreadableError as error:
+                    yield UnreadableError(f"record {place}: {error}")
     if number == 1:
         raise UnreadableError("empty")
+
+
+def _unwrapped(value: Any, text_key: str) -> list[Any]:
+    """Return the records that an object without a text holds in a list; else the value alone."""
+    if not isinstance(value, dict) or has_key(value, text_key):
+        return [value]
+    lists = [
+        item for item in value.values() if isinstance(item, list) and item and _are_records(item)
+    ]
+    return lists[0] if len(lists) == 1 else [value]
+
+
+def _are_records(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
 
 
 def _json_values(source: _Counted) -> Iterator[Any]:

@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError
-from ragdoll.corpus.formats.records import record_from
+from ragdoll.corpus.formats.records import key_of, record_from
+
+_SAID_SEPARATOR = re.compile(rb'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
 
 # A field in quotes, with those inside doubled.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -33,12 +35,18 @@ def _read_separated(
 ) -> Iterator[Document | UnreadableError]:
     with decoding.opened(path) as file:
         lines = _Lines(file)
+        # Excel says the separator in a line of its own, and so hides it.
+        start = file.tell()
+        if said := _SAID_SEPARATOR.fullmatch(file.readline(2**16)):
+            lines.number, separators = 1, said[1].decode()
+        else:
+            file.seek(start)
         rows = _rows(lines, _separator(file, text_key, separators), quotes_are_text)
         header = next(rows, UnreadableError("empty"))
         if isinstance(header, UnreadableError):
             raise header
         columns = [name.strip() for name in header]
-        check_columns(columns, text_key)
+        text_key = check_columns(columns, text_key)
         number = 0
         for number, row in enumerate(rows, start=1):
             try:
@@ -142,7 +150,8 @@ def _separator(file: BinaryIO, text_key: str, separators: str) -> str:
     first = file.readline(2**16).decode("utf-8", "replace")
     file.seek(start)
     for separator in separators:
-        if text_key in (name.strip(' "\r\n') for name in first.split(separator)):
+        names = [name.strip(' "\r\n') for name in first.split(separator)]
+        if key_of(names, text_key) in names:
             return separator
     return separators[0]
 
@@ -212,12 +221,14 @@ def _fields(
     return {text_key: "", **fields}
 
 
-def check_columns(columns: Sequence[str], text_key: str) -> None:
-    """Check that a table has a column of this name, or one that a dotted name leads into.
+def check_columns(columns: Sequence[str], text_key: str) -> str:
+    """Check that a table has a column of this name, and return it; see ``key_of``.
 
     Raises:
         UnreadableError: it has not.
     """
-    if text_key not in columns and text_key.partition(".")[0] not in columns:
+    key = key_of(columns, text_key)
+    if key not in columns and key.partition(".")[0] not in columns:
         names = shorten(", ".join(columns), 200, placeholder=" …")
         raise UnreadableError(f"no column '{text_key}'; it has {names}")
+    return key

@@ -54,13 +54,13 @@ Answer = tuple[dict[str, Any], bytes]
 """A header, and bytes that belong to it."""
 
 
-def document(reader: str, path: Path) -> Document:
-    """Read a file that is one document.
+def document(reader: str, path: Path, **arguments: Any) -> Document:
+    """Read a file that is one document; see ``documents``.
 
     Raises:
         UnreadableError: the file cannot be read within the limits.
     """
-    (result,) = documents(reader, path)
+    (result,) = documents(reader, path, **arguments)
     if isinstance(result, UnreadableError):
         raise result
     return result

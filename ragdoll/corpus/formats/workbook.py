@@ -5,14 +5,16 @@ The process behind the wall runs this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from openpyxl import Workbook, load_workbook
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.archives import has_formulas_alone, sheet_comments
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.markdown import converted
 
@@ -21,27 +23,44 @@ _MAX_CELLS = 1_000_000
 
 
 def read_workbook(path: Path) -> Document:
-    """Read the sheets with their names as headings; of formulas the results that were saved.
+    """Read the sheets with their names as headings; of formulas the results, where they were saved.
 
-    The first row of a sheet is the table's head. Rows and columns that are empty to their end are
-    left out.
+    Comments on cells stand at the end. The first row of a sheet is the table's head. Rows and
+    columns that are empty to their end are left out.
 
     Raises:
         UnreadableError: there are too many cells.
     """
-    with path.open("rb") as file:
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        return converted("\n".join(_lines(book)), path)
+    comments = sheet_comments(path)
+    with path.open("rb") as file, path.open("rb") as again:
+        books = [_opened(file, data_only=True)]
+        # Programs that do not calculate save formulas without a result.
+        if has_formulas_alone(path):
+            books.append(_opened(again, data_only=False))
+        lines = list(_lines(*books))
+    if comments:
+        lines += ["## Comments", *comments]
+    return converted("\n".join(lines), path)
 
 
-def _lines(book: Workbook) -> Iterator[str]:
+def _opened(file: IO[bytes], data_only: bool) -> Workbook:
+    return load_workbook(file, read_only=True, data_only=data_only, keep_links=False)
+
+
+def _lines(book: Workbook, formulas: Workbook | None = None) -> Iterator[str]:
     cells = 0
-    for sheet in book.worksheets:
+    for number, sheet in enumerate(book.worksheets):
         yield f"## {sheet.title}"
         # The size that a sheet gives itself may be wrong, and rows would be filled up to it.
         sheet.reset_dimensions()
         width = 0
-        for row in sheet.iter_rows(values_only=True):
+        rows: Iterator[Any] = sheet.iter_rows(values_only=True)
+        if formulas is not None:
+            other = formulas.worksheets[number]
+            other.reset_dimensions()
+            pairs = zip_longest(rows, other.iter_rows(values_only=True), fillvalue=())
+            rows = (_filled(row, written) for row, written in pairs)
+        for row in rows:
             cells += max(1, len(row))
             if cells > _MAX_CELLS:
                 raise UnreadableError(f"sheets of more than {_MAX_CELLS:,} cells; split it")
@@ -56,6 +75,12 @@ def _lines(book: Workbook) -> Iterator[str]:
             if is_head:
                 yield _line(["---"] * width)
         yield ""
+
+
+def _filled(row: Sequence[Any], written: Sequence[Any]) -> list[Any]:
+    """Put what is written into cells in the place of results that are missing."""
+    pairs = zip_longest(row, written)
+    return [formula if value is None else value for value, formula in pairs]
 
 
 def _line(texts: list[str]) -> str:

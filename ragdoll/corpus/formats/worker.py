@@ -43,8 +43,13 @@ _CONVERSION = "cannot be converted: "
 READERS = {
     "features": _Reader("ragdoll.distillation.features.parts:read_part", ""),
     "features-extent": _Reader("ragdoll.distillation.features.parts:read_extent", ""),
+    "book": _Reader("ragdoll.corpus.formats.archives:read_book", _CONVERSION),
+    "box": _Reader("ragdoll.corpus.formats.mail:read_box", _CONVERSION),
     "html": _Reader("ragdoll.corpus.formats.html:read_html", _CONVERSION),
+    "message": _Reader("ragdoll.corpus.formats.mail:read_message", _CONVERSION),
+    "notebook": _Reader("ragdoll.corpus.formats.notebook:read_notebook", _CONVERSION),
     "office": _Reader("ragdoll.corpus.formats.office:read_office", _CONVERSION),
+    "opendocument": _Reader("ragdoll.corpus.formats.archives:read_open_document", _CONVERSION),
     "parquet": _Reader("ragdoll.corpus.formats.parquet:read_parquet", "damaged, or not Parquet: "),
     "pdf": _Reader("ragdoll.corpus.formats.pdf:read_pdf", _CONVERSION),
     "workbook": _Reader("ragdoll.corpus.formats.workbook:read_workbook", _CONVERSION),

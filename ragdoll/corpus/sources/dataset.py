@@ -18,7 +18,7 @@ from typing import Any
 
 from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name
-from ragdoll.corpus.formats.files import SUPPORTED, format_of
+from ragdoll.corpus.formats.kinds import SUPPORTED, format_of
 from ragdoll.corpus.formats.records import has_key, record_from
 from ragdoll.corpus.names import UniqueNames
 from ragdoll.corpus.sources.folder import is_own

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ragdoll.corpus.documents import Document, Reading, Source
 from ragdoll.corpus.formats import files as formats
+from ragdoll.corpus.formats import kinds
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name
+from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.names import UniqueNames
+from ragdoll.corpus.sources.generated import file_reason, folder_reason
 from ragdoll.corpus.sources.ignored import (
     IGNORE_FILES,
     NOT_REGULAR,
@@ -34,7 +38,16 @@ OWN_MARKER = b'{\n  "format": "ragdoll-'
 
 _LINKED = "linked folder"
 
-Entry = tuple[os.DirEntry[str], list[Rules]]
+# Hidden, and never read: the files are those that version control shows anyway.
+_VERSION_CONTROL = frozenset((".bzr", ".git", ".hg", ".svn"))
+
+
+class Entry(NamedTuple):
+    """An entry of a folder, with the rules that apply to it and the names beside it."""
+
+    listed: os.DirEntry[str]
+    ignored: list[Rules]
+    beside: AbstractSet[str]
 
 
 # The part of a folder that is all of it.
@@ -47,17 +60,19 @@ class FileSource(Source):
 
     ``parts`` are the files and folders in the folder that were named, by their paths in it.
 
-    Hidden files and folders are left out silently, and so are those that ``.gitignore`` and
-    ``.ragdollignore`` name by the rules of git, in this folder and those above up to that of the
-    repository. With ``ignore_files`` False, ignore files are not used. Links to folders or out of
-    the folder, pipes and devices are left out and named. A part that was named is read in any case.
+    Hidden files and folders are left out silently unless ``hidden`` is True, and so are those that
+    ``.gitignore`` and ``.ragdollignore`` name by the rules of git, in this folder and those above
+    up to that of the repository. With ``ignore_files`` False, ignore files are not used. Links to
+    folders or out of the folder, pipes and devices are left out and named, and so is what programs
+    made, unless ``generated`` is True. A part that was named is read in any case.
     """
 
     path: Path
-    text_key: str = "text"
+    manner: Manner = field(default_factory=Manner)
     ignore_files: bool = True
     parts: tuple[str, ...] = (WHOLE,)
-    encoding: str = "auto"
+    hidden: bool = False
+    generated: bool = False
 
     @property
     def root(self) -> str:
@@ -68,6 +83,19 @@ class FileSource(Source):
     def is_whole(self) -> bool:
         """Tell whether all of the folder is read."""
         return WHOLE in self.parts
+
+    def read_as(self, told: Mapping[str, Any]) -> FileSource:
+        """Read the same as ``told`` says, which is a part of what ``told`` was of a source."""
+        facts = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
+        own: dict[str, Any] = {
+            name: facts[name] for name in ("ignore_files", "hidden", "generated") if name in facts
+        }
+        manner: dict[str, Any] = {
+            item.name: facts[item.name] for item in fields(Manner) if item.name in facts
+        }
+        return replace(self, manner=replace(self.manner, **manner), **own)
 
     def below(self, folder: Path) -> FileSource:
         """Read the same as parts of a folder above, or of this one."""
@@ -97,11 +125,18 @@ class FileSource(Source):
     @property
     def told(self) -> Mapping[str, Any]:
         """The parts that are read, and how."""
+        facts = {**asdict(self.manner), "hidden": self.hidden, "generated": self.generated}
+        defaults = {**asdict(Manner()), "hidden": False, "generated": False}
         return {
-            "text_key": self.text_key,
+            "text_key": self.manner.text_key,
             "ignore_files": self.ignore_files,
-            "encoding": self.encoding,
+            "encoding": self.manner.encoding,
             "parts": list(self.parts),
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in facts.items()
+                if value != defaults[name]
+            },
         }
 
     def documents(self, reading: Reading) -> Iterator[Document]:
@@ -112,7 +147,7 @@ class FileSource(Source):
             unique = UniqueNames()
             try:
                 note = partial(reading.note, relative)
-                for document in formats.read(file, self.text_key, self.encoding, note):
+                for document in formats.read(file, self._manner(file), note):
                     if isinstance(document, UnreadableError):
                         unread = isinstance(document, UnreadError)
                         reading.skip(relative, str(document), unread)
@@ -135,8 +170,12 @@ class FileSource(Source):
 
         The signature also changes when the extra for a format is installed.
         """
-        settings = "\0".join((self.text_key, str(self.ignore_files), self.encoding, *self.parts))
-        digest = hashlib.sha256(os.fsencode(settings))
+        told = dict(self.told)
+        parts = [told.pop("text_key"), str(told.pop("ignore_files")), told.pop("encoding")]
+        parts += told.pop("parts")
+        if told:
+            parts.append(json.dumps(told, sort_keys=True, ensure_ascii=False))
+        digest = hashlib.sha256(os.fsencode("\0".join(parts)))
         reading = Reading()
         for file in self._files(reading):
             try:
@@ -146,18 +185,27 @@ class FileSource(Source):
             name = file.relative_to(self.path)
             line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
             digest.update(os.fsencode(line))
-            if file.suffix.lower() in formats.CONVERTED:
-                digest.update(b"read" if is_installed(formats.EXTRA) else b"left out")
+            if self.manner.format_of(file) in kinds.CONVERTED:
+                digest.update(b"read" if is_installed(kinds.EXTRA) else b"left out")
         for item in reading.skipped:
             digest.update(f"{item.path}\0{item.reason}\0{item.count}\n".encode())
         return digest.hexdigest()
+
+    def _manner(self, file: Path) -> Manner:
+        """Return how a file is read: as text at least where it was named itself."""
+        if self.is_whole or self.manner.reads(file) or file not in self._named():
+            return self.manner
+        return replace(self.manner, include=("*",))
+
+    def _named(self) -> set[Path]:
+        return {self.path / part for part in self.parts}
 
     def _relative(self, file: Path) -> str:
         return display_name(file.relative_to(self.path).as_posix())
 
     def _files(self, reading: Reading) -> Iterator[Path]:
         """Yield the files to read, part by part; note what is left out."""
-        named = {self.path / part for part in self.parts}
+        named = self._named()
         for part in self.parts:
             place = self.path / part
             if place.is_dir():
@@ -171,15 +219,15 @@ class FileSource(Source):
         above = list(_rules_above(folder, reading)) if self.ignore_files else []
         waiting = self._entries(folder, above, reading)
         while waiting:
-            entry, ignored = waiting.pop()
+            entry, ignored, beside = waiting.pop()
             path = Path(entry.path)
-            if path in named or _is_silent(entry, path, ignored):
+            if path in named or self._is_silent(entry, path, ignored):
                 continue
             is_folder = _is(entry.is_dir)
-            if is_folder and not entry.is_symlink():
-                waiting += self._entries(path, ignored, reading)
-            elif reason := _LINKED if is_folder else self._reason(entry, path):
+            if reason := self._reason(entry, path, beside):
                 reading.skip(self._relative(path), reason)
+            elif is_folder:
+                waiting += self._entries(path, ignored, reading)
             else:
                 yield path
 
@@ -200,13 +248,34 @@ class FileSource(Source):
                 ignored = [*ignored, Rules(folder, "", rules)]
                 if reason:
                     reading.skip(self._relative(folder / name), reason)
-        return [(entry, ignored) for entry in entries]
+        return [Entry(entry, ignored, names) for entry in entries]
 
-    def _reason(self, entry: os.DirEntry[str], path: Path) -> str:
-        """Say why an entry that is no folder is left out; nothing where it is to be read."""
+    def _is_silent(self, entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
+        """Tell whether an entry is left out without a word: hidden, ignored, or a database."""
+        is_hidden = entry.name.startswith(".") and not (
+            self.hidden and entry.name not in _VERSION_CONTROL
+        )
+        if is_hidden or (entry.name.endswith(".lance") and _is(entry.is_dir)):
+            return True
+        # For git, a link to a folder is no folder.
+        is_folder = _is(entry.is_dir) and not entry.is_symlink()
+        return is_ignored(path, is_folder, ignored)
+
+    def _reason(self, entry: os.DirEntry[str], path: Path, beside: AbstractSet[str]) -> str:
+        """Say why an entry is left out; nothing where it is to be read."""
+        is_folder = _is(entry.is_dir)
+        if is_folder and entry.is_symlink():
+            return _LINKED
+        if is_folder:
+            return "" if self.generated else folder_reason(entry.name, beside, path)
+        if not self.generated and (made := file_reason(entry.name, beside)):
+            return made
+        return self._file_reason(entry, path)
+
+    def _file_reason(self, entry: os.DirEntry[str], path: Path) -> str:
         if entry.is_symlink() and not is_inside(path, self.path):
             return OUTSIDE
-        is_supported = formats.format_of(path) in formats.SUPPORTED
+        is_supported = self.manner.reads(path)
         try:
             if not stat.S_ISREG(entry.stat().st_mode):
                 return NOT_REGULAR
@@ -258,15 +327,6 @@ def outermost(paths: Iterable[Path]) -> set[Path]:
 def is_part(name: str, paths: Iterable[str]) -> bool:
     """Tell whether a document is one of these files, a record of one, or in a folder of them."""
     return any(path in (WHOLE, name) or name.startswith((f"{path}#", f"{path}/")) for path in paths)
-
-
-def _is_silent(entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
-    """Tell whether an entry is left out without a word: hidden, ignored, or a database."""
-    if entry.name.startswith(".") or (entry.name.endswith(".lance") and _is(entry.is_dir)):
-        return True
-    # For git, a link to a folder is no folder.
-    is_folder = _is(entry.is_dir) and not entry.is_symlink()
-    return is_ignored(path, is_folder, ignored)
 
 
 def _is(kind: Callable[[], bool]) -> bool:

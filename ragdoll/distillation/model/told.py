@@ -12,6 +12,7 @@ from ragdoll.distillation.features.manifest import located
 from ragdoll.distillation.model.folder import TERMS_FILE
 from ragdoll.embedding.folder import open_folder
 from ragdoll.errors import ModelError
+from ragdoll.settings import READING
 
 # The settings by the keys that features have for them.
 _FEATURES = {
@@ -20,7 +21,7 @@ _FEATURES = {
     "target": "featurize.target",
     "max_means": "featurize.max_means",
 }
-_CORPUS = ("text_key", "name", "split", "ignore_files", "encoding")
+_CORPUS = ("name", "split", *READING)
 
 
 def from_here(features: Mapping[str, Any], folder: Path) -> dict[str, str]:

@@ -41,6 +41,7 @@ TYPES: dict[str, pa.DataType] = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
     "date": pa.date32(),
+    "list": pa.list_(pa.string()),
 }
 
 # Ids begin with the key of their root, so that the rows of a root are a range of ids.
@@ -207,14 +208,26 @@ def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[
 def typed(value: Any, kind: str) -> Any:
     """Return a JSON value as a declared type, or None if it is not one.
 
-    A string is read as a value, as CSV has only strings. The time behind a date is left out.
+    A string is read as a value, as CSV has only strings. The time behind a date is left out. A list
+    of values is one string, with commas between them, where no list is wanted.
     """
+    if kind == "list" and value is not None:
+        return _list(value)
+    if isinstance(value, list) and kind == "string":
+        return ", ".join(_list(value) or []) or None
     if value is None or isinstance(value, dict | list):
         return None
     try:
         return _READERS[kind](value.strip() if isinstance(value, str) else value)
     except (ValueError, OverflowError):
         return None
+
+
+def _list(value: Any) -> list[str] | None:
+    items = value if isinstance(value, list) else [value]
+    return [
+        _string(item) for item in items if item is not None and not isinstance(item, dict | list)
+    ]
 
 
 def _string(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 
 from ragdoll.corpus.documents import Corpus, Document, why_empty
-from ragdoll.corpus.formats.files import FAMILIES
+from ragdoll.corpus.formats.kinds import FAMILIES
 from ragdoll.corpus.passages import Passage, cut
 from ragdoll.corpus.sources.given import GIVEN
 from ragdoll.errors import CorpusError

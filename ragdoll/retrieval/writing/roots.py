@@ -141,8 +141,12 @@ def as_before(corpus: Corpus, table: Table, keys: Iterable[str]) -> Corpus:
     sources = []
     for source in placed(corpus, table).sources:
         before = told.get(source.root, {})
-        same = {key: before[key] for key in keys if key in before and key in source.told}
-        sources.append(replace(source, **same) if is_dataclass(source) else source)
+        same = {key: before[key] for key in keys if key in before}
+        if isinstance(source, FileSource):
+            source = source.read_as(same)  # noqa: PLW2901
+        elif is_dataclass(source):
+            source = replace(source, **{key: same[key] for key in same if key in source.told})  # noqa: PLW2901
+        sources.append(source)
     return Corpus(sources, corpus.description)
 
 

@@ -1,0 +1,134 @@
+"""The kinds of files that are read, and how the name of a file tells its kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ragdoll.corpus.formats.decoding import COMPRESSED
+from ragdoll.corpus.structure import Markup
+from ragdoll.errors import UsageError
+
+# The languages of markup whose headings are known.
+MARKUP: dict[str, Markup] = {
+    **dict.fromkeys((".markdown", ".md", ".mdx", ".qmd", ".rmd"), "markdown"),
+    **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
+    **dict.fromkeys((".py", ".pyi", ".pyx"), "python"),
+    ".org": "org",
+    ".rst": "rst",
+    ".tex": "latex",
+}
+_LANGUAGES = """
+    bash bat c cc cjs clj cljs cmake cpp cs cxx dart el erl ex exs f f90 f95 fs go gradle graphql
+    groovy h hh hpp hrl hs hxx java jl js jsx kt kts lisp lua m mjs ml mli mm nim pas php pl pm
+    proto ps1 r rb rs scala scm sh sql svelte swift tcl tf ts tsx vb vue zig zsh
+"""
+CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
+_OTHER_TEXT = """
+    cfg cnf conf ini log properties text toml txt yaml yml
+"""
+SUBTITLES = frozenset((".srt", ".vtt"))
+# Man pages are told by their section, such as .1 or .3p.
+MAN = ".man"
+_SECTION = re.compile(r"\.[1-9][a-z]{0,4}")
+# A name like README or Dockerfile, which has no suffix.
+_CAPITALISED = re.compile(r"[A-Z][A-Za-z_-]*")
+PLAIN = CODE | MARKUP.keys() | SUBTITLES | {f".{suffix}" for suffix in _OTHER_TEXT.split()} | {MAN}
+HTML = frozenset({".html", ".htm", ".xhtml"})
+
+# The formats that need an extra, and their readers behind the wall; and those that need none.
+EXTRA = "documents"
+_CONVERTERS = {".docx": "office", ".pdf": "pdf", ".pptx": "office", ".xlsx": "workbook"}
+CONVERTED = frozenset(_CONVERTERS)
+BEHIND_WALL = {
+    **_CONVERTERS,
+    **dict.fromkeys(HTML, "html"),
+    **dict.fromkeys((".odp", ".ods", ".odt"), "opendocument"),
+    ".eml": "message",
+    ".epub": "book",
+    ".ipynb": "notebook",
+}
+
+# The formats that hold records. Those that are no text are never compressed from without.
+_TEXT_RECORDS = ("csv", "json", "jsonl", "ndjson", "tsv")
+BINARY_RECORDS = frozenset((".mbox", ".parquet"))
+RECORDS = {
+    **{suffix: suffix[1:] for suffix in BINARY_RECORDS},
+    **{f".{name}{outer}": name for name in _TEXT_RECORDS for outer in ("", *COMPRESSED)},
+}
+SUPPORTED = PLAIN | frozenset(BEHIND_WALL) | frozenset(RECORDS)
+FAMILIES = (
+    "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
+    "man pages, source code, these also compressed, Parquet, notebooks, mail, EPUB, OpenDocument, "
+    "and with the extra 'documents' PDF, Word, PowerPoint and Excel"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How files are read: what a user says of them.
+
+    ``text_key`` names the text in records, ``encoding`` is that of text which is not UTF-8, or
+    ``auto``. Files whose names match one of ``include`` are read as text. ``formats`` are pairs of
+    a suffix and the format that files with it have, as ``.xyz=md``. ``outputs`` reads what the
+    cells of notebooks printed.
+    """
+
+    text_key: str = "text"
+    encoding: str = "auto"
+    include: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    outputs: bool = True
+
+    def format_of(self, path: Path) -> str:
+        """Return the suffix that tells how a file is read; its own where it is not known."""
+        name = path.name
+        for told in self.formats:
+            suffix, _, kind = told.partition("=")
+            if name.lower().endswith(suffix.lower()):
+                return f".{kind.lower().removeprefix('.')}"
+        found = format_of(path)
+        if found not in SUPPORTED and any(fnmatchcase(name, glob) for glob in self.include):
+            return ".txt"
+        return found
+
+    def reads(self, path: Path) -> bool:
+        """Tell whether a file has a format that can be read."""
+        return self.format_of(path) in SUPPORTED
+
+
+def format_of(path: Path) -> str:
+    """Return the ending that tells how a file is read; both endings of compressed records."""
+    both = "".join(path.suffixes[-2:]).lower()
+    if both in RECORDS:
+        return both
+    suffix = path.suffix.lower()
+    if suffix in COMPRESSED:
+        inner = format_of(Path(path.stem))
+        return inner if inner in PLAIN else suffix
+    if _SECTION.fullmatch(suffix):
+        return MAN
+    return ".txt" if not suffix and _CAPITALISED.fullmatch(path.name) else suffix
+
+
+def check_formats(told: Iterable[str]) -> None:
+    """Check what a user says of suffixes.
+
+    Raises:
+        UsageError: it is not of the form ``.SUFFIX=FORMAT``, or the format is not known.
+    """
+    for pair in told:
+        suffix, separator, kind = pair.partition("=")
+        if not (suffix.startswith(".") and separator and kind):
+            raise UsageError(
+                f"'{pair}' does not say the format of a suffix.",
+                hint="Say it as .xyz=txt, with the suffix of a format that ragdoll reads.",
+            )
+        if f".{kind.lower().removeprefix('.')}" not in SUPPORTED:
+            raise UsageError(
+                f"The format '{kind}' is not known.",
+                hint="Formats are named by their suffixes, such as txt, md, rst, html or jsonl.",
+            )

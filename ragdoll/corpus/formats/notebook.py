@@ -1,0 +1,58 @@
+"""Jupyter notebooks as documents in Markdown, cell by cell.
+
+The process behind the wall runs this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.decoding import UnreadableError, decode
+from ragdoll.corpus.formats.markdown import converted
+from ragdoll.corpus.structure import structure_of
+
+# Characters of what a cell printed: more is data.
+_MAX_OUTPUT = 4000
+
+
+def read_notebook(path: Path, outputs: bool = True) -> Document:
+    """Read the text and the code of the cells, and with ``outputs`` what they printed.
+
+    Raises:
+        UnreadableError: the file is no notebook, or has no text.
+    """
+    try:
+        content = json.loads(decode(path.read_bytes()))
+        language = content.get("metadata", {}).get("language_info", {}).get("name", "python")
+        # The third version of the format has its cells in worksheets.
+        sheets = content.get("worksheets", [content])
+        cells = [cell for sheet in sheets for cell in sheet["cells"]]
+        parts = [part for cell in cells for part in _parts(cell, str(language), outputs)]
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise UnreadableError("not a notebook") from error
+    text = "\n\n".join(parts)
+    return converted(text, path, title=lambda text: structure_of(text, "markdown").title)
+
+
+def _parts(cell: dict[str, Any], language: str, outputs: bool) -> Iterator[str]:
+    text = _joined(cell.get("source", cell.get("input", "")))
+    kind = cell["cell_type"]
+    if not text.strip():
+        return
+    if kind != "code":
+        yield f"{'#' * int(cell.get('level', 1))} {text}" if kind == "heading" else text
+        return
+    yield f"```{language}\n{text}\n```"
+    for output in cell.get("outputs", []) if outputs else []:
+        data = output.get("data", output)
+        printed = _joined(data.get("text/plain", data.get("text", ""))).strip()
+        if printed:
+            yield f"```\n{printed[:_MAX_OUTPUT]}\n```"
+
+
+def _joined(lines: Any) -> str:
+    return lines if isinstance(lines, str) else "".join(lines)
