@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ragdoll.errors import ServiceError, UsageError
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.search import Copy, Hit, Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 
 if TYPE_CHECKING:
@@ -208,7 +208,10 @@ def _error(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _hits(record: Any) -> list[Hit]:
-    return [_made(Hit, hit) for hit in record["hits"]]
+    return [
+        replace(_made(Hit, hit), copies=[Copy(**copy) for copy in hit["copies"]])
+        for hit in record["hits"]
+    ]
 
 
 def _made(kind: type[Any], record: dict[str, Any]) -> Any:

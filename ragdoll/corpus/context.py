@@ -16,7 +16,7 @@ from typing import Any
 from ragdoll.corpus.documents import BETWEEN, LINE, PAGE, SECTION, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
-from ragdoll.corpus.terms import searchable
+from ragdoll.corpus.terms import searchable, undivided
 
 # Characters. Beyond them the words of the passage would count for little beside those around it.
 _MAX_CONTEXT = 400
@@ -29,12 +29,9 @@ def with_context(passage: Passage) -> str:
 
     That is the document's title, the headings of the sections that the passage begins in, the head
     of its table, and the names of the file and of its folders, as far as the text lacks them. Each
-    is on a line behind the text.
+    is on a line behind the text. Words that were divided at the end of a line are whole.
     """
-    text = passage.text
-    parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)
-    context = "\n".join(parts)[:_MAX_CONTEXT]
-    return f"{text}\n{context}" if context else text
+    return _behind(undivided(passage.text), passage)
 
 
 def words_of(passage: Passage) -> str:
@@ -42,7 +39,7 @@ def words_of(passage: Passage) -> str:
 
     That is the whole name of the file, or the other fields of a record.
     """
-    document, text = passage.document, with_context(passage)
+    document, text = passage.document, _behind(passage.text, passage)
     path = _path(document)
     if path is not None:
         return searchable(f"{text}\n{path.name}")
@@ -57,6 +54,13 @@ def place_of(passage: Passage) -> dict[str, Any]:
     section = BETWEEN.join(passage.headings)
     facts = {PAGE: passage.page, SECTION: section or None, LINE: passage.line}
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _behind(text: str, passage: Passage) -> str:
+    """Put what is known of a passage behind its text."""
+    parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)
+    context = "\n".join(parts)[:_MAX_CONTEXT]
+    return f"{text}\n{context}" if context else text
 
 
 def _parts(passage: Passage) -> Iterator[str]:

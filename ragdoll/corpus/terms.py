@@ -7,10 +7,15 @@ import unicodedata
 from functools import lru_cache
 
 # A candidate for an identifier: characters that programs, versions and error codes join words by.
-_JOINED = re.compile(r"-{0,2}\w[\w.+#:-]*")
+_JOINED = re.compile(r"-{0,2}\w(?:[\w.+#:-]|(?<=\d)/(?=\d))*")
 _IDENTIFIER = re.compile(
     r"-.*|.*_.*|.*[^\W_](?:\.|::)[^\W_].*|.*\w(?:\+\+|#)|(?=.*\d).*[^\W\d_]-.*"
+    # Dates, times, and other numbers that mean nothing in another order.
+    r"|\d+(?:[-/:]\d+){2,}"
 )
+
+# A word that was divided at the end of a line.
+_DIVIDED = re.compile(r"([^\W\d_]{2,})-[ \t]*\r?\n[ \t]*([^\W\d_]{2,})")
 
 # The parts of a word in camel case.
 CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -22,12 +27,25 @@ def searchable(text: str) -> str:
 
     Characters that look alike become the same (Unicode's NFKC), and invisible ones go. Identifiers
     are added as one word each, and words in camel case by their parts, so that both are found:
-    ``snake_case``, ``camelCase``, ``dotted.names``, ``--options``, ``C++``, ``3.11.7``.
+    ``snake_case``, ``camelCase``, ``dotted.names``, ``--options``, ``C++``, ``3.11.7``,
+    ``2026-01-31``. So are words that were divided at the end of a line.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
     added = " ".join(filter(None, map(_parts_and_whole, text.split())))
+    if "-" in text and (divided := _DIVIDED.findall(text)):
+        added = " ".join([added, *map("".join, divided)])
     return f"{text}\n{added}" if added else text
+
+
+def undivided(text: str) -> str:
+    """Return a text with words whole that were divided at the end of a line."""
+    return _DIVIDED.sub(_whole, text) if "-" in text else text
+
+
+def _whole(found: re.Match[str]) -> str:
+    # A capital letter begins a word of its own, as in a name of two.
+    return f"{found[1]}{found[2]}" if found[2][0].islower() else found[0]
 
 
 # Most words of a text are in others, too.

@@ -96,7 +96,8 @@ class SearchedTable:
         of_table = TableModel(model or _NoModel())
         table = memory_table(collection.documents, of_table)
         seconds = time.perf_counter() - started
-        return cls(Searcher(table, of_table), seconds, _size_of_weights(of_table.identity.path))
+        searcher = Searcher(table, of_table, joins_copies=False)
+        return cls(searcher, seconds, _size_of_weights(of_table.identity.path))
 
 
 class _NoModel:

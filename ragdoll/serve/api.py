@@ -109,6 +109,16 @@ class EmbeddingsRequest(BaseModel):
     user: str | None = None
 
 
+class CopyRecord(BaseModel):
+    """Another place of the same text."""
+
+    id: str
+    source: str
+    root: str
+    path: str | None
+    line: int | None
+
+
 class HitRecord(BaseModel):
     """An answer, as ``ragdoll query --json`` prints it; ``text`` is null where none was wanted."""
 
@@ -129,6 +139,7 @@ class HitRecord(BaseModel):
     line: int | None
     page: int | None
     section: str
+    copies: list[CopyRecord]
     marks: list[tuple[int, int]] | None = Field(
         None, description="Where words of the query begin and end in the text, if that was asked."
     )

@@ -198,7 +198,8 @@ def test_filters_belong_to_a_call(tmp_path: Path, trained: Trained) -> None:
     settings = IndexSettings(metadata={"year": "integer"})
     index = Index.create(tmp_path, model=trained.model, settings=settings)
     index.update(
-        {"id": f"{year}.md", "text": "A lock.", "year": year} for year in range(2000, 2020)
+        {"id": f"{year}.md", "text": f"A lock of {year}.", "year": year}
+        for year in range(2000, 2020)
     )
     for _ in range(3):
         assert sources(index, "lock", where="year < 2002") == {"2000.md", "2001.md"}

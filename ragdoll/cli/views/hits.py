@@ -20,9 +20,11 @@ from ragdoll.retrieval.reading.snippets import best_lines
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.reading.search import Copy, Hit
 
 _INDENT = " " * 4
+# Copies of a passage that are named.
+_NAMED = 3
 # Wrapping a text takes a console; which one makes no difference.
 _ANY_CONSOLE = RichConsole(width=80)
 # Legible on dark terminals and on light ones, where bold yellow is not.
@@ -63,6 +65,8 @@ def hits(
                 if value is not None
             ]
             parts.append(Text("    " + ", ".join(scores), style="dim"))
+        if hit.copies:
+            parts.append(Text(f"    also in {_others(hit.copies)}", style="dim"))
         parts.append(passage_view(hit.text, hit.title, text, lines, console.width))
         parts.append(Text(""))
     return Group(*parts[:-1])
@@ -85,6 +89,13 @@ def passage_view(text: str, title: str, query: str, most: int, width: int | None
     for mark in marker.marks(view.plain):
         view.stylize(_FOUND, mark.start, mark.end)
     return view
+
+
+def _others(copies: Sequence[Copy]) -> str:
+    """Name the first places of copies, and count the others."""
+    named = [one_line(copy.source) for copy in copies[:_NAMED]]
+    more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    return ", ".join(named) + more
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -17,11 +17,11 @@ from ragdoll.corpus.terms import CAMEL
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
 
 # Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Japanese and Chinese.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 
 # English words too common to say what a passage is about.
-_COMMON = function_words(ENGLISH) | set(
+COMMON = function_words(ENGLISH) | set(
     re.findall(r"\w+", "a as can do does has have how i its was were what when where who will")
 )
 _ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
@@ -45,18 +45,18 @@ class Marker:
     def __init__(self, query: str, passage: str) -> None:
         """Read the query by the language of the passage."""
         self._language = languages_of([passage]).main
-        common = _COMMON | function_words(self._language)
+        common = COMMON | function_words(self._language)
         words = [_folded(query[start:end]) for start, end in _words(query)]
         telling = [word for word in words if word not in common] or words
         self._words = {self._stem(word): word for word in telling}
-        self._pairs = {pair for run in _UNSPACED.findall(_plain(query)) for pair in _pairs_of(run)}
+        self._pairs = {pair for run in UNSPACED.findall(_plain(query)) for pair in _pairs_of(run)}
 
     def marks(self, line: str) -> list[Mark]:
         """Return the matching parts of a line, in their order."""
         found: list[Mark] = []
         for start, end in _words(line):
             word = line[start:end]
-            if _UNSPACED.search(word):
+            if UNSPACED.search(word):
                 found += self._marks_in_run(word, start)
             elif (key := self._match(_folded(word))) is not None:
                 found.append(Mark(start, end, key))

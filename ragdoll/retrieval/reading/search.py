@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,30 @@ from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists, coverage
 from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
-from ragdoll.retrieval.storage.schema import KEY_LENGTH
+from ragdoll.retrieval.reading.phrases import holding, phrases_of
+from ragdoll.retrieval.storage.schema import COLUMNS, KEY_LENGTH
 from ragdoll.retrieval.storage.table import Table, Terms
 
 Mode = Literal["hybrid", "vector", "text"]
 
+# Rows to look at beside those that are wanted, at least, since some may be copies of others.
+_COPIES = 20
+
+# Copies of a text that a hit names, at most.
+_MAX_COPIES = 20
+
 # From this number of queries on, loading the rows costs less time than it saves.
 _SEVERAL = 8
+
+
+class Copy(NamedTuple):
+    """Another place of the same text; see ``Hit`` for what the fields mean."""
+
+    id: str
+    source: str
+    root: str = ""
+    path: str | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,8 @@ class Hit:
     search by words did not find has the BM25 score 0. ``start`` and ``end`` are offsets into the
     document's text. ``metadata`` holds the fields of the document, and where the passage begins:
     ``source_line``, ``page``, ``section``. ``root`` is the place that ``source`` is unique in, and
-    ``path`` the file; None where the document is in none.
+    ``path`` the file; None where the document is in none. ``copies`` are other places of the same
+    text.
 
     >>> index = Index.create("database", model="model")
     >>> record = {"id": "timers", "text": "Set a timer.", "year": 2020}
@@ -64,6 +82,7 @@ class Hit:
     token_score: float | None = None
     root: str = ""
     path: str | None = None
+    copies: Sequence[Copy] = ()
 
     @property
     def line(self) -> int | None:
@@ -83,6 +102,7 @@ class Hit:
     def record(self) -> dict[str, Any]:
         """Return the hit in JSON values, with scores to six digits."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["copies"] = [copy._asdict() for copy in self.copies]
         rounded = {
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in values.items()
@@ -93,8 +113,14 @@ class Hit:
 class Searcher:
     """Answers queries over one table with the table's own model."""
 
-    def __init__(self, table: Table, model: TableModel, warm: bool = False) -> None:
-        """Prepare to search; with ``warm`` the rows are loaded at once, for many queries."""
+    def __init__(
+        self, table: Table, model: TableModel, warm: bool = False, joins_copies: bool = True
+    ) -> None:
+        """Prepare to search; with ``warm`` the rows are loaded at once, for many queries.
+
+        ``joins_copies`` makes one hit of passages of the same text.
+        """
+        self._joins_copies = joins_copies
         self.table = table
         self.model = model
         self._roots = table.roots()
@@ -119,8 +145,20 @@ class Searcher:
         After several queries the table's rows are kept in memory, unless they are too many. Each
         query without conditions then takes a fraction of the time.
         """
-        legs = self._legs(len(queries), self._conditions_of(where, source))
-        answers = self._answers(legs, queries, k, mode, alpha)
+        conditions = self._conditions_of(where, source)
+        legs = self._legs(len(queries), conditions)
+        answers: Iterator[list[Hit]]
+        language = self.table.state.analysis.language
+        phrases = [phrases_of(query, language) if mode != "vector" else [] for query in queries]
+        if any(phrases):
+            answers = (
+                self._with_phrases(legs, conditions, query, asked, k, mode, alpha)
+                if asked
+                else next(self._answers(legs, [query], k, mode, alpha))
+                for query, asked in zip(queries, phrases, strict=True)
+            )
+        else:
+            answers = self._answers(legs, queries, k, mode, alpha)
         # Loading what limits threads takes longer than a few searches gain by it.
         is_small = len(queries) < _SEVERAL or self._is_warm
         if is_small and self._answered >= _SEVERAL:
@@ -139,18 +177,20 @@ class Searcher:
         tokens = self._tokens(queries, mode)
         terms = [Terms(searchable(text), its) for text, its in zip(queries, tokens, strict=True)]
         if mode == "text":
-            for matched in legs.matching(terms, [k] * len(terms), alone=True):
-                yield self._by_text(matched)
+            # Copies of a text take no places of others.
+            limits = [self._with_copies(k)] * len(terms)
+            for matched in legs.matching(terms, limits, alone=True):
+                yield self._by_text(matched, k)
             return
         vectors = self.model.encode(queries)
         known = [bool(vector.any()) for vector in vectors]
         if mode == "vector":
-            near = legs.nearest(vectors[known], k, alone=True)
-            yield from (self._by_vector(next(near)) if is_known else [] for is_known in known)
+            near = legs.nearest(vectors[known], self._with_copies(k), alone=True)
+            yield from (self._by_vector(next(near), k) if is_known else [] for is_known in known)
             return
         wide = max(CANDIDATES, k)
         near = legs.nearest(vectors[known], wide, alone=False)
-        limits = [wide if is_known else k for is_known in known]
+        limits = [wide if is_known else self._with_copies(k) for is_known in known]
         matching = legs.matching(terms, limits, alone=False)
         # LanceDB answers both legs at the same time.
         with ThreadPoolExecutor(1) as other:
@@ -158,9 +198,42 @@ class Searcher:
                 nearest = other.submit(next, near) if is_known else None
                 matched = next(matching)
                 if nearest is None:
-                    yield self._by_text(matched)
+                    yield self._by_text(matched, k)
                 else:
                     yield self._by_all(query, vector, nearest.result(), matched, k, alpha)
+
+    def _with_phrases(
+        self,
+        legs: TableLegs | MemoryLegs,
+        conditions: Sequence[str],
+        query: str,
+        phrases: Sequence[str],
+        k: int,
+        mode: Mode,
+        alpha: float | None,
+    ) -> list[Hit]:
+        """Answer a query with the passages that have its phrases first, then with others."""
+        met = [*conditions, *holding(phrases)]
+        first = next(self._answers(TableLegs(self.table, met), [query], k, mode, alpha))
+        if len(first) < k:
+            # Of words that no index knows, BM25 finds none.
+            known = {hit.id for hit in first}
+            rows = self.table.rows_where(met, COLUMNS, k).to_pylist()
+            rows = [row for row in rows if row["id"] not in known][: k - len(first)]
+            first += self._by_text(Candidates([], rows, np.zeros(len(rows), np.float32)), k)
+        others = next(self._answers(legs, [query], k, mode, alpha))
+        known = {hit.id for hit in first}
+        others = [hit for hit in others if hit.id not in known][: k - len(first)]
+        if not first:
+            return others
+        best = max([0.0, *(hit.score for hit in others)])
+        if mode == "hybrid":
+            # Scores stay between 0 and 1.
+            first = [replace(hit, score=(1 + hit.score) / 2) for hit in first]
+            others = [replace(hit, score=hit.score / 2) for hit in others]
+        else:
+            first = [replace(hit, score=best + hit.score) for hit in first]
+        return [replace(hit, rank=rank) for rank, hit in enumerate([*first, *others], 1)]
 
     def _tokens(self, queries: Sequence[str], mode: Mode) -> Sequence[str | None]:
         """Return the tokens of queries, where the mode needs them; that loads the model."""
@@ -192,9 +265,10 @@ class Searcher:
             coverage=self._coverage(query, [leg.tokens[number] for leg, number in candidates]),
         )
         score = fuse(scores, vector, vectors, metric, alpha)
-        best = np.argsort(-score, kind="stable")[:k]
-        hits = [leg.rows[number] for leg, number in (candidates[place] for place in best)]
-        return self._hits(hits, score[best], *(None if of is None else of[best] for of in scores))
+        order = np.argsort(-score, kind="stable")
+        rows = (leg.rows[number] for leg, number in (candidates[place] for place in order))
+        by = [None if of is None else of[order] for of in scores]
+        return self._hits(rows, score[order], by[0], by[1], by[2], k)
 
     def _coverage(self, query: Terms, passages: Sequence[TokenIds]) -> Vectors | None:
         if not query.tokens:
@@ -216,31 +290,52 @@ class Searcher:
             return TableLegs(self.table, conditions)
         return self._in_memory
 
-    def _by_vector(self, near: Candidates) -> list[Hit]:
-        return self._hits(near.rows, near.scores, near.scores, None, None)
+    def _by_vector(self, near: Candidates, k: int) -> list[Hit]:
+        return self._hits(near.rows, near.scores, near.scores, None, None, k)
 
-    def _by_text(self, matched: Candidates) -> list[Hit]:
-        return self._hits(matched.rows, matched.scores, None, matched.scores, None)
+    def _by_text(self, matched: Candidates, k: int) -> list[Hit]:
+        return self._hits(matched.rows, matched.scores, None, matched.scores, None, k)
 
     def _hits(
         self,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Iterable[Mapping[str, Any]],
         scores: Vectors,
         by_vector: Vectors | None,
         by_text: Vectors | None,
         by_tokens: Vectors | None,
+        k: int,
     ) -> list[Hit]:
+        """Make hits of the best ``k`` rows; rows of the same text are one."""
+        groups: dict[Any, list[int]] = {}
+        read: list[Mapping[str, Any]] = []
+        for number, row in enumerate(rows):
+            text = row["text"] if self._joins_copies else None
+            content = " ".join(text.split()) if text else number
+            if content not in groups and len(groups) == k:
+                break  # Reading the texts of all candidates would take longer than the search.
+            groups.setdefault(content, []).append(number)
+            read.append(row)
         return [
             Hit(
-                rank=number + 1,
+                rank=rank,
                 score=float(scores[number]),
                 vector_score=None if by_vector is None else float(by_vector[number]),
                 text_score=None if by_text is None else float(by_text[number]),
                 token_score=None if by_tokens is None else float(by_tokens[number]),
-                **self.facts(row),
+                copies=[self._copy(read[other]) for other in others[:_MAX_COPIES]],
+                **self.facts(read[number]),
             )
-            for number, row in enumerate(rows)
+            for rank, (number, *others) in enumerate(groups.values(), 1)
         ]
+
+    def _with_copies(self, k: int) -> int:
+        """Return how many rows to look at for ``k`` different ones: copies are seldom many."""
+        return k + max(k, _COPIES) if self._joins_copies else k
+
+    def _copy(self, row: Mapping[str, Any]) -> Copy:
+        facts = self.facts(row)
+        line = line_of(facts["metadata"])
+        return Copy(facts["id"], facts["source"], facts.get("root", ""), facts.get("path"), line)
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a row says, with its root and the path of its file as the table knows them.

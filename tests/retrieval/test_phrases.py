@@ -1,0 +1,147 @@
+"""Tests of phrases, of numbers in their order, of divided words, and of copies of a text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ragdoll
+from ragdoll.corpus.terms import searchable, undivided
+from ragdoll.retrieval.reading.phrases import holding, phrases_of
+from ragdoll.retrieval.reading.search import Mode
+from tests.conftest import Trained
+
+BY_WORDS: list[Mode] = ["text", "hybrid"]
+
+TEXTS = {
+    "a": "Man bites dog. The dog, a man said, bites.",
+    "b": "A man walks the dog, which bites nobody; bites are rare, man.",
+    "c": "Nothing happened in town, except that near the mill a Dog\nbites *man* after man.",
+    "hamlet": "To be or not to be, that is the question.",
+    "band": "The Who played in Leeds, but who knows the band?",
+    "parrot": "The captain’s parrot doesn’t speak.",
+    "date": "An entry of 2024-03-05 in the journal.",
+    "other date": "An entry of 2024-05-03 in the journal.",
+    "address": "Host 10.1.2.3 prints.",
+    "other address": "Host 10.3.2.1 prints.",
+    "slashes": "Due on 05/03/2024, they said.",
+    "other slashes": "Due on 03/05/2024, they said.",
+    "divided": "The gov-\nernment grew well-\nknown.",
+    "chinese": "数据库的备份每天晚上进行。",
+    "accent": "Le re\u0301sume\u0301 de la re\u0301union.",
+}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> ragdoll.Index:
+    index = ragdoll.Index.create(tmp_path_factory.mktemp("phrases"), model=trained.model)
+    index.update([{"id": name, "text": text} for name, text in TEXTS.items()])
+    return index
+
+
+@pytest.mark.parametrize("mode", BY_WORDS)
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ('"dog bites man"', "c"),
+        ("“dog bites man”", "c"),
+        ('"man said bites" "bites dog"', "a"),
+        ("to be or not to be", "hamlet"),
+        ("the who", "band"),
+        ("doesn't", "parrot"),
+        ('"doesn\'t speak"', "parrot"),
+        ("2024-03-05", "date"),
+        ("2024-05-03", "other date"),
+        ("10.3.2.1", "other address"),
+        ("05/03/2024", "slashes"),
+        ("03/05/2024", "other slashes"),
+        ("government", "divided"),
+        ("known", "divided"),
+        ('"备份每天"', "chinese"),
+        ('"résumé de la réunion"', "accent"),
+    ],
+)
+def test_exact_things_come_first(table: ragdoll.Index, query: str, first: str, mode: Mode) -> None:
+    hits = table.search(query, 5, mode=mode)
+    assert hits[0].source == first
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    if mode == "hybrid":
+        assert all(0 <= hit.score <= 1 for hit in hits)
+
+
+def test_a_phrase_that_no_passage_has_is_searched_by_its_words(table: ragdoll.Index) -> None:
+    assert table.search('"question the is"', 3)[0].source == "hamlet"
+
+
+def test_a_phrase_meets_filters(table: ragdoll.Index) -> None:
+    hits = table.search('"dog bites man"', 5, where="id IS NOT NULL", source="b")
+    assert [hit.source for hit in hits] == ["b"]
+
+
+def test_several_queries_are_answered_in_their_order(table: ragdoll.Index) -> None:
+    queries = ["question", '"dog bites man"', "captain"]
+    first = [hits[0].source for hits in table.search_many(queries, 1)]
+    assert first == ["hamlet", "c", "parrot"]
+
+
+@pytest.mark.parametrize(
+    ("query", "phrases"),
+    [
+        ('what does the term "phage display" refer to in this text', []),
+        ('how do I stop "time out of memory" errors', ["time out of memory"]),
+        ('5" of rain', []),
+        ('""', []),
+        ('"!"', []),
+        ("which is it", ["which is it"]),
+        ("which way is it", []),
+        ("", []),
+    ],
+)
+def test_what_is_asked_for_as_a_phrase(query: str, phrases: list[str]) -> None:
+    assert phrases_of(query, "english") == phrases
+
+
+@given(st.text(min_size=1))
+@settings(derandomize=True, deadline=None)
+def test_any_phrase_is_a_pattern_that_finds_itself(text: str) -> None:
+    for phrase in phrases_of(f'"{text}"', "english"):
+        (condition,) = holding([phrase])
+        pattern = condition.partition(", '")[2].removesuffix("')").replace("''", "'")
+        if len(phrase) < 100 and not re.search(r"[\u0300-\u036f]", phrase):
+            assert re.search(pattern, phrase), (pattern, phrase)
+
+
+def test_words_that_were_divided_are_whole_and_compounds_are_found() -> None:
+    assert undivided("The gov-\nernment of self-driving cars, Anglo-\nSaxon") == (
+        "The government of self-driving cars, Anglo-\nSaxon"
+    )
+    words = searchable("well-\n known").split()
+    assert {"known", "wellknown"} <= set(words)
+    assert searchable("a - b\n- c") == "a - b\n- c"
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_copies_of_a_text_are_one_hit_with_its_places(
+    tmp_path: Path, trained: Trained, mode: Mode
+) -> None:
+    for number in range(4):
+        (tmp_path / f"docs/{number}").mkdir(parents=True)
+        (tmp_path / f"docs/{number}/LICENCE.md").write_text("A lock guards  what tasks share.\n")
+    (tmp_path / "docs/use.md").write_text("Tasks share a resource under a lock.")
+    index = ragdoll.Index.create(tmp_path / "database", model=trained.model)
+    index.update(ragdoll.read(tmp_path / "docs"))
+    hits = index.search("a lock of tasks", 2, mode=mode)
+    assert [hit.rank for hit in hits] == [1, 2]
+    (copied,) = [hit for hit in hits if "LICENCE" in hit.source]
+    places = {copied.source, *(copy.source for copy in copied.copies)}
+    assert places == {f"{number}/LICENCE.md" for number in range(4)}
+    copy = copied.copies[0]
+    assert copy.path == str(tmp_path / "docs" / copy.source)
+    assert copy.line == 1
+    assert copied.record()["copies"][0]["source"] == copy.source
