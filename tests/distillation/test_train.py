@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+import ragdoll
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest
 from ragdoll.distillation.training import projection
@@ -203,13 +204,25 @@ def test_the_model_is_saved_in_the_type_asked_for(
         assert_alike(np.asarray(reader.encode(texts)), vectors)
 
 
-def test_too_few_passages_are_refused_before_anything_is_written(
-    small_teacher: Path, tmp_path: Path
+def test_few_passages_make_a_model_of_fewer_dimensions(small_teacher: Path, tmp_path: Path) -> None:
+    write_features(tmp_path / "f", small_teacher, rows=40, dimension=48)
+    result = train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=48))
+    assert (result.dimension, result.wanted) == (36, 48)
+    assert set(result.variants) == {"weighted", "unweighted"}
+
+
+@pytest.mark.parametrize(("rows", "dimensions"), [(1, 16), (9, 2), (20, 40)])
+def test_of_too_few_passages_the_model_is_the_distillate(
+    small_teacher: Path, tmp_path: Path, rows: int, dimensions: int
 ) -> None:
-    write_features(tmp_path / "f", small_teacher, rows=20, dimension=40)
-    with pytest.raises(TrainingError, match="20"):
-        train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=40))
-    assert not (tmp_path / "m").exists()
+    write_features(tmp_path / "f", small_teacher, rows=rows, dimension=48)
+    result = train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=dimensions))
+    assert (result.recommended, result.agreement, result.variants) == ("distillate", {}, {})
+    assert (result.explained_variance, result.validation_loss) == (None, None)
+    model = ragdoll.StaticModel.load(tmp_path / "m")
+    distillate = ragdoll.StaticModel.load(result.distillate)
+    assert model.identity.fingerprint == distillate.identity.fingerprint
+    assert "not trained" in (tmp_path / "m/README.md").read_text()
 
 
 def test_more_dimensions_than_the_teacher_has_are_refused(

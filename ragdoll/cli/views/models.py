@@ -100,7 +100,9 @@ def _provenance(made: dict[str, Any]) -> dict[str, str]:
     rows = {
         "teacher": at(str, "teacher", "name") or "unknown",
         "corpus": corpus and corpus + counted(" ({} passages)", count),
-        "method": f"{made.get('method')}, {made.get('epochs')} passes",
+        "method": f"{made.get('method')}, {made.get('epochs')} passes"
+        if made.get("recommended") != "distillate"
+        else "none: the distillate as it is, since the passages were few",
         "settings": ", ".join(
             f"{name} {value}"
             for name, value in settings.items()

@@ -23,7 +23,6 @@ def card(
     rows, dimension = shape
     place = place or "path/of/this/folder"
     base = f"base_model: {json.dumps(base_model)}\n" if base_model else ""
-    agreement = record["heldout_agreement"]
     variant = record.get("variant", record["recommended"])
     teacher = _plain(record["teacher"]["name"])
     settings = "\n".join(f"| {key} | {value} |" for key, value in record["settings"].items())
@@ -72,7 +71,14 @@ or `SentenceTransformer("{place}")` with sentence-transformers.
 | passes over the corpus | {record["epochs"]} |
 | versions | {versions} |
 
-## Quality
+{_quality(record)}"""
+
+
+def _quality(record: Mapping[str, Any]) -> str:
+    if "heldout_agreement" not in record:
+        return "It was not trained: the passages were too few.\n"
+    agreement = record["heldout_agreement"]
+    return f"""## Quality
 
 | measure | value |
 |---|---|

@@ -107,13 +107,14 @@ def save(
 ) -> None:
     """Write a model folder beside the output, then put it in the place of the old one.
 
+    ``recommended`` is one of ``variants``, or ``distillate``.
     ``terms`` are those of the user's that the vocabulary was extended by.
     """
     aside = beside(output, "partial")
     _remove(aside)
     record = {"format": FORMAT, "version": VERSION, **provenance}
     try:
-        _save_one(aside, variants[recommended], record)
+        _save_one(aside, variants.get(recommended, distillate), record)
         for name, model in variants.items():
             _save_one(aside / "variants" / name, model, {**record, "variant": name})
         _save_one(aside / "distillate", distillate, {**record, "variant": "distillate"})

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 # Agreement compares every pair of held-out passages.
 MAX_COMPARED = 2_000
 
+# The least number of passages of which one can be held out, and of dimensions that are worth a
+# training: with fewer, the distillate as it is found more in Cranfield's documents.
+_LEAST_ROWS = 10
+_LEAST_DIMENSION = 32
+
 _TRAINING, _HELD_OUT = "training", "held-out"
 _FACTS = "projection.json"
 
@@ -168,6 +173,16 @@ def refuse_dimension(dimension: int, most: int) -> None:
         )
 
 
+def possible_dimension(wanted: int, rows: int) -> int | None:
+    """Return the dimension that passages are enough for, at most ``wanted``.
+
+    A PCA needs as many passages as dimensions. None where there are so few that the untrained
+    distillate finds more than what they could teach it.
+    """
+    possible = min(wanted, rows - rows // 10)
+    return possible if rows >= _LEAST_ROWS and possible >= min(wanted, _LEAST_DIMENSION) else None
+
+
 def held_out_rows(rows: int, settings: ProjectionSettings) -> npt.NDArray[np.bool_]:
     """Choose the held-out passages: a mask of ``rows``.
 
@@ -176,7 +191,7 @@ def held_out_rows(rows: int, settings: ProjectionSettings) -> npt.NDArray[np.boo
     """
     count = min(settings.max_held_out, rows // 10)
     if rows - count < settings.dimension or count < 1:
-        needed = max(10, settings.dimension + (settings.dimension - 1) // 9)
+        needed = max(_LEAST_ROWS, settings.dimension + (settings.dimension - 1) // 9)
         alternative = f", or lower `pca_dims` to {rows - count} or less" if count else ""
         raise TrainingError(
             f"For {number_of('dimension', settings.dimension)}, {number_of('passage', needed)} are "

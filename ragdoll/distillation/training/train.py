@@ -32,6 +32,7 @@ from ragdoll.distillation.training.projection import (
     Trained,
     dimension_keeping,
     held_out_rows,
+    possible_dimension,
     project,
     refuse_dimension,
 )
@@ -61,7 +62,9 @@ class TrainResult:
     the model folder. ``explained_variance`` is the share that the PCA of the targets keeps.
     ``validation_loss`` is the mean squared error of the best linear map from the model's vectors of
     held-out passages to their targets. ``skipped`` counts passages with a NaN in their targets.
-    ``interrupted`` tells that a signal ended the training; the same call resumes it.
+    ``interrupted`` tells that a signal ended the training; the same call resumes it. ``wanted`` is
+    the dimension of the settings; where passages are too few for it, ``dimension`` is lower. Where
+    they are too few for any, the model is the ``distillate``, and nothing was measured.
 
     >>> result = train("features", "new model", TrainSettings(pca_dims=16))
     >>> result.dimension, sorted(result.agreement)
@@ -69,18 +72,19 @@ class TrainResult:
     """
 
     model: Path
-    recommended: Variant
+    recommended: Variant | Literal["distillate"]
     dimension: int
     vocabulary: int
     method: str
-    explained_variance: float
-    validation_loss: float
+    explained_variance: float | None
+    validation_loss: float | None
     agreement: dict[str, float]
     epochs: int
     rows: int
     skipped: int
     seconds: float
     interrupted: bool = False
+    wanted: int = 0
 
     @property
     def distillate(self) -> Path:
@@ -89,7 +93,9 @@ class TrainResult:
 
     @property
     def variants(self) -> dict[str, Path]:
-        """The folders of both variants, by name."""
+        """The folders of both variants, by name; empty where the distillate was not trained."""
+        if self.recommended == "distillate":
+            return {}
         return {name: self.model / "variants" / name for name in get_args(Variant)}
 
 
@@ -120,8 +126,8 @@ def train(
         FeaturesError: the features cannot be used, or are of another teacher.
         TeacherError: the teacher or the device cannot be used.
         ModelError: the teacher's folder holds no model, or the weights only as a pickle.
-        TrainingError: there are too few passages, the loss is not a number, another process makes
-            the same model, or it cannot be written.
+        TrainingError: too many targets, or the loss, are no numbers; another process makes the same
+            model; or it cannot be written.
         UsageError: no teacher is known, its code is to run and only the features name it, the
             output folder holds something else, or the method lacks one of the settings.
         KeyboardInterrupt: the training was interrupted before there was a model to save.
@@ -163,10 +169,15 @@ class Training:
             if isinstance(settings.pca_dims, float)
             else settings.pca_dims
         )
-        self._projection_settings = _projection_settings(settings, self._dimension)
         # Checked now, so that a training does not fail after long work.
         refuse_dimension(self._dimension, self._features.dimension)
-        self._held_out = held_out_rows(self._features.rows, self._projection_settings)
+        self._wanted = self._dimension
+        possible = possible_dimension(self._wanted, self._features.rows)
+        self._dimension = possible or self._wanted
+        self._is_trained = possible is not None
+        self._projection_settings = _projection_settings(settings, self._dimension)
+        if self._is_trained:
+            self._held_out = held_out_rows(self._features.rows, self._projection_settings)
         self._files = _teacher_of(self._features, self.teacher, self.trust_remote_code)
         self._device = choose_device(settings.device)
 
@@ -178,6 +189,8 @@ class Training:
         settings, report, features = self.settings, self.report, self._features
         with workplace(self._output) as place:
             distillate, made_by = self._distillate()
+            if not self._is_trained:
+                return self._save_untrained(distillate, made_by)
             key = _key(features, made_by, settings)
             projection = project(
                 features, distillate, self._projection_settings, place, key, report
@@ -231,14 +244,8 @@ class Training:
         }
         recommended = measured.recommended
         record = {
-            "teacher": {"name": self._files.name, "fingerprint": self._files.fingerprint},
-            "metric": self._files.metric,
-            "method": settings.method,
-            "settings": model_settings(settings),
-            "features": {**task.features.settings, "identity": task.features.identity},
-            "from_here": from_here(task.features.settings, self._output),
+            **self._record(made_by),
             "rows": projection.rows,
-            "distillate": made_by,
             "explained_variance": round(projection.explained_variance, 6),
             "validation_loss": float(f"{measured.loss:.6g}"),
             "heldout_agreement": {
@@ -247,10 +254,10 @@ class Training:
             "recommended": recommended,
             "epochs": trained.epochs,
             **({"interrupted": True} if trained.interrupted else {}),
-            "versions": _versions(),
         }
-        terms = read_terms(Path(settings.terms)) if settings.terms else []
-        model_folder.save(self._output, variants, recommended, task.distillate, record, terms)
+        model_folder.save(
+            self._output, variants, recommended, task.distillate, record, self._terms()
+        )
         vocabulary_size, dimension = variants[recommended].embedding.shape
         return TrainResult(
             model=self._output,
@@ -266,7 +273,48 @@ class Training:
             skipped=projection.skipped,
             seconds=time.perf_counter() - self._started,
             interrupted=trained.interrupted,
+            wanted=self._wanted,
         )
+
+    def _save_untrained(self, distillate: StaticModel, made_by: dict[str, Any]) -> TrainResult:
+        """Write the model folder with the distillate alone, where passages are too few."""
+        rows = self._features.rows
+        record = {**self._record(made_by), "rows": rows, "recommended": "distillate", "epochs": 0}
+        model_folder.save(self._output, {}, "distillate", distillate, record, self._terms())
+        vocabulary_size, dimension = distillate.embedding.shape
+        return TrainResult(
+            model=self._output,
+            recommended="distillate",
+            dimension=int(dimension),
+            vocabulary=int(vocabulary_size),
+            method=self.settings.method,
+            explained_variance=None,
+            validation_loss=None,
+            agreement={},
+            epochs=0,
+            rows=rows,
+            skipped=0,
+            seconds=time.perf_counter() - self._started,
+            wanted=self._wanted,
+        )
+
+    def _record(self, made_by: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of a model before it is trained."""
+        features = self._features
+        return {
+            "teacher": {"name": self._files.name, "fingerprint": self._files.fingerprint},
+            "metric": self._files.metric,
+            "method": self.settings.method,
+            "settings": model_settings(self.settings),
+            "features": {**features.settings, "identity": features.identity},
+            "from_here": from_here(features.settings, self._output),
+            "distillate": made_by,
+            "versions": _versions(),
+        }
+
+    def _terms(self) -> list[str]:
+        terms = self.settings.terms
+        return read_terms(Path(terms)) if terms else []
 
 
 def _method(name: str) -> Callable[[Task, TrainSettings, Report], Trained]:
