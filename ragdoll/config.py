@@ -1,8 +1,8 @@
 """The settings of a command: options, the environment, ``ragdoll.toml``, and what goes first.
 
 A value comes from, in this order: an option, the environment variable ``RAGDOLL_<SECTION>_<KEY>``,
-the file, the default. Paths in the file resolve against the file's folder, paths in options and
-variables against the current folder.
+the file, the default. Paths in the file, and default paths where a file is named, resolve against
+the file's folder, paths in options and variables against the current folder.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def load(
     told = _from_file(path) if path else {}
     told |= _from_environment(os.environ if environ is None else environ)
     told |= _from_options(options or {})
-    values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
+    values = _beside(path) if file and path else {section: {} for section in sections()}
     origins = dict.fromkeys(all_settings(), "default")
     for name, one in all_settings().items():
         if name in told:
@@ -93,6 +93,19 @@ def load(
             values[one.section][one.key] = checked(value, one, origins[name])
     records = {section: record(**values[section]) for section, record in sections().items()}
     return Config(**records, file=path, origins=origins)
+
+
+def _beside(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the defaults of paths beside a file that was named, by their sections and keys.
+
+    What was made beside it is meant, wherever the command is called.
+    """
+    values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
+    if file.parent != Path.cwd():
+        for one in all_settings().values():
+            if one.path == "path" and one.default is not None:
+                values[one.section][one.key] = str(file.parent / one.default)
+    return values
 
 
 def _from_options(options: Mapping[str, Any]) -> Told:

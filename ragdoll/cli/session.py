@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
@@ -15,7 +17,7 @@ from ragdoll.cli import process
 from ragdoll.cli.console import Console, LogHandler, silence_libraries
 from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import Invocation
-from ragdoll.config import Config, load
+from ragdoll.config import FILE_NAME, Config, load
 from ragdoll.errors import RagdollError, UsageError, first_line
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -45,6 +47,7 @@ def session(call: Invocation, resume_hint: str = "") -> Iterator[Session]:
     logger = logging.getLogger("ragdoll")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
+    loaded: Config | None = None
     try:
         loaded = load(call.config, call.given)
         for name, value, origin in loaded.rows() if verbose else []:
@@ -64,7 +67,10 @@ def session(call: Invocation, resume_hint: str = "") -> Iterator[Session]:
         if process.was_interrupted() and not isinstance(error, (RagdollError, OSError)):
             # A library that was interrupted may say so in its own way.
             raise _interruption(console, resume_hint) from None
-        console.error(*_explained(error, verbose))
+        message, hint = _explained(error, verbose)
+        if isinstance(error, RagdollError) and message.startswith("No ") and loaded:
+            hint = f"{hint or ''}{_config_above(loaded)}" or None
+        console.error(message, hint)
         raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
     finally:
         logger.removeHandler(handler)
@@ -89,6 +95,13 @@ def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
         return f"{place}{error.strerror or error}", None
     hint = None if verbose else "This is a defect of ragdoll; --verbose shows where."
     return f"Unexpected {type(error).__name__}: {first_line(error)}", hint
+
+
+def _config_above(config: Config) -> str:
+    """Name a configuration file in a folder above, where the command has none."""
+    above = (folder / FILE_NAME for folder in Path.cwd().parents)
+    found = None if config.file else next((file for file in above if file.is_file()), None)
+    return f" Or go by the file above: --config {os.path.relpath(found)}." if found else ""
 
 
 def again(command: str, **options: object) -> str:

@@ -7,6 +7,7 @@ in others. That is enough to choose a stemmer by, and needs neither a model nor 
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -53,6 +54,16 @@ _FUNCTION_WORDS = {
     "tamil": "ஒரு என்று மற்றும் இந்த அந்த என்ற அல்லது உள்ள இது அது போன்ற வேண்டும் என",
     "turkish": "ve bir bu da de için ile olarak olan daha ne gibi çok ya en ise veya değil kadar",
 }
+# English words that are not among the most frequent, and say as little.
+_MORE_ENGLISH = """
+    a about above after again against all also am any as at be because been before being below
+    between both but can could did do does doing down during each few for from further had has
+    have having he her here hers herself him himself his how i if into it its itself just me
+    more most my myself no nor not now off once only other our ours ourselves out over own same
+    she should so some such than their theirs them themselves then there these they those
+    through to too under until up very was we were what when where which while who whom why
+    will with would you your yours yourself
+"""
 _OTHERS = {
     "catalan": "de la el que en les els un una per és amb no del al es són dels",
     "czech": "je se na že do pro jako to které nebo který jsou není od být",
@@ -93,6 +104,15 @@ def languages_of(texts: Iterable[str]) -> Languages:
     if main not in _FUNCTION_WORDS or (main == ENGLISH and share > 0.5):
         main = OTHER
     return Languages(main, share)
+
+
+def stop_words(language: str) -> list[str]:
+    """Return the words that an index leaves out in a language: not the 2 of "type 2 diabetes".
+
+    Letters alone are left out, of which most are initials.
+    """
+    words = function_words(language) | set(string.ascii_lowercase)
+    return sorted(words | set(_MORE_ENGLISH.split()) if language == ENGLISH else words)
 
 
 def function_words(language: str) -> frozenset[str]:

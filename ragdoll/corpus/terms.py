@@ -14,6 +14,9 @@ _IDENTIFIER = re.compile(
     r"|\d+(?:[-/:]\d+){2,}"
 )
 
+# A letter alone that is no initial, as in "vitamin D" or "plan B"; "a" and "I" are mere words.
+_LETTER = re.compile(r"(?<![\w.'’])[b-hj-zB-HJ-Z](?![\w.'’])")
+
 # A word that was divided at the end of a line.
 _DIVIDED = re.compile(r"([^\W\d_]{2,})-[ \t]*\r?\n[ \t]*([^\W\d_]{2,})")
 
@@ -52,7 +55,7 @@ def _whole(found: re.Match[str]) -> str:
 @lru_cache(maxsize=1 << 16)
 def _parts_and_whole(words: str) -> str:
     """Return what is added for words without a space between them."""
-    added: list[str] = []
+    added: list[str] = [_one_word(letter) for letter in _LETTER.findall(words)]
     for match in _JOINED.finditer(words):
         word = match.group().rstrip(".:-")
         if _IDENTIFIER.fullmatch(word):

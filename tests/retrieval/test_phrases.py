@@ -33,6 +33,10 @@ TEXTS = {
     "other slashes": "Due on 03/05/2024, they said.",
     "divided": "The gov-\nernment grew well-\nknown.",
     "chinese": "数据库的备份每天晚上进行。",
+    "type 1": "Insulin for type 1 diabetes.",
+    "type 2": "Insulin for type 2 diabetes.",
+    "vitamin C": "Juice has vitamin C, says J. D. Doe.",
+    "vitamin D": "Fish has vitamin D.",
     "accent": "Le re\u0301sume\u0301 de la re\u0301union.",
 }
 
@@ -60,6 +64,10 @@ def table(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> ragdoll
         ("10.3.2.1", "other address"),
         ("05/03/2024", "slashes"),
         ("03/05/2024", "other slashes"),
+        ("type 2 diabetes", "type 2"),
+        ("type 1 diabetes", "type 1"),
+        ("vitamin D", "vitamin D"),
+        ("vitamin c", "vitamin C"),
         ("government", "divided"),
         ("known", "divided"),
         ('"备份每天"', "chinese"),
@@ -123,7 +131,7 @@ def test_words_that_were_divided_are_whole_and_compounds_are_found() -> None:
     )
     words = searchable("well-\n known").split()
     assert {"known", "wellknown"} <= set(words)
-    assert searchable("a - b\n- c") == "a - b\n- c"
+    assert searchable("aa - bb\n- cc") == "aa - bb\n- cc"
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))

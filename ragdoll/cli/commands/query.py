@@ -26,18 +26,19 @@ _BYTES = 1 << 16
     "query",
     "index.database",
     "index.table",
-    text=argument(
+    words=argument(
         "TEXT",
         "What to look for. With -, standard input has a query a line, each of which is answered by "
         "a line of JSON. Without TEXT, a prompt opens.",
     ),
     model=option("--model DIR", "Where the table's own model is now, if it was moved."),
 )
-def query(call: Invocation, text: str | None, model: str | None) -> None:
+def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
     """Search a table, with the model that it was made with.
 
     Lines that wait together on standard input are answered together.
     """
+    text = " ".join(words) if words else None
     call = call._replace(as_json=call.as_json or text == "-")
     with session(call) as (config, console):
         chosen = config.query

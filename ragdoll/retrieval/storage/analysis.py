@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.corpus.languages import ENGLISH, OTHER, languages_of
+from ragdoll.corpus.languages import ENGLISH, OTHER, languages_of, stop_words
 
 # The share of passages in other languages from which on the tokens are indexed too. On English
 # alone they cost about 0.01 nDCG@10.
@@ -62,6 +62,8 @@ def word_index(analysis: Analysis) -> dict[str, Any]:
         "language": analysis.language.title() if is_known else "English",
         "stem": is_known,
         "remove_stop_words": is_known,
+        # LanceDB's own list has words of all languages at once, digits, and letters alone.
+        **({"custom_stop_words": stop_words(analysis.language)} if is_known else {}),
         # By default words of more than 40 characters, such as hashes, would not be found.
         "max_token_length": None,
     }
