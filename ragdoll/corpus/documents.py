@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,6 +119,11 @@ class _Account:
             is_known = item.kind in self.unnamed or len(self.unnamed) < _MAX_REASONS
             self.unnamed[item.kind if is_known else _OTHER_REASONS] += 1
 
+    @property
+    def count(self) -> int:
+        """The number of items."""
+        return len(self.named) + sum(self.unnamed.values())
+
     def items(self, root: str) -> list[Skipped]:
         """Return the items in the order of the reading, then those that are only counted."""
         counted = (Skipped("", kind, count, root) for kind, count in self.unnamed.items())
@@ -131,12 +137,19 @@ class Reading:
     ``done`` is the part of ``Source.size()`` that has been read; ``documents`` is the number of
     documents yielded. ``unread`` has the paths of files that could not be read this time, or not to
     their end: a disk failed, or a file changed meanwhile. Their documents may still be there.
+
+    ``kept`` has the files that were passed over as known, each with the number of its documents.
+    ``stamps`` has size, times and number of documents of the others, by which they are known the
+    next time, except where there was something to say of a file.
     """
 
     root: str = ""
     done: int = 0
     documents: int = 0
     unread: set[str] = field(default_factory=set)
+    kept: dict[str, int] = field(default_factory=dict)
+    stamps: dict[str, list[int]] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
     _left_out: _Account = field(default_factory=_Account)
     _noted: _Account = field(default_factory=_Account)
 
@@ -149,6 +162,10 @@ class Reading:
     def note(self, path: str, what: str) -> None:
         """Note what is to be known of a file that is read."""
         self._noted.add(Skipped(path, what, root=self.root))
+
+    def said(self) -> int:
+        """Return the number of things that were said of files so far."""
+        return self._left_out.count + self._noted.count
 
     @property
     def skipped(self) -> list[Skipped]:

@@ -50,6 +50,10 @@ class Entry(NamedTuple):
     beside: AbstractSet[str]
 
 
+# Seconds after a change in which the times of some file systems would not show another one.
+_SETTLED = 2.0
+
+
 # The part of a folder that is all of it.
 WHOLE = "."
 
@@ -65,6 +69,9 @@ class FileSource(Source):
     up to that of the repository. With ``ignore_files`` False, ignore files are not used. Links to
     folders or out of the folder, pipes and devices are left out and named, and so is what programs
     made, unless ``generated`` is True. A part that was named is read in any case.
+
+    ``known`` are files that are not read again if they have the same size and times, as
+    ``Reading.stamps`` has them.
     """
 
     path: Path
@@ -73,6 +80,7 @@ class FileSource(Source):
     parts: tuple[str, ...] = (WHOLE,)
     hidden: bool = False
     generated: bool = False
+    known: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def root(self) -> str:
@@ -83,6 +91,11 @@ class FileSource(Source):
     def is_whole(self) -> bool:
         """Tell whether all of the folder is read."""
         return WHOLE in self.parts
+
+    def how(self) -> str:
+        """Return how files are read, whichever they are: others may be read from them otherwise."""
+        told = {name: value for name, value in self.told.items() if name != "parts"}
+        return json.dumps(told, sort_keys=True)
 
     def read_as(self, told: Mapping[str, Any]) -> FileSource:
         """Read the same as ``told`` says, which is a part of what ``told`` was of a source."""
@@ -144,6 +157,13 @@ class FileSource(Source):
         for file in self._files(reading):
             relative = self._relative(file)
             before, size = reading.done, size_of(file)
+            stamp, said = _stamp(file, reading.started), reading.said()
+            known = self.known.get(relative)
+            if known and stamp == known[:3]:
+                reading.kept[relative] = known[3]
+                reading.done = before + size
+                continue
+            count = 0
             unique = UniqueNames()
             try:
                 note = partial(reading.note, relative)
@@ -154,11 +174,14 @@ class FileSource(Source):
                         continue
                     name = document.source
                     source = unique(f"{relative}#{name}") if name else relative
+                    count += 1
                     yield replace(document, root=self.root, source=source)
                     # Within a file of records, their lengths estimate the progress.
                     reading.done = min(reading.done + len(document.text), before + size)
             except UnreadableError as error:
                 reading.skip(relative, str(error), unread=isinstance(error, UnreadError))
+            if stamp and reading.said() == said:
+                reading.stamps[relative] = [*stamp, count]
             reading.done = before + size
 
     def size(self) -> int:
@@ -335,6 +358,16 @@ def _is(kind: Callable[[], bool]) -> bool:
         return kind()
     except OSError:
         return False
+
+
+def _stamp(file: Path, now: float) -> list[int] | None:
+    """Return size and times of a file; None where it may change again and look the same."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    is_settled = max(facts.st_mtime, facts.st_ctime) < now - _SETTLED
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns] if is_settled else None
 
 
 def size_of(file: Path) -> int:

@@ -62,6 +62,11 @@ class Table:
         """The number of the version that is read; every commit makes a new one."""
         return int(self._inner.version)
 
+    def latest_version(self) -> int:
+        """Return the number of the latest version, after reading that one from now on."""
+        translated(self._inner.checkout_latest, self.place)
+        return self.version
+
     @property
     def columns(self) -> list[str]:
         """The columns that a condition can be about."""

@@ -28,6 +28,7 @@ from ragdoll.retrieval.writing.target import (
     refuse_long_passages,
     refuse_other,
 )
+from ragdoll.retrieval.writing.unchanged import remember
 from ragdoll.retrieval.writing.update import Update
 from ragdoll.retrieval.writing.upkeep import build_indexes, is_due, remove_leftovers
 from ragdoll.streams import Report, silent
@@ -152,6 +153,7 @@ class _Run:
         table.write_state(replace(state, roots=roots, tidied=table.version))
         if unfinished.previous is not None:
             table.tidy()
+        remember(table, self._corpus, {root.path: key for key, root in roots.items()})
 
     def update(self, table: Table, dry_run: bool, prune: bool) -> None:
         """Compare the corpus with the table and write the difference."""
@@ -172,6 +174,7 @@ class _Run:
         if due:
             self._report("compacting the table", 0, None)
             table.tidy()
+        remember(table, self._reader.corpus, {root.path: key for key, root in roots.items()})
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all documents."""

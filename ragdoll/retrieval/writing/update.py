@@ -27,6 +27,7 @@ from ragdoll.retrieval.writing.roots import (
 )
 from ragdoll.retrieval.writing.rows import metadata_of, record_batch, root_key
 from ragdoll.retrieval.writing.target import IndexResult
+from ragdoll.retrieval.writing.unchanged import is_kept, without_unchanged
 
 # Sources that are removed together.
 _REMOVED = 1000
@@ -88,11 +89,14 @@ class Update:
         A root within another that was read now belongs to that one.
         """
         seen = {root: Seen() for root in self._corpus.roots}
+        self._corpus = self._reader.corpus = without_unchanged(self._corpus, self._table, keys)
         for batch in self._reader.read(keys.__getitem__):
             for root, part in _by_root(batch):
                 for document, _ in part:
                     seen[root].add(document.source)
                 self._write_batch(part, keys[root])
+        for path in self._corpus.roots:
+            self._keep(path, keys[path], seen[path])
         if not prune:
             self._refuse_empty(roots[key].documents for key in keys.values() if key in roots)
         self._result.skipped, self._result.notes = self._corpus.skipped, self._corpus.notes
@@ -109,6 +113,16 @@ class Update:
                 self._reader.documents[path] + kept,
                 roots.get(key),
             )
+
+    def _keep(self, path: str, key: str, seen: Seen) -> None:
+        """Take the documents of files that were passed over for read."""
+        if kept := self._corpus.readings[path].kept:
+            count = sum(kept.values())
+            self._reader.documents[path] += count
+            self._result.unchanged += count
+            for name in dict.fromkeys(self._table.sources(key)):
+                if is_kept(name, kept):
+                    seen.add(name)
 
     def _refuse_empty(self, documents: Iterable[int]) -> None:
         """Check that some documents were read.
