@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from ragdoll.corpus.documents import BETWEEN, LINE, PAGE, SECTION, Document
@@ -24,14 +23,23 @@ _MAX_CONTEXT = 400
 _MAX_VALUE = 200
 
 
-def with_context(passage: Passage) -> str:
-    """Return the text of a passage with what is known beside it, as it is embedded.
+def context_of(passage: Passage) -> str:
+    """Return what is known of a passage and its text lacks, each on a line.
 
     That is the document's title, the headings of the sections that the passage begins in, the head
-    of its table, and the names of the file and of its folders, as far as the text lacks them. Each
-    is on a line behind the text. Words that were divided at the end of a line are whole.
+    of its table, and the names of the file and of its folders.
     """
-    return _behind(undivided(passage.text), passage)
+    text = passage.text
+    parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)
+    return "\n".join(parts)[:_MAX_CONTEXT]
+
+
+def with_context(passage: Passage) -> str:
+    """Return the text of a passage with its context behind it, as it is embedded.
+
+    Words that were divided at the end of a line are whole.
+    """
+    return _joined(undivided(passage.text), passage.context)
 
 
 def words_of(passage: Passage) -> str:
@@ -39,10 +47,9 @@ def words_of(passage: Passage) -> str:
 
     That is the whole name of the file, or the other fields of a record.
     """
-    document, text = passage.document, _behind(passage.text, passage)
-    path = _path(document)
-    if path is not None:
-        return searchable(f"{text}\n{path.name}")
+    document, text = passage.document, _joined(passage.text, passage.context)
+    if _is_file(document):
+        return searchable(f"{text}\n{document.source.rpartition('/')[2]}")
     if document.whole_file or not document.metadata:
         return searchable(text)
     values = dict.fromkeys(_short(document.metadata.values()))
@@ -56,22 +63,21 @@ def place_of(passage: Passage) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _behind(text: str, passage: Passage) -> str:
-    """Put what is known of a passage behind its text."""
-    parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)
-    context = "\n".join(parts)[:_MAX_CONTEXT]
+def _joined(text: str, context: str) -> str:
     return f"{text}\n{context}" if context else text
 
 
 def _parts(passage: Passage) -> Iterator[str]:
-    title, path = passage.document.title, _path(passage.document)
-    if path is None or title != path.name:
-        yield title
+    document = passage.document
+    folders, _, name = document.source.rpartition("/")
+    is_file = _is_file(document)
+    if not is_file or document.title != name:
+        yield document.title
     yield from passage.headings
     yield passage.table_head
-    if path is not None:
-        yield path.stem
-        yield from path.parts[:-1]
+    if is_file:
+        yield os.path.splitext(name)[0]  # noqa: PTH122  (much faster than a path's stem)
+        yield from folders.split("/")
 
 
 def _short(values: Iterable[Any]) -> Iterator[str]:
@@ -85,10 +91,6 @@ def _short(values: Iterable[Any]) -> Iterator[str]:
                 yield text
 
 
-def _path(document: Document) -> PurePosixPath | None:
-    """Return the path of a document that is a file.
-
-    None for a record: neither its number nor the file that all records are in tells anything.
-    """
-    is_file = os.path.isabs(document.root) and "#" not in document.source  # noqa: PTH117
-    return PurePosixPath(document.source) if is_file else None
+def _is_file(document: Document) -> bool:
+    """Tell whether a document is a file, whose name tells something, and not a record of one."""
+    return document.root.startswith("/") and "#" not in document.source

@@ -63,7 +63,7 @@ class Passage:
     ``id`` is its id in a table, empty before it has one. ``line`` is the line of the file where it
     begins, from 1; None where the document is not a file as it lies on the disk. ``headings`` are
     those of the sections that it begins in, from the outermost, and ``table_head`` is the head of
-    the table that it begins in.
+    the table that it begins in. ``context`` is what ``context_of`` makes of these.
     """
 
     document: Document
@@ -73,6 +73,7 @@ class Passage:
     line: int | None = None
     headings: tuple[str, ...] = ()
     table_head: str = ""
+    context: str = ""
 
     @property
     def text(self) -> str:

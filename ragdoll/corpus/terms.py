@@ -15,9 +15,11 @@ _IDENTIFIER = re.compile(
 )
 
 # A letter alone that is no initial, as in "vitamin D" or "plan B"; "a" and "I" are mere words.
+_SHORT = 4
 _LETTER = re.compile(r"(?<![\w.'’])[b-hj-zB-HJ-Z](?![\w.'’])")
 
 # A word that was divided at the end of a line.
+_LINE_END = re.compile(r"-[ \t]*\r?\n")
 _DIVIDED = re.compile(r"([^\W\d_]{2,})-[ \t]*\r?\n[ \t]*([^\W\d_]{2,})")
 
 # The parts of a word in camel case.
@@ -36,14 +38,14 @@ def searchable(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
     added = " ".join(filter(None, map(_parts_and_whole, text.split())))
-    if "-" in text and (divided := _DIVIDED.findall(text)):
+    if _LINE_END.search(text) and (divided := _DIVIDED.findall(text)):
         added = " ".join([added, *map("".join, divided)])
     return f"{text}\n{added}" if added else text
 
 
 def undivided(text: str) -> str:
     """Return a text with words whole that were divided at the end of a line."""
-    return _DIVIDED.sub(_whole, text) if "-" in text else text
+    return _DIVIDED.sub(_whole, text) if _LINE_END.search(text) else text
 
 
 def _whole(found: re.Match[str]) -> str:
@@ -55,7 +57,11 @@ def _whole(found: re.Match[str]) -> str:
 @lru_cache(maxsize=1 << 16)
 def _parts_and_whole(words: str) -> str:
     """Return what is added for words without a space between them."""
-    added: list[str] = [_one_word(letter) for letter in _LETTER.findall(words)]
+    if len(words) > 1 and words.isalpha() and words[1:].islower():
+        return ""  # as most are
+    added: list[str] = []
+    if len(words) <= _SHORT:
+        added += map(_one_word, _LETTER.findall(words))
     for match in _JOINED.finditer(words):
         word = match.group().rstrip(".:-")
         if _IDENTIFIER.fullmatch(word):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import ragdoll
-from ragdoll.corpus.context import place_of, with_context, words_of
+from ragdoll.corpus.context import context_of, place_of, with_context, words_of
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.passages import Passage, cut
 from tests.conftest import Trained
@@ -18,7 +19,8 @@ TEXT = "# Kiln\n\na b c\n\n## Firing\n\n" + "d e. f g. h i. j k.\n\n" * 2 + "## 
 
 def passages(text: str = TEXT, size: int = 8, **fields: object) -> list[Passage]:
     document = Document(text, title="Kiln", markup="markdown", **fields)  # type: ignore[arg-type]
-    return list(cut(document, size, ones))
+    found = cut(document, size, ones)
+    return [replace(passage, context=context_of(passage)) for passage in found]
 
 
 def test_a_passage_is_found_by_its_title_headings_and_file() -> None:

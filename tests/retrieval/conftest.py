@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ragdoll.corpus.context import with_context
+from ragdoll.corpus.context import context_of, with_context
 from ragdoll.corpus.documents import BETWEEN, Document
 from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.static import StaticModel
@@ -101,7 +101,7 @@ class Indexed:
             document = documents[row["source"]]
             passage = Passage(document, row["start"], row["end"], headings=tuple(headings))
             assert row["text"] == passage.text
-            passages.append(with_context(passage))
+            passages.append(with_context(replace(passage, context=context_of(passage))))
         assert len({row["id"] for row in rows}) == len(rows)
         embedded = StaticModel.load(self.model).encode(passages)
         assert_alike([row["vector"] for row in rows], embedded)

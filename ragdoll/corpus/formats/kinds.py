@@ -102,16 +102,16 @@ class Manner:
 
 def format_of(path: Path) -> str:
     """Return the ending that tells how a file is read; both endings of compressed records."""
-    both = "".join(path.suffixes[-2:]).lower()
-    if both in RECORDS:
-        return both
-    suffix = path.suffix.lower()
+    # By hand: the properties of Path would take longer than opening the file.
+    name = path.name
+    stem, dot, ending = name.lstrip(".").rpartition(".")
+    suffix = f".{ending.lower()}" if dot and ending else ""
     if suffix in COMPRESSED:
-        inner = format_of(Path(path.stem))
-        return inner if inner in PLAIN else suffix
+        inner = format_of(Path(stem))
+        return inner + suffix if inner + suffix in RECORDS else inner if inner in PLAIN else suffix
     if _SECTION.fullmatch(suffix):
         return MAN
-    return ".txt" if not suffix and _CAPITALISED.fullmatch(path.name) else suffix
+    return ".txt" if not suffix and _CAPITALISED.fullmatch(name) else suffix
 
 
 def check_formats(told: Iterable[str]) -> None:

@@ -156,8 +156,8 @@ class FileSource(Source):
         """Read file by file; a file that cannot be read is left out and named."""
         for file in self._files(reading):
             relative = self._relative(file)
-            before, size = reading.done, size_of(file)
-            stamp, said = _stamp(file, reading.started), reading.said()
+            size, stamp = _facts(file, reading.started)
+            before, said = reading.done, reading.said()
             known = self.known.get(relative)
             if known and stamp == known[:3]:
                 reading.kept[relative] = known[3]
@@ -360,14 +360,15 @@ def _is(kind: Callable[[], bool]) -> bool:
         return False
 
 
-def _stamp(file: Path, now: float) -> list[int] | None:
-    """Return size and times of a file; None where it may change again and look the same."""
+def _facts(file: Path, now: float) -> tuple[int, list[int] | None]:
+    """Return the bytes of a file, and its size and times; None if it may still change unseen."""
     try:
         facts = file.stat()
     except OSError:
-        return None
+        return 0, None
     is_settled = max(facts.st_mtime, facts.st_ctime) < now - _SETTLED
-    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns] if is_settled else None
+    stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+    return facts.st_size, stamp if is_settled else None
 
 
 def size_of(file: Path) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ragdoll.corpus.context import place_of, with_context, words_of
+from ragdoll.corpus.context import context_of, place_of, words_of
 from ragdoll.corpus.documents import LINE, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
@@ -39,7 +39,7 @@ def root_key(root: str) -> str:
 
 
 def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
-    """Give the passages of one document their ids under a root, and their lines in a file.
+    """Give the passages of one document their ids under a root, lines in a file, and context.
 
     An id hashes source, text, context and, where a document repeats them, the occurrence. It does
     not hash offsets, so that an edit changes the ids only of the passages that it touches.
@@ -49,14 +49,16 @@ def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
     line, counted = 1, 0
     for passage in passages:
         document = passage.document
-        whole = with_context(passage)
+        context = context_of(passage)
+        whole = f"{passage.text}\n{context}" if context else passage.text
         occurrence = occurrences[whole] = occurrences.get(whole, -1) + 1
         content = f"{document.source}\0{whole}\0{occurrence}".encode("utf-8", "surrogatepass")
         if document.whole_file:
             line += document.text.count("\n", counted, passage.start)
             counted = passage.start
         name = key + hashlib.sha256(content).hexdigest()[:_HASH_LENGTH]
-        result.append(replace(passage, id=name, line=line if document.whole_file else None))
+        at = line if document.whole_file else None
+        result.append(replace(passage, id=name, line=at, context=context))
     return result
 
 
