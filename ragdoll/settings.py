@@ -350,7 +350,7 @@ class QuerySettings(_Section):
         "Only passages of these files or folders, such as '*.md' or 'guide/**'.",
         option="--source GLOB",
     )
-    lines: int = setting(8, "Lines of each answer that a person is shown.", least=1)
+    lines: int = setting(3, "Lines of each answer that a person is shown.", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -313,33 +313,34 @@ def test_an_answer_has_its_title_unless_that_is_the_name_of_the_file(
     assert capsys.readouterr().out.splitlines()[0] == f" 1  0.500  {shown}"
 
 
-def test_passages_that_begin_in_one_line_are_told_apart_by_their_offsets(
+def test_answers_of_one_file_are_one_entry_with_its_places(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = [
-        Hit(
-            rank,
-            0.5,
-            "x",
-            "log.txt",
-            "",
-            start,
-            start + 5,
-            "A",
-            None,
-            None,
-            {LINE: line},
+    def hit(rank: int, start: int, line: int | None, root: str = "a") -> Hit:
+        metadata = {} if line is None else {LINE: line}
+        text = "No key.\nA lock.\nB."
+        return Hit(
+            *(rank, 0.5, "x", "log.txt", "", start, start + 5, text, None, None, metadata),
+            root=root,
         )
-        for rank, start, line in (
-            *((1, 0, 1), (2, 7, 1), (3, 99, 2)),
-            *((4, 0, None), (5, 0, None)),  # as of two folders
-        )
-    ]
+
+    found = [hit(1, 0, 1), hit(2, 7, 1), hit(3, 99, 7), hit(4, 0, None, "b"), hit(5, 9, None, "b")]
     console = Console()
-    console.result({}, view.hits("lock", found, {}, console, 8))
-    places = [line[11:] for line in capsys.readouterr().out.splitlines() if "0.500" in line]
-    assert places[:3] == ["log.txt:1 [0–5]", "log.txt:1 [7–12]", "log.txt:2"]
-    assert places[3:] == ["log.txt [0–5]"] * 2
+    console.result({}, view.hits("lock", found, False, console, 1))
+    blocks = capsys.readouterr().out.rstrip().split("\n\n")
+    assert [block.splitlines() for block in blocks] == [
+        [
+            " 1  0.500  log.txt:2",
+            *("    …", "    A lock.", "    …"),
+            " 2  0.500  :2 [7–12]  A lock.",
+            " 3  0.500  :8  A lock.",
+        ],
+        [
+            " 4  0.500  log.txt [0–5]",
+            *("    …", "    A lock.", "    …"),
+            " 5  0.500  [9–14]  A lock.",
+        ],
+    ]
 
 
 def test_what_could_forge_the_terminal_is_made_visible() -> None:

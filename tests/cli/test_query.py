@@ -135,7 +135,7 @@ def test_what_a_person_reads(ragdoll: Ragdoll, indexed: Indexed) -> None:
         assert passage
         assert all(line.startswith("    ") for line in passage)
     headings = {heading.split(maxsplit=2)[2]: passage for heading, *passage in blocks}
-    assert headings["loop.md:1  The event loop"][-1].strip().endswith("with call_later.")
+    assert headings["loop.md:3  The event loop"][-1].strip().endswith("with call_later.")
     assert headings["locks.txt:1"] == ["    A lock guards a shared resource between tasks."]
     reader = headings["streams.jsonl#reader [0–42]  StreamReader"]
     assert reader == ["    Reads data from a transport."]
@@ -231,14 +231,14 @@ def test_nothing_is_marked_where_no_colour_is_wanted(ask: Callable[..., Any]) ->
     ],
 )
 def test_words_are_marked_in_every_script(text: str, query: str, marked: list[str]) -> None:
-    view = passage_view(text, "", query, 8)
+    view, _ = passage_view(text, "", query, 8)
     assert [view.plain[span.start : span.end] for span in view.spans] == marked
 
 
 def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
     lines = [f"line {number}" for number in range(40)]
     lines[30] = "the semaphore bounds"
-    shown = passage_view("\n".join(lines), "", "semaphore bounds", 8).plain.splitlines()
+    shown = passage_view("\n".join(lines), "", "semaphore bounds", 8)[0].plain.splitlines()
     assert "    the semaphore bounds" in shown
     assert (shown[0], shown[-1]) == ("    …", "    …")
     assert len(shown) == 10
@@ -246,23 +246,66 @@ def test_of_a_long_passage_the_part_that_answers_is_shown() -> None:
 
 @pytest.mark.parametrize("width", [None, 40, 200])
 def test_of_a_passage_of_one_endless_line_the_part_that_answers_is_shown(width: int | None) -> None:
-    view = passage_view(
-        "word " * 900 + "semaphore " + "word " * 900, "", "semaphore", 8, width
-    ).plain
+    view = passage_view("word " * 900 + "semaphore " + "word " * 900, "", "semaphore", 8, width)[
+        0
+    ].plain
     assert "semaphore" in view
     assert view.startswith("    …")
     assert view.endswith("    …")
     assert max(map(len, view.splitlines())) <= (width or 100)
 
 
+PROSE = """The first line of prose is as long as anybody writes it
+and goes on. It names the valve in this line, which is a long one
+and ends here.
+
+- An item of a list that is as long as a line of prose may be
+- with a valve
+    code(that_is, as_long_as_a_line_of_prose_may_well_be)
+    valve()"""
+
+
+def test_prose_is_reflowed_and_code_and_lists_are_not() -> None:
+    view, before = passage_view(PROSE, "", "nothing", 20, 200, reflows=True)
+    assert before == 0
+    assert [line.strip() for line in view.plain.splitlines()] == [
+        PROSE.partition("\n\n")[0].replace("\n", " "),
+        *(line.strip() for line in PROSE.splitlines()[4:]),
+    ]
+    assert len(passage_view(PROSE, "", "nothing", 20, 200)[0].plain.splitlines()) == 7
+
+
+@pytest.mark.parametrize("width", [30, 60, 200])
+@pytest.mark.parametrize("reflows", [True, False])
+def test_the_lines_before_the_first_that_is_shown_are_counted(width: int, reflows: bool) -> None:
+    view, before = passage_view(f"\n{PROSE}", "", "names the valve", 1, width, reflows)
+    shown = next(line for line in view.plain.splitlines() if "…" not in line)
+    assert shown.split()[0] in f"\n{PROSE}".splitlines()[before]
+
+
+def test_the_part_that_answers_stands_in_the_middle() -> None:
+    lines = [f"line {number}" for number in range(40)]
+    lines[20] = "the semaphore"
+    view, before = passage_view("\n".join(lines), "", "semaphore", 5)
+    assert view.plain.splitlines()[3].strip() == "the semaphore"
+    assert before == 18
+
+
+def test_stop_words_are_not_marked() -> None:
+    view, _ = passage_view("So it is not so: a lock.", "", "so is it not a lock", 8)
+    assert [view.plain[span.start : span.end] for span in view.spans] == ["lock"]
+
+
 def test_wide_characters_take_two_columns() -> None:
-    view = passage_view("水泵必须停机，因为压力超过十二巴。" * 9, "", "x", 8, 31).plain
+    view = passage_view("水泵必须停机，因为压力超过十二巴。" * 9, "", "x", 8, 31)[0].plain
     assert {cell_len(line) for line in view.splitlines()[:8]} == {30}
 
 
 def test_the_title_is_not_repeated() -> None:
-    assert passage_view("StreamReader\n\nReads.", "StreamReader", "read", 8).plain == "    Reads."
-    assert passage_view("StreamReader", "StreamReader", "read", 8).plain == "    StreamReader"
+    assert (
+        passage_view("StreamReader\n\nReads.", "StreamReader", "read", 8)[0].plain == "    Reads."
+    )
+    assert passage_view("StreamReader", "StreamReader", "read", 8)[0].plain == "    StreamReader"
 
 
 @pytest.mark.parametrize("options", [["event loop"], ["--json", "-"]], ids=["text", "lines"])

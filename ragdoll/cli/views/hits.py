@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
-from collections import Counter
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
 from ragdoll.corpus.documents import BETWEEN
+from ragdoll.corpus.formats.kinds import CODE, LINES, format_of
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import best_lines
 
@@ -29,8 +32,13 @@ _NAMED = 3
 _ANY_CONSOLE = RichConsole(width=80)
 # Legible on dark terminals and on light ones, where bold yellow is not.
 _FOUND = "bold magenta"
-# Columns where there is no terminal to ask for its own.
+# Columns where there is no terminal to ask for its own, and at least.
 _WIDTH = 100
+_LEAST_WIDTH = 20
+# A line of prose with as many characters was broken, and goes on in the next that begins so.
+_BROKEN = 45
+_GOES_ON = re.compile(r"[\w\"'“‘(`*]")
+_NO_PROSE = re.compile(r"\s{4}|\t|[-*+|>#]|\d+[.)] |```|~~~|\.\. ")
 
 
 def hits(
@@ -38,16 +46,19 @@ def hits(
 ) -> RenderableType:
     """Show the answers to a query, at most ``lines`` lines of each.
 
-    ``with_root`` shows the folders of the documents, which have several.
+    Further answers of the same file stand below the first, each in a line. ``with_root`` shows the
+    folders of the documents, which have several.
     """
     parts: list[RenderableType] = []
-    places = Counter(_place(hit, with_root) for hit in found)
+    by_file: dict[object, list[Hit]] = {}
     for hit in found:
+        by_file.setdefault((hit.root, hit.source), []).append(hit)
+    for hit, *others in by_file.values():
+        shown, before = passage_view(
+            hit.text, hit.title, text, lines, console.width, is_prose(hit.source)
+        )
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
-        # Of passages that begin in one line the offsets tell which is which.
-        place = _place(hit, with_root)
-        place = _place(hit, with_root, with_offsets=places[place] > 1)
-        heading.append(place, style=_link(hit))
+        heading.append(_place(hit, with_root, before), style=_link(hit))
         # A file without a title of its own has its name for one, which stands there already.
         if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
             heading.append("  " + one_line(hit.title), style="bold")
@@ -55,40 +66,97 @@ def hits(
             heading.append("  " + one_line(below))
         parts.append(heading)
         if console.verbose:
-            scores = [
-                f"{name} {value:.3f}"
-                for name, value in (
-                    ("vector", hit.vector_score),
-                    ("BM25", hit.text_score),
-                    ("tokens", hit.token_score),
-                )
-                if value is not None
-            ]
-            parts.append(Text("    " + ", ".join(scores), style="dim"))
+            parts.append(Text(_INDENT + _scores(hit), style="dim"))
         if hit.copies:
-            parts.append(Text(f"    also in {_others(hit.copies)}", style="dim"))
-        parts.append(passage_view(hit.text, hit.title, text, lines, console.width))
+            parts.append(Text(f"{_INDENT}also in {_others(hit.copies)}", style="dim"))
+        parts.append(shown)
+        lines_of = [one.line for one in (hit, *others)]
+        parts += [
+            _further(other, text, console, lines_of.count(other.line) > 1) for other in others
+        ]
         parts.append(Text(""))
     return Group(*parts[:-1])
 
 
-def passage_view(text: str, title: str, query: str, most: int, width: int | None = None) -> Text:
+def _further(hit: Hit, query: str, console: Console, shares_line: bool) -> Text:
+    """Show another answer of a file: its place in it, and the line that tells most.
+
+    Of passages that begin in one line, the offsets tell which is which.
+    """
+    shown, before = passage_view(
+        hit.text, hit.title, query, 1, max(_LEAST_WIDTH, (console.width or _WIDTH) - 24)
+    )
+    place = f"[{hit.start}–{hit.end}]" if hit.page is None else f"p. {hit.page}"
+    if hit.line is not None:
+        place = f":{hit.line + before}" + f" {place}" * shares_line
+    line = Text(f"{hit.rank:>2}  {hit.score:.3f}  {place}  ", style="dim")
+    best = next((part for part in shown.split("\n") if part.plain.strip() != "…"), Text(""))
+    return Text.assemble(line, best[len(_INDENT) :])
+
+
+def _scores(hit: Hit) -> str:
+    scores = {"vector": hit.vector_score, "BM25": hit.text_score, "tokens": hit.token_score}
+    return ", ".join(f"{name} {value:.3f}" for name, value in scores.items() if value is not None)
+
+
+def is_prose(source: str) -> bool:
+    """Tell whether the lines of a file may be joined: they end where they are long enough."""
+    kind = format_of(Path(source.partition("#")[0]))
+    return kind not in CODE | LINES
+
+
+def passage_view(
+    text: str,
+    title: str,
+    query: str,
+    most: int,
+    width: int | None = None,
+    reflows: bool = False,
+) -> tuple[Text, int]:
     """Indent the ``most`` lines of a passage that hold most of the query's words, and mark those.
 
     The title is left out where the passage begins with it, since it stands above. Lines are broken
-    to ``width`` columns; None: there is no terminal.
+    to ``width`` columns; None: there is no terminal. ``reflows`` joins the lines of paragraphs
+    first. Return the number of the text's lines before the first one that is shown, too.
     """
-    body = text.removeprefix(title).strip() if title else text.strip()
     marker = Marker(query, text)
-    room = max(20, (width or _WIDTH) - len(_INDENT))
-    printed = map(printable, (body or text).splitlines())
-    lines = [part for line in printed for part in _wrapped(line, room)]
-    chosen, before, is_cut = best_lines(lines, marker, most)
+    room = max(_LEAST_WIDTH, (width or _WIDTH) - len(_INDENT))
+    body = text.removeprefix(title) if title and text.removeprefix(title).strip() else text
+    skipped = text[: len(text) - len(body.lstrip())].count("\n")
+    lines = [printable(line) for line in body.lstrip().split("\n")]
+    paragraphs = _paragraphs(lines) if reflows else ([line] for line in lines)
+    parts = []
+    for paragraph in paragraphs:
+        ends = list(accumulate(len(line) + 1 for line in paragraph))
+        at, joined = 0, " ".join(paragraph)
+        for part in _wrapped(joined, room):
+            at = joined.find(part, at)
+            parts.append((skipped + bisect_right(ends, at), part))
+            at += len(part)
+        skipped += len(paragraph)
+    parts = [(number, part) for number, part in parts if part.strip()]
+    chosen, before, is_cut = best_lines([part for _, part in parts], marker, most)
+    first = parts[before][0] if parts else 0
     chosen = [*(["…"] if before else []), *chosen, *(["…"] if is_cut else [])]
     view = Text(textwrap.indent("\n".join(chosen), _INDENT))
     for mark in marker.marks(view.plain):
         view.stylize(_FOUND, mark.start, mark.end)
-    return view
+    return view, first
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Group lines that were broken for their length; code, lists and headings stay apart."""
+    paragraph = [lines[0].rstrip()]
+    is_code = False
+    for line in lines[1:]:
+        is_code ^= line.lstrip().startswith(("```", "~~~"))
+        is_broken = len(paragraph[-1]) >= _BROKEN and not is_code
+        if is_broken and _GOES_ON.match(line) and not _NO_PROSE.match(paragraph[0]):
+            paragraph.append(line.rstrip())
+            continue
+        yield paragraph
+        paragraph = [line.rstrip()]
+    yield paragraph
 
 
 def _others(copies: Sequence[Copy]) -> str:
@@ -103,23 +171,23 @@ def _wrapped(line: str, width: int) -> list[str]:
     return [part.plain.rstrip() for part in Text(line).wrap(_ANY_CONSOLE, width)]
 
 
-def _place(hit: Hit, with_root: bool, with_offsets: bool = False) -> str:
+def _place(hit: Hit, with_root: bool, before: int) -> str:
     """Return the source with the line or page of a passage, or else with its offsets.
+
+    The line is that of what is shown, ``before`` lines behind the first of the passage.
 
     Where a table has several roots, ``with_root``, the source of a file begins with its folder.
     """
-    offsets = f" [{hit.start}–{hit.end}]"
     source = hit.source
     if with_root and hit.path:
         folder = from_here(hit.root)
         source = source if folder == "." else f"{folder}/{source}"
     if hit.line is not None:
         file = source.partition(".py#")
-        place = f"{one_line(file[0] + file[1].removesuffix('#'))}:{hit.line}"
-        return place + offsets * with_offsets
+        return f"{one_line(file[0] + file[1].removesuffix('#'))}:{hit.line + before}"
     if hit.page is not None:
-        return f"{one_line(source)}:p. {hit.page}" + offsets * with_offsets
-    return one_line(source) + offsets
+        return f"{one_line(source)}:p. {hit.page}"
+    return f"{one_line(source)} [{hit.start}–{hit.end}]"
 
 
 def _link(hit: Hit) -> str:

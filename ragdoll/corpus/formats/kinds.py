@@ -30,6 +30,8 @@ CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
 _OTHER_TEXT = """
     cfg cnf conf ini log properties text toml txt yaml yml
 """
+# Texts whose lines each say something.
+LINES = frozenset(f".{suffix}" for suffix in _OTHER_TEXT.split()) - {".text", ".txt"}
 SUBTITLES = frozenset((".srt", ".vtt"))
 # Man pages are told by their section, such as .1 or .3p.
 MAN = ".man"

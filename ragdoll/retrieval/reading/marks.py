@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ragdoll.corpus.languages import ENGLISH, SIGNS, function_words, languages_of
+from ragdoll.corpus.languages import ENGLISH, SIGNS, function_words, languages_of, stop_words
 from ragdoll.corpus.terms import CAMEL
 
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
@@ -20,10 +20,8 @@ _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 
-# English words too common to say what a passage is about.
-COMMON = function_words(ENGLISH) | set(
-    re.findall(r"\w+", "a as can do does has have how i its was were what when where who will")
-)
+# English words too common to say what a passage is about. Letters alone may be names.
+COMMON = {word for word in stop_words(ENGLISH) if len(word) > 1 or word in "ai"}
 _ENDINGS = ("ingly", "edly", "ing", "ies", "ied", "es", "ed", "ly", "s", "e")
 
 # In other languages words match that begin alike: with this many letters, and endings this long.

@@ -12,7 +12,7 @@ _WIDTH = 100
 
 
 def best_lines(lines: Sequence[str], marker: Marker, most: int) -> tuple[list[str], int, bool]:
-    """Choose the run of lines with most of the query's words, the earliest of equals.
+    """Choose the run of lines with most of the query's words, in its middle; of equals the first.
 
     Return the lines that are not blank, at most ``most``; the number of those before them; and
     whether others follow.
@@ -21,10 +21,14 @@ def best_lines(lines: Sequence[str], marker: Marker, most: int) -> tuple[list[st
     if len(lines) <= most:
         return lines, 0, False
     found = [{mark.key for mark in marker.marks(line)} for line in lines]
-    best = max(
-        range(len(lines) - most + 1),
-        key=lambda start: (len(set().union(*found[start : start + most])), -start),
-    )
+
+    def merit(start: int) -> tuple[int, float, int]:
+        run = found[start : start + most]
+        matching = [place for place, keys in enumerate(run) if keys]
+        away = abs(sum(matching) / len(matching) - (most - 1) / 2) if matching else 0
+        return len(set().union(*run)), -away, -start
+
+    best = max(range(len(lines) - most + 1), key=merit)
     return lines[best : best + most], best, best + most < len(lines)
 
 
