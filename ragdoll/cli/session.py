@@ -120,6 +120,14 @@ def query_next(call: Invocation) -> str:
     return again('query "your question"', config=call.config, **given)
 
 
+def kept_passages(restart: bool) -> str:
+    """Say what is kept of a teacher's pass that was interrupted, and how to go on."""
+    return (
+        "What is done is kept, but for the last 1,024 passages at most; "
+        f"{same_command(restart)} goes on from there."
+    )
+
+
 def same_command(restart: bool) -> str:
     """Name what to type again after an interruption, so that what is kept is not given up."""
     return "the same command" + " without --restart" * restart

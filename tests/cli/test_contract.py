@@ -322,6 +322,7 @@ def test_answers_of_one_file_are_one_entry_with_its_places(
         return Hit(
             *(rank, 0.5, "x", "log.txt", "", start, start + 5, text, None, None, metadata),
             root=root,
+            path="/a/log.txt",
         )
 
     found = [hit(1, 0, 1), hit(2, 7, 1), hit(3, 99, 7), hit(4, 0, None, "b"), hit(5, 9, None, "b")]

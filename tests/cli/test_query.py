@@ -171,6 +171,12 @@ def test_nothing_found_is_said_beside_the_data(ask: Callable[..., Any]) -> None:
     assert ask("the of and", "--mode", "text", "--quiet").err == ""
 
 
+def test_a_source_that_is_not_there_is_said(ask: Callable[..., Any]) -> None:
+    err = ask("event loop", "--source", "nothere").err
+    assert "No source matches 'nothere'; sources are such as " in err
+    assert ask("xyzzy", "--mode", "text", "--source", "*").err == "Nothing found.\n"
+
+
 def test_control_and_direction_characters_are_made_visible(
     ragdoll: Ragdoll, indexed: Indexed
 ) -> None:

@@ -1,7 +1,7 @@
 """``ragdoll featurize``."""
 
 from ragdoll.cli.options import DOCUMENTS, TRUST_REMOTE_CODE, Invocation, argument, command, option
-from ragdoll.cli.session import again, same_command, session
+from ragdoll.cli.session import again, kept_passages, session
 from ragdoll.cli.views import records, skipped, stages
 
 
@@ -21,8 +21,7 @@ def featurize(
     An interrupted run is kept: the same command goes on from there.
     """
     call.given["corpus.path"] = corpus or None
-    kept = "What is done is kept, but for 1,024 passages at most"
-    with session(call, f"{kept}; {same_command(restart)} goes on from there.") as (config, console):
+    with session(call, kept_passages(restart)) as (config, console):
         import ragdoll
 
         documents = ragdoll.read(settings=config.corpus)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from ragdoll.cli.options import Invocation, argument, command, option
 from ragdoll.cli.session import session
+from ragdoll.cli.text import one_line
 from ragdoll.cli.views import hits, records
 from ragdoll.errors import UsageError
 
 if TYPE_CHECKING:
+    import ragdoll
     from ragdoll.cli.console import Console
 
 # Queries that are answered together, at most: the first of very many is not to wait for the last.
@@ -72,7 +74,15 @@ def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
                     view = hits.hits(asked, found, with_root, console, chosen.lines)
                 console.result(records.query(asked, chosen.mode, found), view)
                 if not found and not console.as_json:
-                    console.note("Nothing found.")
+                    console.note(f"Nothing found.{_no_such_source(index, chosen.source)}")
+
+
+def _no_such_source(index: "ragdoll.Index", glob: str | None) -> str:
+    """Say that no source matches a glob, and what sources look like; nothing where one does."""
+    if glob is None or index.sources(glob, most=1):
+        return ""
+    examples = ", ".join(one_line(source) for source in index.sources(most=3))
+    return f" No source matches '{one_line(glob)}'; sources are such as {examples}."
 
 
 def _queries(text: str | None, console: "Console") -> Iterator[list[str]]:

@@ -5,7 +5,7 @@ import os
 from ragdoll.cli import before
 from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
-from ragdoll.cli.session import query_next, same_command, session
+from ragdoll.cli.session import kept_passages, query_next, session
 from ragdoll.cli.views import records, skipped, stages
 from ragdoll.config import Config
 from ragdoll.errors import UsageError
@@ -53,8 +53,7 @@ def run(
     """
     call.given["corpus.path"] = docs or None
     call.given["index.docs"] = docs_option or docs or None
-    resume = f"What is done is kept; {same_command(restart)} goes on from there."
-    with session(call, resume) as (told, console):
+    with session(call, kept_passages(restart)) as (told, console):
         _refuse_other_places(told)
         from ragdoll.pipeline import Pipeline
 

@@ -88,7 +88,7 @@ def _further(hit: Hit, query: str, console: Console, shares_line: bool) -> Text:
     )
     place = f"[{hit.start}–{hit.end}]" if hit.page is None else f"p. {hit.page}"
     if hit.line is not None:
-        place = f":{hit.line + before}" + f" {place}" * shares_line
+        place = f":{_line(hit, before)}" + f" {place}" * shares_line
     line = Text(f"{hit.rank:>2}  {hit.score:.3f}  {place}  ", style="dim")
     best = next((part for part in shown.split("\n") if part.plain.strip() != "…"), Text(""))
     return Text.assemble(line, best[len(_INDENT) :])
@@ -184,10 +184,15 @@ def _place(hit: Hit, with_root: bool, before: int) -> str:
         source = source if folder == "." else f"{folder}/{source}"
     if hit.line is not None:
         file = source.partition(".py#")
-        return f"{one_line(file[0] + file[1].removesuffix('#'))}:{hit.line + before}"
+        return f"{one_line(file[0] + file[1].removesuffix('#'))}:{_line(hit, before)}"
     if hit.page is not None:
         return f"{one_line(source)}:p. {hit.page}"
     return f"{one_line(source)} [{hit.start}–{hit.end}]"
+
+
+def _line(hit: Hit, before: int) -> int:
+    """Return the line of what is shown; of a docstring, which has other lines, that of its first."""
+    return (hit.line or 0) + (before if hit.path is not None else 0)
 
 
 def _link(hit: Hit) -> str:
