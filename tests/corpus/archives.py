@@ -106,3 +106,27 @@ def workbook(
         for name, content in parts.items():
             archive.writestr(name, content)
     return file
+
+
+def archive(file: Path, parts: dict[str, str]) -> Path:
+    """An archive of these parts."""
+    with zipfile.ZipFile(file, "w") as made:
+        for name, content in parts.items():
+            made.writestr(name, content)
+    return file
+
+
+BOOK = {
+    "META-INF/container.xml": '<container><rootfiles><rootfile full-path="x/a.opf"/></rootfiles>'
+    "</container>",
+    "x/a.opf": '<package xmlns:dc="d"><metadata><dc:title>Narwhals</dc:title></metadata><manifest>'
+    '<item id="two" href="2.xhtml"/><item id="one" href="a%20b.xhtml"/></manifest>'
+    '<spine><itemref idref="one"/><itemref idref="two"/><itemref idref="gone"/></spine></package>',
+    "x/2.xhtml": "<html><body><h1>Two</h1></body></html>",
+    "x/a b.xhtml": "<html><body><p>One.</p></body></html>",
+}
+
+OPEN_DOCUMENT = """<d xmlns:o="o" xmlns:t="t" xmlns:b="b"><o:body><o:text>
+<t:h t:outline-level="2">Head</t:h><t:p>One <t:span>two</t:span>.</t:p><o:annotation><t:p>no</t:p>
+</o:annotation><b:table><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell>
+<t:p>b</t:p></b:table-cell></b:table-row></b:table></o:text></o:body></d>"""

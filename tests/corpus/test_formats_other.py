@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
@@ -17,6 +16,7 @@ from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.reading import read
 from ragdoll.errors import UsageError
 from ragdoll.settings import CorpusSettings
+from tests.corpus.archives import BOOK, OPEN_DOCUMENT, archive
 from tests.corpus.reading import only, reason, records, written
 
 CELLS = [
@@ -98,38 +98,14 @@ def test_a_box_has_a_document_for_each_message(tmp_path: Path) -> None:
     assert reason(written(tmp_path, "b.mbox", "no message")) == "no message in it"
 
 
-def archive(file: Path, parts: dict[str, str]) -> Path:
-    with ZipFile(file, "w") as made:
-        for name, content in parts.items():
-            made.writestr(name, content)
-    return file
-
-
-BOOK = {
-    "META-INF/container.xml": '<container><rootfiles><rootfile full-path="x/a.opf"/></rootfiles>'
-    "</container>",
-    "x/a.opf": '<package xmlns:dc="d"><metadata><dc:title>Narwhals</dc:title></metadata><manifest>'
-    '<item id="two" href="2.xhtml"/><item id="one" href="a%20b.xhtml"/></manifest>'
-    '<spine><itemref idref="one"/><itemref idref="two"/><itemref idref="gone"/></spine></package>',
-    "x/2.xhtml": "<html><body><h1>Two</h1></body></html>",
-    "x/a b.xhtml": "<html><body><p>One.</p></body></html>",
-}
-
-
 def test_a_book_is_its_chapters_in_the_order_of_reading(tmp_path: Path) -> None:
     record = only(archive(tmp_path / "a.epub", BOOK))
     assert (record.title, record.text) == ("Narwhals", "One.\n\n# Two")
 
 
-OFFICE = """<d xmlns:o="o" xmlns:t="t" xmlns:b="b"><o:body><o:text>
-<t:h t:outline-level="2">Head</t:h><t:p>One <t:span>two</t:span>.</t:p><o:annotation><t:p>no</t:p>
-</o:annotation><b:table><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell>
-<t:p>b</t:p></b:table-cell></b:table-row></b:table></o:text></o:body></d>"""
-
-
 @pytest.mark.parametrize("suffix", [".odt", ".ods", ".odp"])
 def test_open_documents_are_their_headings_paragraphs_and_rows(suffix: str, tmp_path: Path) -> None:
-    record = only(archive(tmp_path / f"a{suffix}", {"content.xml": OFFICE}))
+    record = only(archive(tmp_path / f"a{suffix}", {"content.xml": OPEN_DOCUMENT}))
     assert (record.title, record.text) == ("Head", "## Head\n\nOne two.\n\n| a | b |")
 
 
@@ -144,7 +120,7 @@ def test_a_damaged_archive_is_left_out(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("entity", ["&x;", "&lol;"])
 def test_entities_of_a_hostile_archive_are_not_resolved(entity: str, tmp_path: Path) -> None:
     kind = '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY lol "ha">]>'
-    content = kind + OFFICE.replace("One", f"One{entity}")
+    content = kind + OPEN_DOCUMENT.replace("One", f"One{entity}")
     text = only(archive(tmp_path / "a.odt", {"content.xml": content})).text
     assert "root:" not in text
     assert "ha" not in text

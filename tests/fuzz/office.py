@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from tests.corpus.archives import cell, docx, paragraph, row, workbook
+from tests.corpus.archives import BOOK, OPEN_DOCUMENT, archive, cell, docx, paragraph, row, workbook
 from tests.corpus.pdfs import nested_forms, pdf
 from tests.fuzz.harness import Case, FindingError, Prepare
 from tests.fuzz.mutation import mutated, mutated_zip
@@ -177,6 +177,14 @@ def _strings(folder: Path) -> bytes:
     return workbook(folder / "seed.xlsx", ["head", "long " * 2000], rows).read_bytes()
 
 
+def _book(folder: Path) -> bytes:
+    return archive(folder / "seed.epub", BOOK).read_bytes()
+
+
+def _open_document(folder: Path) -> bytes:
+    return archive(folder / "seed.odt", {"content.xml": OPEN_DOCUMENT}).read_bytes()
+
+
 def _zipped(suffix: str, make: Callable[[Path], bytes]) -> Prepare:
     def mutate(seed: bytes, draw: Random) -> bytes:
         return mutated_zip(seed, draw, _XML_WORDS)
@@ -190,4 +198,6 @@ TARGETS: dict[str, Prepare] = {
     "pptx": _zipped(".pptx", _slides),
     "xlsx": _zipped(".xlsx", _workbook),
     "xlsx-strings": _zipped(".xlsx", _strings),
+    "epub": _zipped(".epub", _book),
+    "odt": _zipped(".odt", _open_document),
 }

@@ -52,11 +52,129 @@ _PAGE = b"""<!doctype html><html><head><meta charset=utf-8><title>A page</title>
 </code></pre><div hidden>no</div><p style='display: none'>no</p>
 <dl><dt>a<dd>b</dl><blockquote>q<br>r</blockquote><svg><path/></svg></main>
 <script>if (a < b) {}</script><!-- comment --><![CDATA[x]]></body></html>"""
+_STRUCTURED = b"""Title
+=====
+
+= Head
+* Org
+\\section{Tex}
+def f(x):
+    return x
+
+int main(void)
+{
+}
+
+| a | b |
+| - | - |
+| 1 | 2 |
+
+----
+block
+----
+"""
+_MAN = rb""".TH GIT 1
+.SH NAME
+git \- \fBthe\fR \(em \[aq] tool
+.SS "Sub section"
+.BR a "b c"
+.IP "\(bu" 4
+"""
+_NOTEBOOK = json.dumps(
+    {
+        "cells": [
+            {"cell_type": "markdown", "source": ["# A\n", "text"]},
+            {
+                "cell_type": "code",
+                "source": "x",
+                "outputs": [{"text": "1"}, {"data": {"text/plain": ["2"], "image/png": "A=="}}],
+            },
+        ],
+        "metadata": {"language_info": {"name": "python"}},
+    }
+).encode()
+_MAIL = b"""From: =?utf-8?q?M=C3=A4rz?= <a@example.org>
+To: b@example.org
+Subject: =?iso-8859-1?b?Tfxy?=
+Date: Tue, 05 Mar 2024 10:00:00 +0100
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: text/html; charset=latin-1
+Content-Transfer-Encoding: quoted-printable
+
+<p>Gr=FC=DFe</p>
+--x
+Content-Type: application/pdf; name*=utf-8''a%20b.pdf
+Content-Disposition: attachment
+
+JVBERg==
+--x--
+"""
+_HEADS = (
+    *(b"--x\n", b"--x--\n", b"Content-Type: ", b"multipart/mixed; boundary=x\n", b"charset=idna\n"),
+    *(
+        b"Content-Transfer-Encoding: base64\n",
+        b"=?utf-8?q?",
+        b"?=",
+        b"From x\n",
+        b"Date: 99\n",
+        b"\n\n",
+    ),
+    *(
+        b"message/rfc822\n",
+        b"filename*0*=",
+        b"Content-Type: text/plain; charset=unknown\n",
+        b"Cc: <@,;:",
+    ),
+)
 _SEEDS: dict[str, tuple[bytes, ...]] = {
     "text.txt": (_TEXT.encode(), _TEXT.encode("utf-16"), b"\xef\xbb\xbf" + _TEXT.encode()),
     "markdown.md": (_MARKDOWN, _ALIASES),
     "page.html": (_PAGE,),
+    **dict.fromkeys(("a.rst", "a.adoc", "a.org", "a.tex", "a.py", "a.c"), (_STRUCTURED,)),
+    "a.srt": (b"1\n00:00:01,000 --> 00:00:02,000\n<i>Hello</i>\n\n2\n00:00:03,000 --> 4\nx\n",),
+    "a.vtt": (b"WEBVTT\n\nNOTE x\n\nid\n00:01.000 --> 00:02.000 line:0\n<v Ann>Hello\n",),
+    "a.1": (_MAN, b".Dd x\n.Dt LS 1\n.Sh NAME\n.Nm ls\n.Nd list\n.Xr a 1 ,\n.Op Fl l Ar x\n"),
+    "a.ipynb": (_NOTEBOOK,),
+    "a.eml": (_MAIL,),
+    "a.mbox": (b"From x@example.org Tue Mar  5 10:00:00 2024\n" + _MAIL + b"\n" + _MAIL,),
 }
+_MARKS = (
+    *(b"\n====\n", b"\n----\n", b"\n\n", b"# ", b"== ", b"* ", b"|", b"|-|", b"```\n", b"~~~~\n"),
+    *(
+        b"\\section{",
+        b"}",
+        b"\\begin{verbatim}",
+        b"\\end{verbatim}",
+        b"#+BEGIN_SRC\n",
+        b"#+END_SRC\n",
+    ),
+    *(
+        b"def f():\n",
+        b"class A(",
+        b"{\n",
+        b"int f(",
+        b"/* ",
+        b"@x\n",
+        b"data:a/b;base64,",
+        b"A" * 100,
+    ),
+)
+_ROFF = (
+    b"\\f",
+    b"\\(",
+    b"\\[",
+    b"\\*",
+    b"\\s+",
+    b'\\"',
+    b".de x\n",
+    b"..\n",
+    b'"',
+    b".Xr ",
+    b".BR ",
+)
 _WORDS: dict[str, tuple[bytes, ...]] = {
     "text.txt": (b".", b"\xe3\x80\x82", b"\xc2\x85", b"\xe2\x80\xa8", b"\n#", b"x" * 3000),
     "markdown.md": (
@@ -75,6 +193,22 @@ _WORDS: dict[str, tuple[bytes, ...]] = {
         ),
         *(b"2001-99-99", b"0001-01-01T00:00:00+23:59", b".inf", b"[" * 300, b"{a: " * 300),
     ),
+    **dict.fromkeys(("a.rst", "a.adoc", "a.org", "a.tex", "a.py", "a.c"), _MARKS),
+    **dict.fromkeys(
+        ("a.srt", "a.vtt"), (b"-->", b"00:00", b"WEBVTT\n", b"NOTE", b"<", b">", b"{\\")
+    ),
+    "a.1": _ROFF,
+    "a.ipynb": (
+        b'"cells"',
+        b"[" * 2000,
+        b"{}",
+        b"null",
+        b'"source"',
+        b'"code"',
+        b"1e999",
+        b'"level"',
+    ),
+    **dict.fromkeys(("a.eml", "a.mbox"), _HEADS),
     "page.html": (
         *(
             b"<div>",
@@ -132,7 +266,7 @@ def mutations(file: Path, seed: bytes, mutate: Callable[[bytes, Random], bytes])
 def check_records(file: Path) -> int:
     """Read a file to its end; check that what is read can be stored, cut and shown."""
     count = 0
-    for document in read(file, "text"):
+    for document in read(file):
         if isinstance(document, UnreadableError):
             check_reason(str(document))
             continue
@@ -206,6 +340,18 @@ TARGETS: dict[str, Prepare] = {
     "text": _document("text.txt"),
     "markdown": _document("markdown.md"),
     "html": _document("page.html"),
+    "rst": _document("a.rst"),
+    "asciidoc": _document("a.adoc"),
+    "org": _document("a.org"),
+    "latex": _document("a.tex"),
+    "python-code": _document("a.py"),
+    "code": _document("a.c"),
+    "srt": _document("a.srt"),
+    "vtt": _document("a.vtt"),
+    "man": _document("a.1"),
+    "notebook": _document("a.ipynb"),
+    "mail": _document("a.eml"),
+    "mbox": _document("a.mbox"),
     "gitignore": _ignore_files,
     "python": _python,
 }

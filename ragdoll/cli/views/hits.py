@@ -191,7 +191,7 @@ def _place(hit: Hit, with_root: bool, before: int) -> str:
 
 
 def _line(hit: Hit, before: int) -> int:
-    """Return the line of what is shown; of a docstring, which has other lines, that of its first."""
+    """Return the line of what is shown; of a docstring, which has other lines, its first one."""
     return (hit.line or 0) + (before if hit.path is not None else 0)
 
 
