@@ -24,7 +24,19 @@ _DIVIDED = re.compile(r"([^\W\d_]{2,})-[ \t]*\r?\n[ \t]*([^\W\d_]{2,})")
 
 # The parts of a word in camel case.
 CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+
+# Characters that texts write in several ways: invisible ones, and the signs of vowels in Arabic and
+# Hebrew, which most texts leave out; hyphens and apostrophes.
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_VOWELS = [*range(0x591, 0x5C8), 0x640, *range(0x64B, 0x660), 0x670]
+_PLAIN = {
+    **dict.fromkeys((*map(ord, _INVISIBLE), *_VOWELS)),
+    **dict.fromkeys((0x2010, 0x2011, 0x2212), "-"),
+    **dict.fromkeys((0x2018, 0x2019, 0x2BC), "'"),
+}
+# A soft hyphen at the end of a line, and letters that are printed as one.
+_SOFT_END = re.compile(r"\u00ad[ \t]*\r?\n[ \t]*")
+_LIGATURE = re.compile("[\ufb00-\ufb06\u00ad\u200b\u2010\u2011]")
 
 
 def searchable(text: str) -> str:
@@ -36,7 +48,8 @@ def searchable(text: str) -> str:
     ``2026-01-31``. So are words that were divided at the end of a line.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+        text = _SOFT_END.sub("", text) if "\u00ad" in text else text
+        text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
     added = " ".join(filter(None, map(_parts_and_whole, text.split())))
     if _LINE_END.search(text) and (divided := _DIVIDED.findall(text)):
         added = " ".join([added, *map("".join, divided)])
@@ -44,8 +57,17 @@ def searchable(text: str) -> str:
 
 
 def undivided(text: str) -> str:
-    """Return a text with words whole that were divided at the end of a line."""
+    """Return a text with words whole that were divided at the end of a line, or have ligatures.
+
+    A tokenizer knows no others.
+    """
+    if not text.isascii() and _LIGATURE.search(text):
+        text = _LIGATURE.sub(_written_out, _SOFT_END.sub("", text))
     return _DIVIDED.sub(_whole, text) if _LINE_END.search(text) else text
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", found[0]).translate(_PLAIN)
 
 
 def _whole(found: re.Match[str]) -> str:

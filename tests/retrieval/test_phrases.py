@@ -32,6 +32,9 @@ TEXTS = {
     "slashes": "Due on 05/03/2024, they said.",
     "other slashes": "Due on 03/05/2024, they said.",
     "divided": "The gov-\nernment grew well-\nknown.",
+    "soft": "The regu\u00ad\nlation of COVID\u201119, sig\u00adned.",
+    "ligature": "The ﬁnancial oﬃcer can’t waﬄe.",
+    "arabic": "كَتَبَ مُحَمَّد رسالة",
     "chinese": "数据库的备份每天晚上进行。",
     "type 1": "Insulin for type 1 diabetes.",
     "type 2": "Insulin for type 2 diabetes.",
@@ -70,6 +73,13 @@ def table(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> ragdoll
         ("vitamin c", "vitamin C"),
         ("government", "divided"),
         ("known", "divided"),
+        ("regulation", "soft"),
+        ("COVID-19", "soft"),
+        ("signed", "soft"),
+        ("financial", "ligature"),
+        ("officer", "ligature"),
+        ("waffle", "ligature"),
+        ("محمد", "arabic"),
         ('"备份每天"', "chinese"),
         ('"résumé de la réunion"', "accent"),
     ],
@@ -123,6 +133,14 @@ def test_any_phrase_is_a_pattern_that_finds_itself(text: str) -> None:
         pattern = condition.partition(", '")[2].removesuffix("')").replace("''", "'")
         if len(phrase) < 100 and not re.search(r"[\u0300-\u036f]", phrase):
             assert re.search(pattern, phrase), (pattern, phrase)
+
+
+@pytest.mark.parametrize("word", ["financial", "officer", "regulation", "government"])
+def test_words_are_whole_for_the_vector_too(table: ragdoll.Index, word: str) -> None:
+    found = table.search(word, 3, mode="vector")
+    assert {"financial": "ligature", "officer": "ligature", "regulation": "soft"}.get(
+        word, "divided"
+    ) in [hit.source for hit in found]
 
 
 def test_words_that_were_divided_are_whole_and_compounds_are_found() -> None:
