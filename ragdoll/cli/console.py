@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import textwrap
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from ragdoll.streams import Report, silent
 
 # Characters of an error or a warning that are shown.
 _MAX_MESSAGE = 2000
+
+# Seconds between two lines of progress.
+_PAUSE = 60.0
 
 # Characters that JSON leaves as they are in a string, and a terminal obeys.
 _IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029" + "".join(sorted(DIRECTION)) + "]")
@@ -126,15 +130,34 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[Report]:
-        """Show a progress bar where standard error is a terminal."""
-        if self.quiet or not self._err.is_terminal:
+        """Show a progress bar where standard error is a terminal, and else a line a minute."""
+        if self.quiet:
             yield silent
+            return
+        if not self._err.is_terminal:
+            yield self._lines_of_progress()
             return
         # It takes a while to load, which queries and pipes do without.
         from ragdoll.cli.progress import progress_line
 
         with progress_line(self._err) as report:
             yield report
+
+    def _lines_of_progress(self) -> Report:
+        """Return what notes the progress for a log file."""
+        started = last = time.monotonic()
+
+        def report(stage: str, done: int, total: int | None, detail: str = "") -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < _PAUSE:
+                return
+            last = now
+            count = f"{done:,} of {total:,}" if total else f"{done:,}"
+            more = f", {detail}" if detail else ""
+            self.note(f"{stage}: {count}{more} ({(now - started) / 60:.0f} min)")
+
+        return report
 
 
 class LogHandler(logging.Handler):

@@ -344,6 +344,24 @@ def test_answers_of_one_file_are_one_entry_with_its_places(
     ]
 
 
+def test_a_log_file_gets_a_line_of_progress_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with Console().progress() as report:
+        for number in range(100):
+            now[0] += 3
+            report("embedding", number, 100, "b\x1b" if number > 50 else "")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "embedding: 19 of 100 (1 min)"
+    assert lines[-1] == "embedding: 99 of 100, b\\x1b (5 min)"
+    assert len(lines) == 5
+    with Console(quiet=True).progress() as report:
+        report("embedding", 1, None)
+    assert capsys.readouterr().err == ""
+
+
 def test_what_could_forge_the_terminal_is_made_visible() -> None:
     assert printable("a\x1b[31mb\u202ec\nd") == "a\\x1b[31mb\\x202ec\nd"
     assert one_line("a\nb") == "a\\nb"
