@@ -163,7 +163,12 @@ def test_what_does_not_arrive_in_time_is_given_up(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("state", ["idle", "half a request"])
 def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state: str) -> None:
-    process = served()
+    # A run in the background passes on that this signal is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = served()
+    finally:
+        signal.signal(signal.SIGINT, before)
     with socket.create_connection((process.host, process.port)) as connection:
         if state == "half a request":
             connection.sendall(
