@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from ragdoll.cli.views.hits import passage_view
+from ragdoll.cli.views.hits import is_prose, passage_view
 from ragdoll.retrieval.reading.search import Mode
 from tests.closeness import near
 from tests.conftest import CORPUS, Ragdoll, Trained
@@ -279,6 +279,17 @@ def test_prose_is_reflowed_and_code_and_lists_are_not() -> None:
         *(line.strip() for line in PROSE.splitlines()[4:]),
     ]
     assert len(passage_view(PROSE, "", "nothing", 20, 200)[0].plain.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    ("source", "prose"),
+    [
+        *(("a.md", True), ("README", True), ("a.pdf", True), ("sched.py#sched.run", True)),
+        *(("a.py", False), ("b/a.rs", False), ("a.toml", False), ("a.log", False)),
+    ],
+)
+def test_code_is_told_from_prose_by_the_name(source: str, prose: bool) -> None:
+    assert is_prose(source) == prose
 
 
 @pytest.mark.parametrize("width", [30, 60, 200])

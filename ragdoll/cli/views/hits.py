@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
 from ragdoll.corpus.documents import BETWEEN
-from ragdoll.corpus.formats.kinds import CODE, LINES, format_of
+from ragdoll.corpus.formats.kinds import CODE, LINES, MARKUP, format_of
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import best_lines
 
@@ -100,9 +100,14 @@ def _scores(hit: Hit) -> str:
 
 
 def is_prose(source: str) -> bool:
-    """Tell whether the lines of a file may be joined: they end where they are long enough."""
-    kind = format_of(Path(source.partition("#")[0]))
-    return kind not in CODE | LINES
+    """Tell whether the lines of a text may be joined: they end where they are long enough.
+
+    A part of a file of Python is a docstring.
+    """
+    file, _, part = source.partition("#")
+    kind = format_of(Path(file))
+    is_code = kind in CODE or (MARKUP.get(kind) == "python" and not part)
+    return not is_code and kind not in LINES
 
 
 def passage_view(
