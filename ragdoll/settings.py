@@ -315,7 +315,7 @@ class IndexSettings(_Section):
     metadata: dict[str, str] = setting(
         {},
         "Fields of records that become columns for --where, with their types (string, integer, "
-        "number, boolean, date). Other columns need a table that is built anew.",
+        "number, boolean, date, list). Other columns need a table that is built anew.",
         option="",
     )
 

@@ -186,7 +186,8 @@ class Index:
 
         ``where`` knows the columns ``id``, ``source``, ``title``, ``text``, ``start``, ``end`` and
         ``metadata`` (a JSON string), and those that ``IndexSettings.metadata`` makes of fields of
-        records and of front matter; a value that is not of its column's type is null. BM25 cuts
+        records and of front matter; a value that is not of its column's type is null, and
+        ``array_has(tags, 'python')`` asks for one of a list. BM25 cuts
         words by the rules of Unicode and stems those of the table's language, which is that of its
         texts or of ``IndexSettings.language``. Identifiers count whole and by their parts.
 

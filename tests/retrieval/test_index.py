@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdoll import Document, Index, IndexSettings, ModelIdentity, StaticModel
+from ragdoll import Document, Index, IndexSettings, ModelIdentity, StaticModel, read
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import CorpusError, ModelError, ModelMismatchError, TableError, UsageError
 from tests.conftest import Trained
@@ -208,6 +208,17 @@ def test_filters_belong_to_a_call(tmp_path: Path, trained: Trained) -> None:
         assert sources(index, "lock", where="year < 2002", source="2001*") == {"2001.md"}
         with pytest.raises(UsageError):
             index.search("lock", where="years < 2002")
+
+
+def test_a_list_is_a_column_that_can_be_filtered(tmp_path: Path, trained: Trained) -> None:
+    settings = IndexSettings(metadata={"tags": "list"})
+    index = Index.create(tmp_path / "database", model=trained.model, settings=settings)
+    (tmp_path / "docs").mkdir()
+    for name, tags in (("a", "[cache, server]"), ("b", "[garden]"), ("c", "cache"), ("d", "")):
+        (tmp_path / f"docs/{name}.md").write_text(f"---\ntags: {tags}\n---\nA lock {name}.\n")
+    index.update(read(tmp_path / "docs"))
+    assert sources(index, "lock", where="array_has(tags, 'cache')") == {"a.md", "c.md"}
+    assert sources(index, "lock", where="tags IS NULL") == {"d.md"}
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "text"])
