@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation, evaluate
     from ragdoll.pipeline import RunResult, run
     from ragdoll.retrieval.index import Index
-    from ragdoll.retrieval.reading.search import Hit
+    from ragdoll.retrieval.reading.hits import Hit
     from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
     from ragdoll.retrieval.writing.target import IndexResult
     from ragdoll.settings import (
@@ -56,7 +56,7 @@ _PLACES = {
     "evaluation.evaluate": ("Evaluation", "evaluate"),
     "pipeline": ("RunResult", "run"),
     "retrieval.index": ("Index",),
-    "retrieval.reading.search": ("Hit",),
+    "retrieval.reading.hits": ("Hit",),
     "retrieval.reading.stored": ("StoredDocument", "StoredPassage"),
     "retrieval.writing.target": ("IndexResult",),
     "settings": (

@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ragdoll.errors import ServiceError, UsageError
-from ragdoll.retrieval.reading.search import Copy, Hit, Mode
+from ragdoll.retrieval.reading.hits import Copy, Hit
+from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.fusion import CANDIDATES
-from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.writing.rows import memory_table
 from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report

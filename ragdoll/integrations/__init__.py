@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode
 
 
 class Searchable(Protocol):

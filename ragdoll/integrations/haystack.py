@@ -9,7 +9,8 @@ from haystack import Document, component, default_from_dict, default_to_dict
 from ragdoll.client import Client
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode
 
 
 @component

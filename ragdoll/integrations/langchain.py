@@ -12,7 +12,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from ragdoll.integrations import metadata_of
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode
 
 
 class RagdollRetriever(BaseRetriever):

@@ -8,7 +8,8 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from ragdoll.integrations import Searchable, metadata_of
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode
 
 
 class RagdollRetriever(BaseRetriever):

@@ -18,7 +18,8 @@ from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.model import TableModel, checked, model_of
 from ragdoll.retrieval.reading.filters import quoted, source_pattern
-from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, documents, passages
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp

@@ -20,8 +20,8 @@ from starlette.exceptions import HTTPException
 
 from ragdoll import __version__
 from ragdoll.errors import RagdollError, UsageError
+from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.marks import Marker
-from ragdoll.retrieval.reading.search import Hit
 from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.serve.batches import BusyError

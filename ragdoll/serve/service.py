@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.search import Hit, Mode
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.writing.target import database_of

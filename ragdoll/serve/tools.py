@@ -21,7 +21,7 @@ from mcp_types import ToolAnnotations
 from ragdoll import __version__
 from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, number_of
-from ragdoll.retrieval.reading.search import Hit
+from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.retrieval.reading.stored import StoredDocument
 from ragdoll.serve.service import Asked, Service, check_query

@@ -17,7 +17,8 @@ from ragdoll.corpus.documents import BETWEEN, Document
 from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.static import StaticModel
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.search import Hit, Searcher
+from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.target import IndexResult

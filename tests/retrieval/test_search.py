@@ -19,8 +19,9 @@ from ragdoll.embedding.static import StaticModel
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading import legs, search
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
+from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
-from ragdoll.retrieval.reading.search import Hit, Mode, Searcher
+from ragdoll.retrieval.reading.search import Mode, Searcher
 from tests.closeness import near
 from tests.conftest import CORPUS, Trained
 from tests.making import index, index_settings, open_corpus

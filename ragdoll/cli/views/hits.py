@@ -23,7 +23,7 @@ from ragdoll.retrieval.reading.snippets import best_lines
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.retrieval.reading.search import Copy, Hit
+    from ragdoll.retrieval.reading.hits import Copy, Hit
 
 _INDENT = " " * 4
 # Copies of a passage that are named.
