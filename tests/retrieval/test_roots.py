@@ -161,6 +161,17 @@ def test_files_of_the_same_name_are_told_apart(
     assert "out/README.md:1" in shown
 
 
+def test_a_file_with_a_hash_in_its_name_has_its_path(table: Index, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "c#.md").write_text("A lock of C#.")
+    (folder / "d#.jsonl").write_text('{"_id": "x#y", "text": "A timer of D#."}')
+    table.update(open_corpus([folder]))
+    paths = {hit.source: hit.path for hit in table.search("lock timer", 99)}
+    assert paths["c#.md"] == str(folder / "c#.md")
+    assert paths["d#.jsonl#x#y"] == str(folder / "d#.jsonl")
+
+
 def test_a_place_is_read_again_as_it_was_read_before(
     ragdoll: Ragdoll, trained: Trained, tree: Path
 ) -> None:

@@ -149,10 +149,20 @@ class HitMaker:
             return facts
         file = None
         if "parts" in root.told:
-            file = f"{root.path}/{facts['source'].partition('#')[0]}"
+            file = _file(root.path, facts["source"])
         elif os.path.isabs(root.path):  # noqa: PTH117
             file = root.path.partition("#")[0]
         return {**facts, "root": root.path, "path": file}
+
+
+def _file(folder: str, source: str) -> str:
+    """Return the path of a source's file, whose own name may have a ``#``, too."""
+    pieces = source.split("#")
+    paths = [f"{folder}/{'#'.join(pieces[:count])}" for count in range(1, len(pieces) + 1)]
+    if len(paths) == 1:
+        return paths[0]
+    # Not Path.is_file, which raises for a record whose id is too long for a file name.
+    return next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
 
 
 def _fields(metadata: str) -> dict[str, Any]:
