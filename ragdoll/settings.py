@@ -132,7 +132,7 @@ class CorpusSettings(_Section):
     )
     text_key: str = setting(
         "text",
-        "Key or column of the text in JSON, CSV, Parquet and datasets.",
+        "Key or column of the text in JSON, CSV, Parquet and datasets; several with commas.",
         option="--text-key KEY",
     )
     name: str | None = setting(
