@@ -16,6 +16,28 @@ from ragdoll.retrieval.storage.schema import KEY_LENGTH, Root
 _MAX_COPIES = 20
 
 
+class Placed:
+    """A passage whose metadata says where it stands."""
+
+    __slots__ = ()
+    metadata: dict[str, Any]
+
+    @property
+    def line(self) -> int | None:
+        """The line of the file where the passage begins; None where no line is known."""
+        return line_of(self.metadata)
+
+    @property
+    def page(self) -> int | None:
+        """The page of the file where the passage begins, from 1; None where it has none."""
+        return page_of(self.metadata)
+
+    @property
+    def section(self) -> str:
+        """The headings that the passage stands under, from the outermost; empty without any."""
+        return section_of(self.metadata)
+
+
 class Copy(NamedTuple):
     """Another place of the same text; see ``Hit`` for what the fields mean."""
 
@@ -27,7 +49,7 @@ class Copy(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Placed):
     """One answer to a query; ``score`` orders the answers, higher is better.
 
     ``vector_score`` is the similarity by the table's metric, ``text_score`` is BM25, and
@@ -64,21 +86,6 @@ class Hit:
     root: str = ""
     path: str | None = None
     copies: Sequence[Copy] = ()
-
-    @property
-    def line(self) -> int | None:
-        """The line of the file where the passage begins; None where no line is known."""
-        return line_of(self.metadata)
-
-    @property
-    def page(self) -> int | None:
-        """The page of the file where the passage begins, from 1; None where it has none."""
-        return page_of(self.metadata)
-
-    @property
-    def section(self) -> str:
-        """The headings that the passage stands under, from the outermost; empty without any."""
-        return section_of(self.metadata)
 
     def record(self) -> dict[str, Any]:
         """Return the hit in JSON values, with scores to six digits."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ragdoll.corpus.documents import line_of, page_of, section_of
+from ragdoll.retrieval.reading.hits import Placed
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.schema import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPassage:
+class StoredPassage(Placed):
     """A passage of a table; its fields are those of a ``Hit``.
 
     >>> index = Index.create("database", model="model")
@@ -32,21 +32,6 @@ class StoredPassage:
     metadata: dict[str, Any] = field(default_factory=dict)
     root: str = ""
     path: str | None = None
-
-    @property
-    def line(self) -> int | None:
-        """The line of the file where the passage begins; None where no line is known."""
-        return line_of(self.metadata)
-
-    @property
-    def page(self) -> int | None:
-        """The page of the file where the passage begins, from 1; None where it has none."""
-        return page_of(self.metadata)
-
-    @property
-    def section(self) -> str:
-        """The headings that the passage stands under, from the outermost; empty without any."""
-        return section_of(self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
