@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ragdoll.corpus.documents import BETWEEN, LINE, PAGE, SECTION, Document
+from ragdoll.corpus.documents import BETWEEN, PAGE, SECTION, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
 from ragdoll.corpus.terms import searchable, undivided
@@ -39,7 +39,7 @@ def with_context(passage: Passage) -> str:
 
     Words that were divided at the end of a line are whole.
     """
-    return _joined(undivided(passage.text), passage.context)
+    return joined(undivided(passage.text), passage.context)
 
 
 def words_of(passage: Passage) -> str:
@@ -47,7 +47,7 @@ def words_of(passage: Passage) -> str:
 
     That is the whole name of the file, or the other fields of a record.
     """
-    document, text = passage.document, _joined(passage.text, passage.context)
+    document, text = passage.document, joined(passage.text, passage.context)
     if _is_file(document):
         return searchable(f"{text}\n{document.source.rpartition('/')[2]}")
     if document.whole_file or not document.metadata:
@@ -57,13 +57,13 @@ def words_of(passage: Passage) -> str:
 
 
 def place_of(passage: Passage) -> dict[str, Any]:
-    """Return the metadata that says where a passage stands, as far as that is known."""
-    section = BETWEEN.join(passage.headings)
-    facts = {PAGE: passage.page, SECTION: section or None, LINE: passage.line}
-    return {name: value for name, value in facts.items() if value is not None}
+    """Return the metadata that says on which page and in which section a passage stands."""
+    facts = {PAGE: passage.page, SECTION: BETWEEN.join(passage.headings)}
+    return {name: value for name, value in facts.items() if value}
 
 
-def _joined(text: str, context: str) -> str:
+def joined(text: str, context: str) -> str:
+    """Put the context of a passage behind its text."""
     return f"{text}\n{context}" if context else text
 
 

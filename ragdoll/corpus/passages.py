@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.pieces import STOPS, WIDE_STOPS
-from ragdoll.corpus.structure import Section, Span, structure_of
+from ragdoll.corpus.structure import CODE, Section, Span, structure_of
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 """Counts the tokens that each word (without whitespace in it) has for a model."""
@@ -155,7 +155,7 @@ class _Outline:
         for section in self.structure.sections:
             by_level.setdefault(section.level, []).append(section.start)
         self.headings = [by_level[level] for level in sorted(by_level)]
-        self.kinds = _LEVELS_OF_CODE if document.markup in {"code", "python"} else _LEVELS
+        self.kinds = _LEVELS_OF_CODE if document.markup in CODE else _LEVELS
         self._open: list[Section] = []
         self._seen = 0
 

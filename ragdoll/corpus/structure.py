@@ -15,6 +15,9 @@ from typing import Literal, NamedTuple
 
 Markup = Literal["", "asciidoc", "code", "latex", "markdown", "org", "python", "rst"]
 
+# Those of source code, whose sections are functions and classes.
+CODE: frozenset[Markup] = frozenset(("code", "python"))
+
 # Characters. A longer line is no heading, and some patterns would take long for it.
 _MAX_TITLE = 200
 
@@ -118,7 +121,7 @@ def structure_of(text: str, markup: Markup = "") -> Structure:
     ]
     stated = _STATED_TITLE[markup].search(text) if markup in _STATED_TITLE else None
     title = stated[1].strip() if stated else None
-    if title is None and sections and markup not in {"code", "python"}:
+    if title is None and sections and markup not in CODE:
         title = sections[0].title
     spans = [Span(starts[first], starts[last]) for first, last in blocks]
     return Structure(title, sections, spans, tables)
@@ -129,15 +132,7 @@ _Heading = tuple[int, int, str]
 
 
 def _markdown(lines: Sequence[str]) -> Iterator[_Heading]:
-    for number, line in enumerate(lines):
-        if match := _ATX.fullmatch(line):
-            if title := _CLOSING.sub("", match[2].strip()):
-                yield number, len(match[1]), title
-        elif number and _SETEXT.fullmatch(line.rstrip()):
-            title = lines[number - 1].strip()
-            is_alone = number == 1 or not lines[number - 2].strip()
-            if is_alone and _can_be_title(lines[number - 1]):
-                yield number - 1, 1 if line.strip()[0] == "=" else 2, title
+    return iter(sorted([*_atx(lines), *_setext(lines)]))
 
 
 def _plain(lines: Sequence[str]) -> Iterator[_Heading]:
@@ -150,6 +145,14 @@ def _atx(lines: Sequence[str]) -> Iterator[_Heading]:
         match = _ATX.fullmatch(line)
         if match and (title := _CLOSING.sub("", match[2].strip())):
             yield number, len(match[1]), title
+
+
+def _setext(lines: Sequence[str]) -> Iterator[_Heading]:
+    for number in range(1, len(lines)):
+        line, above = lines[number].strip(), lines[number - 1]
+        is_alone = number == 1 or not lines[number - 2].strip()
+        if _SETEXT.fullmatch(lines[number].rstrip()) and is_alone and _can_be_title(above):
+            yield number - 1, 1 if line[0] == "=" else 2, above.strip()
 
 
 def _rst(lines: Sequence[str]) -> Iterator[_Heading]:
@@ -256,7 +259,7 @@ def _can_be_title(line: str) -> bool:
 
 def _blocks(lines: Sequence[str], markup: Markup) -> Iterator[tuple[int, int]]:
     """Yield the blocks of code as numbers of lines: the first, and that behind the last."""
-    if markup in {"code", "python"}:
+    if markup in CODE:
         return
     if markup in {"", "markdown"} and lines and _FRONT_MATTER.fullmatch(lines[0]):
         closing = {lines[0].rstrip(), "..."}

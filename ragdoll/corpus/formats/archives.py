@@ -19,8 +19,7 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.html import page_of
-from ragdoll.corpus.formats.markdown import converted
-from ragdoll.corpus.structure import structure_of
+from ragdoll.corpus.formats.markdown import converted, first_heading
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, huge_tree=False)
 
@@ -44,11 +43,12 @@ def read_book(path: Path) -> Document:
         )
         package = _xml(archive, package_name)
         places = {one.get("id"): str(one.get("href")) for one in _named(package, "item")}
+        names = set(archive.namelist())
         chapters = []
         for one in _named(package, "itemref"):
             place = places.get(one.get("idref"))
             name = posixpath.join(posixpath.dirname(package_name), unquote(place or ""))
-            if place and name in archive.namelist():
+            if place and name in names:
                 chapters.append(page_of(decoding.decode(_content(archive, name)))[0])
         title = next((_text(one) for one in _named(package, "title")), "")
     return converted("\n\n".join(filter(None, chapters)), path, title=lambda _: title or None)
@@ -63,21 +63,19 @@ def read_open_document(path: Path) -> Document:
     with _opened(path) as archive:
         body = next(iter(_named(_xml(archive, "content.xml"), "body")), None)
     lines = list(_lines(body)) if body is not None else []
-    return converted(
-        "\n".join(lines), path, title=lambda text: structure_of(text, "markdown").title
-    )
+    return converted("\n".join(lines), path, title=first_heading)
 
 
 def word_extras(path: Path) -> str:
     """Return what stands around the text of a Word file: heads and feet of pages, comments."""
     with _opened(path) as archive:
         names = sorted(archive.namelist())
-        parts = []
+        parts: dict[str, None] = {}
         for kind in ("header", "footer", "comments"):
             for name in names:
                 if name.startswith(f"word/{kind}") and name.endswith(".xml"):
                     paragraphs = map(_text, _named(_xml(archive, name), "p"))
-                    parts += [text for text in paragraphs if text and text not in parts]
+                    parts |= dict.fromkeys(filter(None, paragraphs))
     return "\n\n".join(parts)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+from ragdoll.corpus import structure
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding, wall
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name, storable
@@ -19,6 +20,7 @@ from ragdoll.corpus.formats.kinds import (
     HTML,
     MAN,
     MARKUP,
+    MINIFIED,
     RECORDS,
     SUBTITLES,
     Manner,
@@ -27,7 +29,6 @@ from ragdoll.corpus.formats.markdown import front_matter
 from ragdoll.corpus.formats.records import read_json, read_json_lines
 from ragdoll.corpus.formats.stripped import is_man_page, man_page, subtitles
 from ragdoll.corpus.formats.tables import read_csv, read_tsv
-from ragdoll.corpus.structure import structure_of
 from ragdoll.errors import first_line
 from ragdoll.extras import install_command, is_installed
 
@@ -45,7 +46,6 @@ _RECORDS: dict[str, Callable[[Path, str], _Records]] = {
 # Code that has no fewer characters, and more than this in a line on average, was made by a program.
 _LEAST_MINIFIED = 2000
 _LONG_LINE = 400
-MINIFIED = "minified"
 
 # A file within a text, as an address.
 _DATA = re.compile(
@@ -117,7 +117,7 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     elif kind == MAN and is_man_page(text):
         text, title = man_page(text)
         markup = "markdown"
-    elif is_minified(text, kind in CODE):
+    elif kind in CODE and _is_minified(text):
         raise UnreadableError(MINIFIED)
     text = _DATA.sub(_without_data, text)
     if not text.strip():
@@ -130,17 +130,16 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     if isinstance(stated, int | float) and not isinstance(stated, bool):
         stated = str(stated)
     title = storable(stated.strip()) if isinstance(stated, str) else title
-    found = structure_of(text, markup).title if markup and not title else None
+    has_headings = markup and markup not in structure.CODE
+    found = structure.structure_of(text, markup).title if has_headings and not title else None
     return Document(
         text, title=title or found or name, metadata=fields, whole_file=True, markup=markup
     )
 
 
-def is_minified(text: str, is_code: bool) -> bool:
+def _is_minified(code: str) -> bool:
     """Tell whether code was made small for machines: by lines that nobody writes."""
-    if not is_code or len(text) < _LEAST_MINIFIED:
-        return False
-    return len(text) > _LONG_LINE * (text.count("\n") + 1)
+    return len(code) >= _LEAST_MINIFIED and len(code) > _LONG_LINE * (code.count("\n") + 1)
 
 
 def _without_data(found: re.Match[str]) -> str:

@@ -27,18 +27,17 @@ _LANGUAGES = """
     proto ps1 r rb rs scala scm sh sql svelte swift tcl tf ts tsx vb vue zig zsh
 """
 CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
-_OTHER_TEXT = """
-    cfg cnf conf ini log properties text toml txt yaml yml
-"""
 # Texts whose lines each say something.
-LINES = frozenset(f".{suffix}" for suffix in _OTHER_TEXT.split()) - {".text", ".txt"}
+LINES = frozenset(
+    (".cfg", ".cnf", ".conf", ".ini", ".log", ".properties", ".toml", ".yaml", ".yml")
+)
 SUBTITLES = frozenset((".srt", ".vtt"))
 # Man pages are told by their section, such as .1 or .3p.
 MAN = ".man"
 _SECTION = re.compile(r"\.[1-9][a-z]{0,4}")
 # A name like README or Dockerfile, which has no suffix.
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z_-]*")
-PLAIN = CODE | MARKUP.keys() | SUBTITLES | {f".{suffix}" for suffix in _OTHER_TEXT.split()} | {MAN}
+PLAIN = CODE | LINES | MARKUP.keys() | SUBTITLES | {MAN, ".text", ".txt"}
 HTML = frozenset({".html", ".htm", ".xhtml"})
 
 # The formats that need an extra, and their readers behind the wall; and those that need none.
@@ -67,6 +66,10 @@ FAMILIES = (
     "man pages, source code, these also compressed, Parquet, notebooks, mail, EPUB, OpenDocument, "
     "and with the extra 'documents' PDF, Word, PowerPoint and Excel"
 )
+
+
+# The reason for leaving out code that was made small for machines.
+MINIFIED = "minified"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name
 from ragdoll.corpus.formats.records import plain
+from ragdoll.corpus.structure import structure_of
 
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -27,6 +28,11 @@ def tidy(text: str) -> str:
 def without_noise(text: str) -> str:
     """Return a text without what conversions write for pictures and unknown glyphs, tidied."""
     return tidy(_NOISE.sub("", text))
+
+
+def first_heading(text: str) -> str | None:
+    """Return the first heading of a text, code blocks aside; None where it has none."""
+    return structure_of(text, "markdown").title
 
 
 def converted(

@@ -12,8 +12,7 @@ from typing import Any
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, decode
-from ragdoll.corpus.formats.markdown import converted
-from ragdoll.corpus.structure import structure_of
+from ragdoll.corpus.formats.markdown import converted, first_heading
 
 # Characters of what a cell printed: more is data.
 _MAX_OUTPUT = 4000
@@ -35,7 +34,7 @@ def read_notebook(path: Path, outputs: bool = True) -> Document:
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise UnreadableError("not a notebook") from error
     text = "\n\n".join(parts)
-    return converted(text, path, title=lambda text: structure_of(text, "markdown").title)
+    return converted(text, path, title=first_heading)
 
 
 def _parts(cell: dict[str, Any], language: str, outputs: bool) -> Iterator[str]:

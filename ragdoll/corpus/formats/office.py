@@ -9,8 +9,7 @@ from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.archives import word_extras
-from ragdoll.corpus.formats.markdown import converted
-from ragdoll.corpus.structure import structure_of
+from ragdoll.corpus.formats.markdown import converted, first_heading
 
 # One format's converter each: not the class that guesses formats and knows addresses.
 _CONVERTERS = {".docx": DocxConverter, ".pptx": PptxConverter}
@@ -38,5 +37,5 @@ def read_office(path: Path) -> Document:
     return converted(
         f"{markdown.markdown}\n\n{word_extras(path) if suffix == '.docx' else ''}",
         path,
-        title=lambda text: structure_of(text, "markdown").title,
+        title=first_heading,
     )

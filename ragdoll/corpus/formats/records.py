@@ -95,6 +95,8 @@ def key_of(keys: Collection[str], text_key: str) -> str:
     It is the first of ``text_key`` that is there, as it is written, else in capital or small
     letters.
     """
+    if text_key in keys:
+        return text_key
     wanted = [text_key, *(part.strip() for part in text_key.split(","))]
     for key in wanted:
         if key in keys or key.partition(".")[0] in keys:
@@ -200,16 +202,12 @@ def read_json(path: Path, text_key: str) -> Iterator[Document | UnreadableError]
 
 def _unwrapped(value: Any, text_key: str) -> list[Any]:
     """Return the records that an object without a text holds in a list; else the value alone."""
-    if not isinstance(value, dict) or has_key(value, text_key):
+    if not isinstance(value, dict):
         return [value]
-    lists = [
-        item for item in value.values() if isinstance(item, list) and item and _are_records(item)
-    ]
-    return lists[0] if len(lists) == 1 else [value]
-
-
-def _are_records(items: list[Any]) -> bool:
-    return all(isinstance(item, dict) for item in items)
+    lists = [item for item in value.values() if isinstance(item, list) and item]
+    lists = [items for items in lists if all(isinstance(item, dict) for item in items)]
+    # Last, for it takes a copy of the fields.
+    return lists[0] if len(lists) == 1 and not has_key(value, text_key) else [value]
 
 
 def _json_values(source: _Counted) -> Iterator[Any]:

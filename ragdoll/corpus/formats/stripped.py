@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
 
 # The times of a subtitle, its number before them, and what WebVTT has for programs.
 _TIMES = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3}[ \t]+-->")
@@ -47,7 +46,7 @@ _TITLE = re.compile(r"^\.(?:TH|Dt)[ \t]+\"?([^\s\"]+)\"?[ \t]+\"?(\w+)", re.MULT
 _REQUEST = re.compile(r"[.'][ \t]*([A-Za-z]+|\.)[ \t]*(.*)")
 _HEADINGS = {"SH": "# ", "Sh": "# ", "SS": "## ", "Ss": "## "}
 _JOINED = frozenset(("BR", "RB", "IR", "RI", "BI", "IB"))
-_SHOWN = frozenset(("B", "I", "SM", "SB", "IP", "UR", "MT", "OP", "SY"))
+_SHOWN = frozenset(("B", "I", "SM", "SB", "UR", "MT", "OP", "SY"))
 # Macros of mdoc, which may stand within a line, and what they put before a word.
 _MDOC = {"Fl": "-", "Xr": "", "Ar": "", "Nm": "", "Cm": "", "Op": "", "Pa": "", "Ev": "", "Em": ""}
 _MDOC |= {"Sy": "", "Li": "", "Ic": "", "Va": "", "Ql": "", "Dq": "", "Sq": "", "Nd": "— "}
@@ -131,6 +130,5 @@ def _plain(line: str) -> str:
     return _ESCAPE.sub(_character, _COMMENT.sub("", line)).rstrip("\r")
 
 
-_character: Callable[[re.Match[str]], str] = lambda found: _CHARACTERS.get(  # noqa: E731
-    found[1] or found[2] or found[3] or "", ""
-)
+def _character(found: re.Match[str]) -> str:
+    return _CHARACTERS.get(found[1] or found[2] or found[3] or "", "")

@@ -9,6 +9,8 @@ import re
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from ragdoll.corpus.formats.kinds import MINIFIED
+
 PACKAGES = "folder of installed packages"
 BUILD = "folder of a build"
 COPIES = "copies of what a website was made of"
@@ -54,4 +56,4 @@ def file_reason(name: str, beside: AbstractSet[str]) -> str:
     is_search_page = _SEARCH_PAGE.fullmatch(name) and not beside.isdisjoint(_WEBSITE)
     if _LISTS.fullmatch(name) or is_search_page:
         return LIST
-    return "minified" if _MINIFIED.fullmatch(name.lower()) else ""
+    return MINIFIED if _MINIFIED.fullmatch(name.lower()) else ""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ragdoll.corpus.context import context_of, place_of, words_of
+from ragdoll.corpus.context import context_of, joined, place_of, words_of
 from ragdoll.corpus.documents import LINE, Document
 from ragdoll.corpus.formats.decoding import storable
 from ragdoll.corpus.passages import Passage
@@ -50,7 +50,7 @@ def identified(passages: Iterable[Passage], key: str) -> list[Passage]:
     for passage in passages:
         document = passage.document
         context = context_of(passage)
-        whole = f"{passage.text}\n{context}" if context else passage.text
+        whole = joined(passage.text, context)
         occurrence = occurrences[whole] = occurrences.get(whole, -1) + 1
         content = f"{document.source}\0{whole}\0{occurrence}".encode("utf-8", "surrogatepass")
         if document.whole_file:
