@@ -82,10 +82,11 @@ def load(
             valid one); a value of the wrong type or out of range (with key, value and origin).
     """
     path = _find(file)
-    told = _from_file(path) if path else {}
+    told = _beside(path) if file and path else {}
+    told |= _from_file(path) if path else {}
     told |= _from_environment(os.environ if environ is None else environ)
     told |= _from_options(options or {})
-    values = _beside(path) if file and path else {section: {} for section in sections()}
+    values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
     origins = dict.fromkeys(all_settings(), "default")
     for name, one in all_settings().items():
         if name in told:
@@ -95,17 +96,18 @@ def load(
     return Config(**records, file=path, origins=origins)
 
 
-def _beside(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the defaults of paths beside a file that was named, by their sections and keys.
+def _beside(file: Path) -> Told:
+    """Return the defaults of paths beside a file that was named.
 
     What was made beside it is meant, wherever the command is called.
     """
-    values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
-    if file.parent != Path.cwd():
-        for one in all_settings().values():
-            if one.path == "path" and one.default is not None:
-                values[one.section][one.key] = str(file.parent / one.default)
-    return values
+    if file.parent == Path.cwd():
+        return {}
+    return {
+        one.name: (str(file.parent / one.default), "default")
+        for one in all_settings().values()
+        if one.path == "path" and one.default is not None
+    }
 
 
 def _from_options(options: Mapping[str, Any]) -> Told:

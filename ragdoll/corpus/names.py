@@ -1,9 +1,10 @@
-"""Keys that came before, remembered in bounded memory, and unique names made by them."""
+"""Keys that came before, remembered in bounded memory; unique names, and names of files."""
 
 from __future__ import annotations
 
 import sqlite3
 import weakref
+from collections.abc import Iterator
 from hashlib import blake2b
 
 from ragdoll.errors import CorpusError
@@ -92,6 +93,12 @@ class UniqueNames:
         while times > 1 and self._used.count(unique := f"{name}~{times}") > 1:
             times = self._used.count(name)
         return unique
+
+
+def files_of(source: str) -> Iterator[str]:
+    """Yield the names that the file of a source may have: a ``#`` is part of it, or ends it."""
+    pieces = source.split("#")
+    yield from ("#".join(pieces[:count]) for count in range(1, len(pieces) + 1))
 
 
 def _execute(file: sqlite3.Connection, statement: str, *values: bytes | int) -> sqlite3.Cursor:

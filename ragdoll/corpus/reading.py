@@ -27,7 +27,7 @@ from ragdoll.corpus.sources.python_package import SCHEME, PythonSource
 from ragdoll.corpus.sources.stdin import STDIN, StdinSource
 from ragdoll.errors import CorpusError, UsageError
 from ragdoll.extras import require
-from ragdoll.settings import CorpusSettings
+from ragdoll.settings import READING, CorpusSettings
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _MAX_HUB_ID = 96
@@ -73,9 +73,10 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
         # Nothing in the place of the default, so that features from before are not others.
         "encoding": None if settings.encoding == "auto" else settings.encoding,
     }
-    for name in ("include", "formats", "hidden", "generated", "outputs"):
-        if getattr(settings, name) != getattr(CorpusSettings(), name):
-            description[name] = getattr(settings, name)
+    for name in READING:
+        value = getattr(settings, name)
+        if name not in description and value != getattr(CorpusSettings(), name):
+            description[name] = value
     return Corpus(_canonical(sources), description)
 
 
@@ -94,25 +95,9 @@ def reopened(root: str, told: Mapping[str, Any]) -> Source | None:
         return source if source.root == root else None
     folder, parts = Path(root), told.get("parts")
     if folder.is_absolute() and folder.is_dir() and isinstance(parts, list) and parts:
-        files = FileSource(
-            folder,
-            _manner_told(told, text_key),
-            ignore_files=told.get("ignore_files") is not False,
-            hidden=told.get("hidden") is True,
-            generated=told.get("generated") is True,
-        )
+        files = FileSource(folder).read_as(told)
         return replace(files, parts=tuple(files.present(parts)))
     return None
-
-
-def _manner_told(told: Mapping[str, Any], text_key: str) -> Manner:
-    encoding = told.get("encoding")
-    known = encoding if isinstance(encoding, str) and is_encoding(encoding) else "auto"
-    include, formats = (
-        tuple(one for one in told.get(name) or () if isinstance(one, str))
-        for name in ("include", "formats")
-    )
-    return Manner(text_key, known, include, formats, told.get("outputs") is not False)
 
 
 def as_corpus(documents: Corpus | Iterable[str | Mapping[str, Any] | Document]) -> Corpus:

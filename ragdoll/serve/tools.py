@@ -21,7 +21,7 @@ from mcp_types import ToolAnnotations
 from ragdoll import __version__
 from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, number_of
-from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.hits import Hit, headings_of
 from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.retrieval.reading.stored import StoredDocument
 from ragdoll.serve.service import Asked, Service, check_query
@@ -169,9 +169,7 @@ def _block(hit: Hit, query: str, lines: int) -> str:
     if hit.page is not None:
         where = f"{where}:p. {hit.page}"
     head = f"{hit.rank}. {_plain(where)} (score {hit.score:.2f}, id {hit.id})"
-    is_name = f"/{hit.source}".endswith(f"/{hit.title}")
-    below = hit.section.removeprefix(hit.title).removeprefix(BETWEEN)
-    title = BETWEEN.join(filter(None, ["" if is_name else hit.title, below]))
+    title = BETWEEN.join(filter(None, headings_of(hit)))
     title = title and f"\n{_plain(title)}"
     return f"{head}{title}\n{_fenced(snippet(query, hit.text, lines))}"
 

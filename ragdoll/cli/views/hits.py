@@ -16,7 +16,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ragdoll.cli.text import from_here, one_line, printable
-from ragdoll.corpus.documents import BETWEEN
 from ragdoll.corpus.formats.kinds import CODE, LINES, MARKUP, format_of
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import best_lines
@@ -49,6 +48,8 @@ def hits(
     Further answers of the same file stand below the first, each in a line. ``with_root`` shows the
     folders of the documents, which have several.
     """
+    from ragdoll.retrieval.reading.hits import headings_of
+
     parts: list[RenderableType] = []
     by_file: dict[object, list[Hit]] = {}
     for hit in found:
@@ -59,10 +60,10 @@ def hits(
         )
         heading = Text.assemble((f"{hit.rank:>2}  ", "bold"), (f"{hit.score:.3f}  ", "cyan"))
         heading.append(_place(hit, with_root, before), style=_link(hit))
-        # A file without a title of its own has its name for one, which stands there already.
-        if hit.title and not f"/{hit.source}".endswith(f"/{hit.title}"):
-            heading.append("  " + one_line(hit.title), style="bold")
-        if below := hit.section.removeprefix(hit.title).removeprefix(BETWEEN):
+        title, below = headings_of(hit)
+        if title:
+            heading.append("  " + one_line(title), style="bold")
+        if below:
             heading.append("  " + one_line(below))
         parts.append(heading)
         if console.verbose:

@@ -48,23 +48,25 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
     few = f"; {result.wanted} take more passages" if result.dimension < result.wanted else ""
     variance = result.explained_variance
     measured = {}
+    training = f"none: {number_of('passage', result.rows)} would teach it less than it knows"
     if variance is not None:
         measured = {
             "explained variance": f"{variance:.1%} of the targets kept by the PCA",
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
         }
+        training = (
+            f"{number_of('passage', result.rows)}, "
+            f"{number_of('pass', result.epochs, 'passes')}, {result.seconds:.0f} s"
+            + (f"; {number_of('passage', skipped)} with NaN left out" if skipped else "")
+        )
     uploaded = f"{pushed.url} ({'private' if pushed.private else 'public'})" if pushed else None
     return facts(
         {
             "model": f"{from_here(result.model)} ({result.recommended})",
             "size": f"{result.vocabulary:,} tokens × {result.dimension} dimensions{few}",
             **measured,
-            "training": f"{number_of('passage', result.rows)}, "
-            f"{number_of('pass', result.epochs, 'passes')}, {result.seconds:.0f} s"
-            + (f"; {number_of('passage', skipped)} with NaN left out" if skipped else "")
-            if measured
-            else f"none: {number_of('passage', result.rows)} would teach it less than it knows",
+            "training": training,
             **({"uploaded to": uploaded} if uploaded else {}),
         }
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from ragdoll.corpus.formats.decoding import COMPRESSED
+from ragdoll.corpus.formats.decoding import COMPRESSED, is_encoding
 from ragdoll.corpus.structure import Markup
 from ragdoll.errors import UsageError
 
@@ -87,6 +88,20 @@ class Manner:
     include: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     outputs: bool = True
+
+    def as_told(self, told: Mapping[str, Any]) -> Manner:
+        """Return the same but for what ``told`` says: a file, which may say anything."""
+        values: dict[str, Any] = {
+            name: told[name] for name in ("text_key", "encoding") if isinstance(told.get(name), str)
+        }
+        if not is_encoding(values.get("encoding", "auto")):
+            del values["encoding"]
+        for name in ("include", "formats"):
+            if isinstance(told.get(name), list | tuple):
+                values[name] = tuple(one for one in told[name] if isinstance(one, str))
+        if isinstance(told.get("outputs"), bool):
+            values["outputs"] = told["outputs"]
+        return replace(self, **values)
 
     def format_of(self, path: Path) -> str:
         """Return the suffix that tells how a file is read; its own where it is not known."""

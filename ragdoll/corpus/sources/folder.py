@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from ragdoll.corpus.formats import files as formats
 from ragdoll.corpus.formats import kinds
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name
 from ragdoll.corpus.formats.kinds import Manner
-from ragdoll.corpus.names import UniqueNames
+from ragdoll.corpus.names import UniqueNames, files_of
 from ragdoll.corpus.sources.generated import file_reason, folder_reason
 from ragdoll.corpus.sources.ignored import (
     IGNORE_FILES,
@@ -98,17 +98,13 @@ class FileSource(Source):
         return json.dumps(told, sort_keys=True)
 
     def read_as(self, told: Mapping[str, Any]) -> FileSource:
-        """Read the same as ``told`` says, which is a part of what ``told`` was of a source."""
-        facts = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        """Read the same as ``told`` says; it comes from a file, and may say anything."""
+        flags = {
+            name: told[name]
+            for name in ("ignore_files", "hidden", "generated")
+            if isinstance(told.get(name), bool)
         }
-        own: dict[str, Any] = {
-            name: facts[name] for name in ("ignore_files", "hidden", "generated") if name in facts
-        }
-        manner: dict[str, Any] = {
-            item.name: facts[item.name] for item in fields(Manner) if item.name in facts
-        }
-        return replace(self, manner=replace(self.manner, **manner), **own)
+        return replace(self, manner=self.manner.as_told(told), **flags)
 
     def below(self, folder: Path) -> FileSource:
         """Read the same as parts of a folder above, or of this one."""
@@ -131,9 +127,7 @@ class FileSource(Source):
         """Tell that a document is gone: it should have been read, or its file is not there."""
         if self.is_whole or is_part(name, map(display_name, self.parts)):
             return True
-        pieces = name.split("#")
-        files = ("#".join(pieces[:count]) for count in range(1, len(pieces) + 1))
-        return not any(os.path.lexists(self.path / file) for file in files)
+        return not any(os.path.lexists(self.path / file) for file in files_of(name))
 
     @property
     def told(self) -> Mapping[str, Any]:

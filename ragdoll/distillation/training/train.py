@@ -258,22 +258,16 @@ class Training:
         model_folder.save(
             self._output, variants, recommended, task.distillate, record, self._terms()
         )
-        vocabulary_size, dimension = variants[recommended].embedding.shape
-        return TrainResult(
-            model=self._output,
+        return self._result(
+            variants[recommended],
             recommended=recommended,
-            dimension=int(dimension),
-            vocabulary=int(vocabulary_size),
-            method=settings.method,
             explained_variance=projection.explained_variance,
             validation_loss=measured.loss,
             agreement=measured.agreement,
             epochs=trained.epochs,
             rows=projection.rows,
             skipped=projection.skipped,
-            seconds=time.perf_counter() - self._started,
             interrupted=trained.interrupted,
-            wanted=self._wanted,
         )
 
     def _save_untrained(self, distillate: StaticModel, made_by: dict[str, Any]) -> TrainResult:
@@ -281,21 +275,28 @@ class Training:
         rows = self._features.rows
         record = {**self._record(made_by), "rows": rows, "recommended": "distillate", "epochs": 0}
         model_folder.save(self._output, {}, "distillate", distillate, record, self._terms())
-        vocabulary_size, dimension = distillate.embedding.shape
-        return TrainResult(
-            model=self._output,
+        return self._result(
+            distillate,
             recommended="distillate",
-            dimension=int(dimension),
-            vocabulary=int(vocabulary_size),
-            method=self.settings.method,
             explained_variance=None,
             validation_loss=None,
             agreement={},
             epochs=0,
             rows=rows,
             skipped=0,
+        )
+
+    def _result(self, model: StaticModel, **measured: Any) -> TrainResult:
+        """Return the result of a training that saved this model."""
+        vocabulary, dimension = model.embedding.shape
+        return TrainResult(
+            model=self._output,
+            dimension=int(dimension),
+            vocabulary=int(vocabulary),
+            method=self.settings.method,
             seconds=time.perf_counter() - self._started,
             wanted=self._wanted,
+            **measured,
         )
 
     def _record(self, made_by: dict[str, Any]) -> dict[str, Any]:

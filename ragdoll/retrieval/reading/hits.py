@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from ragdoll.corpus.documents import line_of, page_of, section_of
+from ragdoll.corpus.documents import BETWEEN, line_of, page_of, section_of
+from ragdoll.corpus.names import files_of
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.retrieval.storage.schema import KEY_LENGTH, Root
@@ -164,12 +165,21 @@ class HitMaker:
 
 def _file(folder: str, source: str) -> str:
     """Return the path of a source's file, whose own name may have a ``#``, too."""
-    pieces = source.split("#")
-    paths = [f"{folder}/{'#'.join(pieces[:count])}" for count in range(1, len(pieces) + 1)]
+    paths = [f"{folder}/{name}" for name in files_of(source)]
     if len(paths) == 1:
         return paths[0]
     # Not Path.is_file, which raises for a record whose id is too long for a file name.
     return next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
+
+
+def headings_of(hit: Hit) -> tuple[str, str]:
+    """Return the title of a hit and the section below it, as they are shown beside its source.
+
+    A file without a title of its own has its name for one, which the source says.
+    """
+    is_name = f"/{hit.source}".endswith(f"/{hit.title}")
+    below = hit.section.removeprefix(hit.title).removeprefix(BETWEEN)
+    return "" if is_name else hit.title, below
 
 
 def _fields(metadata: str) -> dict[str, Any]:

@@ -174,7 +174,9 @@ class _Run:
         if due:
             self._report("compacting the table", 0, None)
             table.tidy()
-        remember(table, self._reader.corpus, {root.path: key for key, root in roots.items()})
+        corpus = self._reader.corpus
+        if corpus.readings or due or state != before:
+            remember(table, corpus, {root.path: key for key, root in roots.items()})
 
     def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all documents."""

@@ -138,15 +138,15 @@ def all_again(table: Table) -> Corpus:
 def as_before(corpus: Corpus, table: Table, keys: Iterable[str]) -> Corpus:
     """Return a corpus that reads the table's roots as before, in these keys of ``Source.told``."""
     told = {root.path: root.told for root in table.roots().values()}
-    sources = []
+    sources: list[Source] = []
     for source in placed(corpus, table).sources:
         before = told.get(source.root, {})
         same = {key: before[key] for key in keys if key in before}
         if isinstance(source, FileSource):
-            source = source.read_as(same)  # noqa: PLW2901
-        elif is_dataclass(source):
-            source = replace(source, **{key: same[key] for key in same if key in source.told})  # noqa: PLW2901
-        sources.append(source)
+            sources.append(source.read_as(same))
+            continue
+        same = {key: value for key, value in same.items() if key in source.told}
+        sources.append(replace(source, **same) if is_dataclass(source) else source)
     return Corpus(sources, corpus.description)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Source
+from ragdoll.corpus.names import files_of
 from ragdoll.corpus.sources.folder import FileSource
 from ragdoll.files import atomic_write
 from ragdoll.retrieval.storage.table import Table
@@ -60,8 +61,7 @@ def remember(table: Table, corpus: Corpus, keys: Mapping[str, str]) -> None:
 
 def is_kept(name: str, kept: Mapping[str, int]) -> bool:
     """Tell whether a document is one of the files that were passed over, or a record of one."""
-    pieces = name.split("#")
-    return any("#".join(pieces[:count]) in kept for count in range(1, len(pieces) + 1))
+    return bool(kept) and any(file in kept for file in files_of(name))
 
 
 def _place(table: Table) -> Path:

@@ -95,8 +95,10 @@ class Update:
                 for document, _ in part:
                     seen[root].add(document.source)
                 self._write_batch(part, keys[root])
-        for path in self._corpus.roots:
-            self._keep(path, keys[path], seen[path])
+        for path, reading in self._corpus.readings.items():
+            kept = sum(reading.kept.values())
+            self._reader.documents[path] += kept
+            self._result.unchanged += kept
         if not prune:
             self._refuse_empty(roots[key].documents for key in keys.values() if key in roots)
         self._result.skipped, self._result.notes = self._corpus.skipped, self._corpus.notes
@@ -104,7 +106,7 @@ class Update:
             path, key = source.root, keys[source.root]
             for inner, folder in inner_roots(roots, source).items():
                 if inner not in keys.values():
-                    self._take_over(inner, folder, roots, seen[path])
+                    self._take_over(inner, folder, roots, seen[path], path)
             kept = self._remove_gone(source, key, seen[path])
             roots[key] = root_after(
                 self._corpus.readings[path],
@@ -113,16 +115,6 @@ class Update:
                 self._reader.documents[path] + kept,
                 roots.get(key),
             )
-
-    def _keep(self, path: str, key: str, seen: Seen) -> None:
-        """Take the documents of files that were passed over for read."""
-        if kept := self._corpus.readings[path].kept:
-            count = sum(kept.values())
-            self._reader.documents[path] += count
-            self._result.unchanged += count
-            for name in dict.fromkeys(self._table.sources(key)):
-                if is_kept(name, kept):
-                    seen.add(name)
 
     def _refuse_empty(self, documents: Iterable[int]) -> None:
         """Check that some documents were read.
@@ -186,14 +178,18 @@ class Update:
             -1, dimension
         )
 
-    def _take_over(self, key: str, folder: str, roots: dict[str, Root], seen: Seen) -> None:
-        """Remove the documents of a root that were now read as those of ``folder`` in another."""
-        root = roots[key]
+    def _take_over(
+        self, key: str, folder: str, roots: dict[str, Root], seen: Seen, path: str
+    ) -> None:
+        """Remove the documents of a root that were now read as those of ``folder`` in ``path``."""
+        root, kept = roots[key], self._corpus.readings[path].kept
         alone = FileSource(Path(root.path), parts=())
         gone = [
             name
             for name in dict.fromkeys(self._table.sources(key))
-            if not seen.add(f"{folder}/{name}") or alone.is_gone(name)
+            if not seen.add(f"{folder}/{name}")
+            or is_kept(f"{folder}/{name}", kept)
+            or alone.is_gone(name)
         ]
         self._remove(gone, key)
         if len(gone) == root.documents:
@@ -203,9 +199,14 @@ class Update:
 
     def _remove_gone(self, source: Source, key: str, seen: Seen) -> int:
         """Remove the documents of a root that are gone; count those that are not, but not seen."""
-        unread = self._corpus.readings[source.root].unread
-        # A name that is new to ``seen`` is in the table and not in the corpus.
-        missing = [name for name in self._table.sources(key) if seen.add(name)]
+        reading = self._corpus.readings[source.root]
+        # A name that is new to ``seen`` is in the table and was not read.
+        missing = [
+            name
+            for name in self._table.sources(key)
+            if seen.add(name) and not is_kept(name, reading.kept)
+        ]
+        unread = reading.unread
         gone = [name for name in missing if source.is_gone(name) and not is_part(name, unread)]
         self._remove(gone, key)
         return len(missing) - len(gone)
