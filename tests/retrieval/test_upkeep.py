@@ -33,9 +33,14 @@ QUERIES = ("return the running event loop of a task", "close", "lock")
 
 @pytest.fixture
 def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An approximate index for tables of a hundred rows, in a few partitions."""
+    """An approximate index for tables of a hundred rows, in a few partitions.
+
+    LanceDB turns the vectors at random before it rounds them. So that no build of the index misses
+    one of a hundred candidates, a search compares more rows exactly than it usually does.
+    """
     monkeypatch.setattr(upkeep, "VECTOR_INDEX_ROWS", 100)
     monkeypatch.setattr(upkeep, "_ROWS_PER_PARTITION", 64)
+    monkeypatch.setattr(table_module, "_REFINED", 400)
 
 
 def indices(table: Indexed) -> dict[str, str]:
