@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ragdoll.retrieval.writing.target import IndexResult
     from ragdoll.settings import (
         CorpusSettings,
+        EngineSettings,
         EvaluateSettings,
         FeaturizeSettings,
         IndexSettings,
@@ -61,6 +62,7 @@ _PLACES = {
     "retrieval.writing.target": ("IndexResult",),
     "settings": (
         "CorpusSettings",
+        "EngineSettings",
         "EvaluateSettings",
         "FeaturizeSettings",
         "IndexSettings",
@@ -78,6 +80,7 @@ __all__ = [
     "CorpusSettings",
     "Document",
     "Encoder",
+    "EngineSettings",
     "EvaluateSettings",
     "Evaluation",
     "FeaturizeResult",

@@ -11,6 +11,7 @@
     * ``HubError``: a model cannot be uploaded
     * ``TableError``: a database or table cannot be used
         * ``ModelMismatchError``: a table and a model do not belong together
+    * ``EngineError``: a cluster cannot be used, or its workers fail
     * ``ServiceError``: a service cannot be reached, or cannot answer
     * ``MissingExtraError``: an optional part of ragdoll is not installed
 """
@@ -88,6 +89,10 @@ class TableError(RagdollError):
 
 class ModelMismatchError(TableError):
     """A table was made with another model than the one at hand."""
+
+
+class EngineError(RagdollError):
+    """A cluster of workers cannot be used, or its workers fail."""
 
 
 class ServiceError(RagdollError):

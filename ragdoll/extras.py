@@ -16,6 +16,7 @@ _DISTRIBUTION = "ragdoll-cli"
 _MODULES = {
     "train": ("torch", "sentence_transformers", "sklearn", "tokenlearn", "datasets", "model2vec"),
     "documents": ("markitdown", "openpyxl", "pdfminer"),
+    "ray": ("ray", "lance"),
     "serve": ("fastapi", "uvicorn", "httptools", "mcp", "watchfiles"),
 }
 

@@ -31,7 +31,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written. Exceptions of the block come through.
     """
-    aside = path.with_name(f".{path.name}.tmp")
+    aside = aside_of(path)
     aside.unlink(missing_ok=True)  # it may be a link, and would be written through
     try:
         yield aside
@@ -46,6 +46,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno not in _CANNOT_SYNC:
                 raise
+
+
+def aside_of(path: Path) -> Path:
+    """Return where ``atomic_write`` writes a file before it is whole."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -16,13 +16,13 @@ from typing import Any
 
 from ragdoll.corpus.documents import Corpus
 from ragdoll.corpus.reading import read
+from ragdoll.distillation.features.bucket import features_at
 from ragdoll.distillation.features.featurize import (
     FeaturizeResult,
     content_settings,
     featurize,
     named,
 )
-from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import differences
 from ragdoll.distillation.model.folder import behind_links, beside, discard, refuse_foreign
 from ragdoll.distillation.model.folder import replace as replace_folder
@@ -200,7 +200,8 @@ class Pipeline:
             rebuild = self._reason_to_rebuild(target)
             announce("index", rebuild or _WHAT_CHANGED)
             documents = self._documents(rebuild is not None)
-            indexed = write(documents, target, rebuild is not None, report=report)
+            engine = self._settings.engine
+            indexed = write(documents, target, rebuild is not None, report=report, engine=engine)
             finish_exchange(output, index)
             if model != output and model.exists():
                 table = place(target.database, index.table)
@@ -282,6 +283,7 @@ class Pipeline:
             self.corpus,
             teacher=self._teacher,
             settings=self._settings.featurize,
+            engine=self._settings.engine,
             trust_remote_code=trust_remote_code,
             report=report,
         )
@@ -310,7 +312,7 @@ class Pipeline:
         the corpus of now. A corpus without a signature has to be read to tell, which featurize
         does.
         """
-        manifest = FeaturesFolder(Path(self._settings.featurize.output)).manifest()
+        manifest = features_at(self._settings.featurize.output).manifest()
         if manifest is None:
             return "there are no features yet", False
         changed = differences(manifest.settings, self._content())
@@ -348,7 +350,7 @@ def _learned(model: Path, featurize: FeaturizeSettings) -> list[str]:
     record = record_of(model)
     if record:
         return places(record.get("features") or {})
-    manifest = FeaturesFolder(Path(featurize.output)).manifest()
+    manifest = features_at(featurize.output).manifest()
     return places(manifest.settings) if manifest else []
 
 

@@ -185,7 +185,7 @@ class FeaturizeSettings(_Section):
 
     output: str = setting(
         ".ragdoll/features",
-        "Folder for the features.",
+        "Folder for the features, or a URI (s3://, gs://, az://).",
         option="--output DIR",
         in_run="--features DIR",
         path="path",
@@ -394,6 +394,39 @@ class ServeSettings(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings(_Section):
+    """``[engine]``: where featurize and index work.
+
+    >>> EngineSettings(name="ray", workers=8).address is None
+    True
+    """
+
+    name: Literal["local", "ray"] = setting(
+        "local",
+        "Work in this process, or on the workers of a Ray cluster.",
+        option="--engine local|ray",
+    )
+    address: str | None = setting(
+        None,
+        "Cluster that runs, such as ray://host:10001; else one is started here for the command.",
+        option="--address ADDRESS",
+    )
+    workers: int | Literal["auto"] = setting(
+        "auto",
+        "Workers; auto takes one for each GPU, or else for each CPU.",
+        least=1,
+        most=100_000,
+    )
+    worker_gpus: float | Literal["auto"] = setting(
+        "auto",
+        "GPUs of a worker that has the teacher, or the share of one; auto is 1.",
+        option="--worker-gpus X|auto",
+        least=0,
+        most=1_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSettings(_Section):
     """``[evaluate]``: how systems are compared.
 
@@ -424,6 +457,7 @@ class Settings:
     query: QuerySettings = field(default_factory=QuerySettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
 
 class Setting(NamedTuple):

@@ -30,6 +30,7 @@ ROOMS = [
     {"evaluation"},
     {"retrieval", "distillation"},
     {"corpus", "embedding"},
+    {"engine"},
     {"files", "streams", "extras"},
     {"settings"},
     {"errors"},
@@ -40,7 +41,9 @@ LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 OWNERS = {
     "typer": {"cli"},
     "rich": {"cli"},
+    "lance": {"retrieval"},
     "lancedb": {"retrieval"},
+    "ray": {"engine"},
     "torch": {"distillation"},
     "sentence_transformers": {"distillation"},
     "transformers": {"distillation"},

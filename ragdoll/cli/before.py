@@ -19,7 +19,7 @@ def of_model(config: Config) -> Config:
     """Fill settings with those that the model was made with, or the features if there is none."""
     from ragdoll.distillation.model.told import settings_of
 
-    told = settings_of(Path(config.train.output), Path(config.featurize.output))
+    told = settings_of(Path(config.train.output), config.featurize.output)
     return config.filled(told, "the model")
 
 

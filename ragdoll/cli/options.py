@@ -17,7 +17,7 @@ import typer
 
 from ragdoll.settings import Setting, alternatives, as_text, settings
 
-_PANELS = {"corpus": "Corpus options"}
+_PANELS = {"corpus": "Corpus options", "engine": "Engine options"}
 
 
 def option(declared: str, meaning: str, **facts: Any) -> Any:

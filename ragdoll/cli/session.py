@@ -123,7 +123,7 @@ def query_next(call: Invocation) -> str:
 def kept_passages(restart: bool) -> str:
     """Say what is kept of a teacher's pass that was interrupted, and how to go on."""
     return (
-        "What is done is kept, but for the last 1,024 passages at most; "
+        "What is done is kept, but for the passages in work; "
         f"{same_command(restart)} goes on from there."
     )
 

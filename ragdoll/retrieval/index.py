@@ -25,7 +25,7 @@ from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.target import IndexResult, Target, database_of
-from ragdoll.settings import IndexSettings, QuerySettings, TrainSettings
+from ragdoll.settings import EngineSettings, IndexSettings, QuerySettings, TrainSettings
 from ragdoll.streams import Report, silent
 
 # Seconds after which a table and a model that do not fit together are opened again: another process
@@ -141,6 +141,7 @@ class Index:
         *,
         dry_run: bool = False,
         prune: bool = False,
+        engine: EngineSettings | None = None,
         report: Report = silent,
     ) -> IndexResult:
         """Bring the table up to date with documents; only new and changed passages are embedded.
@@ -149,7 +150,8 @@ class Index:
         removed, except those that could not be read this time. Strings, mappings and ``Document``
         objects are added or replaced, and other documents stay. ``prune`` also removes the
         documents of places that are gone, and allows a corpus without documents. ``dry_run`` counts
-        and writes nothing.
+        and writes nothing. ``engine`` may name a cluster, whose workers must see model and database
+        in the same places; None works in this process.
 
         Raises:
             ModelMismatchError: the table was made with another model.
@@ -158,12 +160,15 @@ class Index:
             UsageError: the name of the table or of a column is not allowed, or passages are longer
                 than the model reads.
             CorpusError: there are no documents.
+            EngineError: the cluster cannot be used, or its workers fail.
         """
         # Here, because searching needs none of it, and it takes longer to load than a search takes.
         from ragdoll.corpus.reading import as_corpus
         from ragdoll.retrieval.writing.index import write
 
-        result = write(as_corpus(documents), self._target, self._overwrite, dry_run, report, prune)
+        result = write(
+            as_corpus(documents), self._target, self._overwrite, dry_run, report, prune, engine
+        )
         if not dry_run:
             self._overwrite, self._searcher = False, None
         return result

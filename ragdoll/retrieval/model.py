@@ -39,6 +39,10 @@ class TableModel:
             self._encoder = model
             self.identity = model.identity
 
+    def unloaded(self) -> TableModel:
+        """Return the same model, which loads it again; an encoder of the caller's is as it is."""
+        return self if self.identity.path is None else TableModel(self._folder.absolute())
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32, shape ``(len(texts), dimension)``.
 

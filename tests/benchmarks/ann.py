@@ -16,12 +16,13 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from ragdoll.corpus.passages import cut
 from ragdoll.corpus.reading import read
 from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors
@@ -30,7 +31,7 @@ from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.batches import BatchReader
-from ragdoll.retrieval.writing.rows import record_batch, root_key
+from ragdoll.retrieval.writing.rows import identified, record_batch, root_key
 from ragdoll.retrieval.writing.upkeep import partitions_of
 from ragdoll.streams import silent
 
@@ -43,7 +44,7 @@ K = 10
 def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Table, list[str]]:
     """Write a table of at most ``limit`` passages; return it with their texts."""
     encoder = TableModel(model)
-    reader = BatchReader(read(*corpus), encoder, PASSAGE_TOKENS, silent)
+    reader = BatchReader(read(*corpus), silent)
     facts = encoder.identity
     identity = TableIdentity(
         facts.fingerprint, facts.dimension, facts.metric, facts.normalize, None, PASSAGE_TOKENS, ""
@@ -53,9 +54,12 @@ def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Tabl
     texts: list[str] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader.read(root_key):
-            cut = (passage for _, passages in batch for passage in passages)
-            passages = list(islice(cut, limit - len(texts)))
+        for batch in reader.read():
+            several = (
+                identified(cut(one, PASSAGE_TOKENS, encoder.count_tokens), root_key(one.root))
+                for one in batch
+            )
+            passages = list(islice(chain.from_iterable(several), limit - len(texts)))
             new = [passage.text for passage in passages]
             texts.extend(new)
             yield record_batch(passages, encoder.tokens(new), encoder.encode(new), layout, {})

@@ -29,14 +29,12 @@ SMALL = 10_000
 class IdleTeacher:
     """A teacher for which a word is a token, and every text is embedded as zeros."""
 
-    max_length = passage_tokens = 256
     dtype = "float32"
 
     def __init__(self, *arguments: object) -> None:
-        pass
+        from ragdoll.distillation.teacher.model import TeacherFacts
 
-    def prompt(self, side: str) -> str:
-        return ""
+        self.facts = TeacherFacts("idle", 256, 256, "", has_token_vectors=True)
 
     def count_tokens(self, words: Sequence[str]) -> list[int]:
         return [1] * len(words)
@@ -45,9 +43,6 @@ class IdleTeacher:
         from ragdoll.distillation.teacher.model import Tokenized
 
         return Tokenized({"input_ids": [[0] * 8 for _ in texts]})
-
-    def has_token_vectors(self) -> bool:
-        return True
 
     def settle_dtype(self, sample: Any, target: str) -> str:
         return self.dtype
@@ -98,10 +93,16 @@ def run(passages: int, in_memory: int | None) -> Peak:
                 file.write(json.dumps({"_id": f"d{number}", "text": f"{number} {words}"}) + "\n")
         output, settings = Path(folder, "features"), FeaturizeSettings(max_means=passages)
         results = []
-        peak = peak_while(
-            lambda: results.append(module.featurize(read(corpus), output, settings=settings))
-        )
-        assert results[0].rows == passages
+
+        def work() -> None:
+            results.append(module.featurize(read(corpus), output, settings=settings))
+            # A run that was interrupted at its end, and the one that goes on there.
+            max((output / "data").iterdir()).unlink()
+            results.append(module.featurize(read(corpus), output, settings=settings))
+
+        peak = peak_while(work)
+        assert [result.rows for result in results] == [passages, passages]
+        assert 0 < results[1].rows_resumed < passages
         return Peak(peak, bool(spills))
 
 

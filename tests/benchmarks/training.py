@@ -93,7 +93,9 @@ def _show(collection: str, name: str, score: Score, reference: Score) -> None:
 
 def _features(data: Path, teacher: str, folder: Path) -> Path:
     settings = TeacherSettings(model=teacher, dtype="float32")
-    return featurize(read(data / "corpus.jsonl"), folder / "features", teacher=settings).features
+    features = folder / "features"
+    featurize(read(data / "corpus.jsonl"), features, teacher=settings)
+    return features
 
 
 def _compare(data: Path, features: Path, options: Any) -> dict[str, Score]:

@@ -25,6 +25,7 @@ _EVERY, _LONGEST = 60.0, 86_400
 @command(
     "index",
     "corpus",
+    "engine",
     docs=argument(
         "DOCS", f"{DOCUMENTS} [index.docs], else [corpus.path], else what the table was made of"
     ),
@@ -72,7 +73,9 @@ def index(
             return ragdoll.Index.create(model=model, settings=config.index, overwrite=overwrite)
 
         with console.progress() as report:
-            result = table(overwrite).update(documents, dry_run=dry_run, prune=prune, report=report)
+            result = table(overwrite).update(
+                documents, dry_run=dry_run, prune=prune, engine=config.engine, report=report
+            )
         _show(console, result, dry_run)
         if watch:
             _watch(console, table, documents, every or _EVERY)

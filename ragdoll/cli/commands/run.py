@@ -19,6 +19,7 @@ _STAGE = "{:<9}  {}"
     "train",
     "index",
     "corpus",
+    "engine",
     in_run=True,
     docs=argument(
         "DOCS",

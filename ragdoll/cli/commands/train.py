@@ -74,16 +74,15 @@ def _teacher(config: Config, features: str) -> str | None:
     """
     if not config.is_given("teacher.model"):
         return None
-    from pathlib import Path
 
+    from ragdoll.distillation.features.bucket import features_at
     from ragdoll.distillation.features.featurize import named
-    from ragdoll.distillation.features.folder import FeaturesFolder
 
     teacher = named(config.teacher).model
     if config.origins["teacher.model"] == "option":
         return teacher
     # The manifest alone: training opens the features, which is to look at every part.
-    manifest = FeaturesFolder(Path(features)).manifest()
+    manifest = features_at(features).manifest()
     made_by = manifest.settings.get("teacher") if manifest else None
     return teacher if made_by in (None, teacher) else None
 

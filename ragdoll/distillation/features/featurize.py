@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document, Skipped
 from ragdoll.corpus.reading import as_corpus
+from ragdoll.distillation.features.bucket import features_at
+from ragdoll.distillation.features.embedding import Here, OnWorkers, TeacherAtWork
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import Manifest
-from ragdoll.distillation.features.teacher_pass import TeacherPass
-from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.features.teacher_pass import Embedder, TeacherPass
+from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import Teacher
+from ragdoll.engine import workers
 from ragdoll.errors import FeaturesError
 from ragdoll.extras import require
 from ragdoll.files import only_one
-from ragdoll.settings import FeaturizeSettings, TeacherSettings
+from ragdoll.settings import EngineSettings, FeaturizeSettings, TeacherSettings
 from ragdoll.streams import Report, silent
 
 
@@ -37,7 +42,7 @@ class FeaturizeResult:
     (12, 12, 0)
     """
 
-    features: Path
+    features: Path | str
     teacher: str
     target: str
     dimension: int
@@ -61,6 +66,7 @@ def featurize(
     *,
     teacher: str | TeacherSettings | None = None,
     settings: FeaturizeSettings | None = None,
+    engine: EngineSettings | None = None,
     restart: bool = False,
     trust_remote_code: bool = False,
     report: Report = silent,
@@ -72,14 +78,17 @@ def featurize(
     documents are the same; ``restart`` makes all features anew.
 
     ``output`` None is the folder of the settings. ``teacher`` is a hub id or a folder, or a
-    teacher's settings with device and type. ``trust_remote_code`` runs code that comes with it.
+    teacher's settings with device and type. ``engine`` may name a cluster, whose workers must see
+    the teacher and the output in the same places; None works in this process.
+    ``trust_remote_code`` runs code that comes with the teacher.
 
     >>> result = featurize(read("docs"), "new features", teacher="teacher")
     >>> result.rows, result.dimension
     (12, 384)
 
     Raises:
-        MissingExtraError: the extra for training is not installed.
+        MissingExtraError: the extra for training, or for the engine, is not installed.
+        EngineError: the cluster cannot be used, or its workers fail.
         CorpusChangedError: the folder was made from other documents.
         FeaturesError: the folder was made by other settings, is not ragdoll's, or cannot be
             written.
@@ -96,8 +105,7 @@ def featurize(
     require("train", "Featurizing")
     report("looking for the teacher", 0, None)
     files = find_teacher(teacher.model)
-    place = Path(settings.output)
-    folder = FeaturesFolder(place)
+    folder = features_at(settings.output)
     folder.refuse_foreign()
     # Before the teacher is loaded: reading standard input takes as long as its writer does.
     signature = corpus.signature()
@@ -106,7 +114,14 @@ def featurize(
         "teacher_fingerprint": files.fingerprint,
     }
     hint = "Wait until it is done, or give another `output`."
-    with only_one(place, "featurize", f"making the features in {place}", FeaturesError, hint):
+    lock = (
+        nullcontext()
+        if folder.is_remote
+        else only_one(
+            folder.path, "featurize", f"making the features in {folder}", FeaturesError, hint
+        )
+    )
+    with lock:
         manifest = None if restart else folder.manifest()
         if manifest is None:
             manifest = Manifest(settings=content, dimension=0)
@@ -117,11 +132,13 @@ def featurize(
         loaded = time.perf_counter()
         if not (manifest.complete and signature and signature == manifest.facts.get("signature")):
             report("loading the teacher", 0, None)
-            model = Teacher(files, teacher.device, teacher.dtype, trust_remote_code)
-            loaded = time.perf_counter()
-            manifest.complete = False
-            manifest.facts = {"signature": signature}
-            TeacherPass(corpus, model, settings, folder, manifest, report).run()
+            with _embedder(
+                engine, teacher, files, trust_remote_code, settings, folder, manifest
+            ) as embedder:
+                loaded = time.perf_counter()
+                manifest.complete = False
+                manifest.facts = {"signature": signature}
+                TeacherPass(corpus, embedder, settings, folder, manifest, report).run()
             folder.keep_only(part["file"] for part in manifest.parts)
             if any(reading.unread for reading in corpus.readings.values()):
                 # The next run reads the corpus again, with the files that could not be read now.
@@ -131,7 +148,7 @@ def featurize(
     rows, tokens = manifest.rows - resumed[0], manifest.tokens - resumed[1]
     ended = time.perf_counter()
     return FeaturizeResult(
-        features=place,
+        features=folder.place if folder.is_remote else folder.path,
         teacher=teacher.model,
         target=settings.target,
         dimension=manifest.dimension,
@@ -148,6 +165,33 @@ def featurize(
         roots=corpus.roots,
         notes=corpus.notes,
     )
+
+
+@contextmanager
+def _embedder(
+    engine: EngineSettings | None,
+    teacher: TeacherSettings,
+    files: TeacherFiles,
+    trust_remote_code: bool,
+    settings: FeaturizeSettings,
+    folder: FeaturesFolder,
+    manifest: Manifest,
+) -> Iterator[Embedder]:
+    """Load the teacher in this process, or on workers."""
+    if engine is None or engine.name == "local":
+        model = Teacher(files, teacher.device, teacher.dtype, trust_remote_code)
+        yield Here(model, settings.target, folder, manifest)
+        return
+    make = partial(
+        TeacherAtWork,
+        teacher,
+        files.fingerprint,
+        trust_remote_code,
+        settings.target,
+        folder if folder.is_remote else FeaturesFolder(folder.path.absolute()),
+    )
+    with workers(engine, make, has_gpus=teacher.device != "cpu") as started:
+        yield OnWorkers(started, folder, manifest)
 
 
 def named(teacher: str | TeacherSettings | None) -> TeacherSettings:

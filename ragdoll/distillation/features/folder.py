@@ -13,10 +13,10 @@ import logging
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,40 +34,70 @@ from ragdoll.distillation.features.manifest import (
 )
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, number_of
-from ragdoll.files import atomic_write, is_inside, moved_with
+from ragdoll.files import aside_of, atomic_write, is_inside, moved_with
 
 logger = logging.getLogger(__name__)
 
+DATA = "data"
 # The names of all that ragdoll writes into the folder, and into ``data`` in it.
 _KNOWN = re.compile(r"data|manifest\.json|\.manifest\.json\.tmp|\.featurize\.lock(\.pid)?")
 _PART = re.compile(rf"{PART}|\.{PART}\.tmp")
 
+_KEPT = (
+    "What is done is kept; the next run goes on from there, unless it restarts. Mind the space on "
+    "the disk."
+)
+
 
 class FeaturesFolder:
-    """A features folder on disk, for writing part by part and for reading."""
+    """A features folder on disk, for writing part by part and for reading.
+
+    ``place`` is its name in messages. What lies elsewhere has other ways to read and write a file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.place = str(path)
+
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether the features are in object storage."""
+        return "://" in self.place
+
+    def __str__(self) -> str:
+        return self.place
 
     def manifest(self) -> Manifest | None:
-        """Read the manifest, with paths where they are now; None if the folder has none.
+        """Read the manifest, with paths where they are now; None if there is none.
 
         Corpus and teacher may have been moved together with the features.
 
         Raises:
             FeaturesError: the manifest is damaged, of another version, or not ragdoll's.
         """
-        manifest = read_manifest(inside(self.path, self.path / MANIFEST))
-        if manifest is not None and manifest.folder:
-            move = partial(moved_with, before=manifest.folder, now=str(self.path.absolute()))
+        written = self._read(MANIFEST)
+        if written is None:
+            return None
+        manifest = read_manifest(written, f"{self.place}/{MANIFEST}")
+        if manifest.folder:
+            move = partial(moved_with, before=manifest.folder, now=self._absolute())
             manifest.settings = located(manifest.settings, move)
         return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Write the manifest, whole or not at all."""
-        manifest.folder = str(self.path.absolute())
-        with atomic_write(self.path / MANIFEST) as aside:
-            aside.write_bytes(manifest.as_json())
+        """Write the manifest, whole or not at all.
+
+        Raises:
+            FeaturesError: it cannot be written.
+        """
+        manifest.folder = self._absolute()
+        with self._writing(MANIFEST) as file:
+            file.write(manifest.as_json())
+
+    def prepare(self) -> None:
+        """Make the folder of the parts, for writers that cannot know whether it was ever there."""
+        with self._translated():
+            (self.path / DATA).mkdir(parents=True, exist_ok=True)
 
     def write_part(
         self, number: int, texts: Sequence[str], vectors: Vectors, replaces: bool = False
@@ -75,14 +105,14 @@ class FeaturesFolder:
         """Write a part, whole or not at all; return its name.
 
         ``replaces`` removes the manifest and all other parts, once the part is written.
+
+        Raises:
+            FeaturesError: it cannot be written.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         name = f"part-{number:05d}.parquet"
-        folder = self.path / "data"
-        if not number:  # a later part must not go to a new folder, which lacks the parts before
-            folder.mkdir(parents=True, exist_ok=True)
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
         table = pa.table(
             {
@@ -90,11 +120,13 @@ class FeaturesFolder:
                 "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
             }
         )
-        with atomic_write(folder / name) as aside:
-            pq.write_table(table, aside)
+        if not number:  # a later part must not go to a new folder, which lacks the parts before
+            self.prepare()
+        with self._writing(f"{DATA}/{name}") as file:
+            pq.write_table(table, file)
             if replaces:
-                (self.path / MANIFEST).unlink(missing_ok=True)
-                self.keep_only([aside.name])
+                self._remove(MANIFEST)
+                self.keep_only([name, aside_of(Path(name)).name])
         return name
 
     def drop_damaged(self, manifest: Manifest) -> None:
@@ -116,7 +148,7 @@ class FeaturesFolder:
         """
         if different := differences(manifest.settings, settings):
             raise FeaturesError(
-                f"The features in {self.path} were made with other settings: "
+                f"The features in {self.place} were made with other settings: "
                 f"{'; '.join(different)}.",
                 hint="Make them anew with `restart=True`, or give another `output`.",
             )
@@ -130,12 +162,18 @@ class FeaturesFolder:
         for part in manifest.parts:
             self._check(part, manifest.dimension)
 
+    def parts(self) -> list[str]:
+        """Return the names of the parts that are there, finished or not, listed or not."""
+        return [name for name in self._names(DATA) if _PART.fullmatch(name)]
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Remove the parts with other names, finished or not, and nothing else."""
-        kept = set(names)
-        for part in (self.path / "data").glob("*part-*"):
-            if _PART.fullmatch(part.name) and part.name not in kept:
-                part.unlink()
+        self.remove(set(self.parts()).difference(names))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove parts."""
+        for name in names:
+            self._remove(f"{DATA}/{name}")
 
     def refuse_foreign(self) -> None:
         """Check that the folder holds only features, or the files of an interrupted run.
@@ -143,19 +181,18 @@ class FeaturesFolder:
         Raises:
             FeaturesError: it holds other files.
         """
-        if self.path.exists() and not self.path.is_dir():
+        if self.path.is_file():
             raise FeaturesError(f"{self.path} is a file.", hint="Give a folder as `output`.")
-        inside(self.path, self.path / "data")
         others = [
-            path
-            for folder, known in ((self.path, _KNOWN), (self.path / "data", _PART))
-            for path in (folder.iterdir() if folder.is_dir() else ())
-            if not known.fullmatch(path.name)
+            name
+            for folder, known in (("", _KNOWN), (DATA, _PART))
+            for name in self._names(folder)
+            if not known.fullmatch(name)
         ]
-        manifest = self.path / MANIFEST
-        if others or (manifest.is_file() and not is_ours(manifest)):
+        written = self._read(MANIFEST)
+        if others or (written is not None and not is_ours(written)):
             raise FeaturesError(
-                f"{self.path} holds other files and no features of ragdoll's.",
+                f"{self.place} holds other files and no features of ragdoll's.",
                 hint="Give an empty or a new folder as `output`.",
             )
 
@@ -181,22 +218,65 @@ class FeaturesFolder:
         """Read the parts, and check that they have the rows that the manifest says."""
         manifest = self.manifest()
         for part in manifest.parts if manifest else []:
-            file = self._file(part)
             rows = 0
-            for piece in _answers("features", file, vectors=vectors):
-                rows += len(piece[0]["texts"])
-                yield piece
-            _compare(file, "row", rows, part["rows"])
+            with self._local(part) as file:
+                for piece in _answers("features", file, vectors=vectors):
+                    rows += len(piece[0]["texts"])
+                    yield piece
+                _compare(file, "row", rows, part["rows"])
 
     def _check(self, part: Mapping[str, Any], dimension: int) -> None:
-        file = self._file(part)
-        ((extent, _),) = _answers("features-extent", file)
-        _compare(file, "row", extent["rows"], part["rows"])
-        if extent["dimension"] is not None:
-            _compare(file, "dimension", extent["dimension"], dimension)
+        """Compare a part's footer with the manifest."""
+        with self._local(part) as file:
+            ((extent, _),) = _answers("features-extent", file)
+            _compare(file, "row", extent["rows"], part["rows"])
+            if extent["dimension"] is not None:
+                _compare(file, "dimension", extent["dimension"], dimension)
 
-    def _file(self, part: Mapping[str, Any]) -> Path:
-        return inside(self.path, self.path / "data" / str(part["file"]))
+    def _absolute(self) -> str:
+        return str(self.path.absolute())
+
+    def _read(self, name: str) -> bytes | None:
+        """Return the content of a file; None if there is none."""
+        file = inside(self.path, self.path / name)
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise FeaturesError(f"{file} is damaged: {error}", hint=RESTART) from error
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a file to write to, which gets its name when it is whole."""
+        with (
+            self._translated(),
+            atomic_write(self.path / name) as aside,
+            aside.open("wb") as file,
+        ):
+            yield file
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FeaturesError(
+                f"{self.place} cannot be written: {error.strerror or error}.", hint=_KEPT
+            ) from error
+
+    def _names(self, folder: str) -> list[str]:
+        """Return the names in a folder, which need not be there."""
+        place = inside(self.path, self.path / folder)
+        return sorted(file.name for file in place.iterdir()) if place.is_dir() else []
+
+    def _remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _local(self, part: Mapping[str, Any]) -> Iterator[Path]:
+        """Yield the file of a part."""
+        yield inside(self.path, self.path / DATA / str(part["file"]))
 
 
 def inside(folder: Path, file: Path) -> Path:

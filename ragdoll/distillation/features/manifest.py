@@ -55,6 +55,11 @@ class Manifest:
         return sum(part["rows"] for part in self.parts)
 
     @property
+    def next_number(self) -> int:
+        """The number of the part that follows those that are there."""
+        return part_number(self.parts[-1]["file"]) + 1 if self.parts else 0
+
+    @property
     def tokens(self) -> int:
         """The teacher's tokens of all parts."""
         return sum(part["tokens"] for part in self.parts)
@@ -93,17 +98,20 @@ class Manifest:
         return json.dumps(content, indent=2).encode()
 
 
-def read_manifest(file: Path) -> Manifest | None:
-    """Read a manifest; None if the file is missing.
+def part_number(name: str) -> int:
+    """Return the number in the name of a part."""
+    return int(re.sub(r"\D", "", name))
+
+
+def read_manifest(written: bytes, file: str | Path) -> Manifest:
+    """Read what a manifest's file holds; messages name the ``file``.
 
     Raises:
         FeaturesError: it is damaged, of another version, or not ragdoll's.
     """
     try:
-        content = parse_json(file.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
+        content = parse_json(written)
+    except ValueError as error:
         raise FeaturesError(f"{file} is damaged: {error}", hint=RESTART) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FeaturesError(f"{file} is not the manifest of a features folder.")
@@ -126,10 +134,9 @@ def read_manifest(file: Path) -> Manifest | None:
         raise FeaturesError(f"{file} is damaged: {error!r:.200}", hint=RESTART) from error
 
 
-def is_ours(file: Path) -> bool:
+def is_ours(written: bytes) -> bool:
     """Tell whether a manifest begins as ragdoll's do, even if it is damaged after that."""
-    with file.open("rb") as manifest:
-        return FORMAT.encode() in manifest.read(64)
+    return FORMAT.encode() in written[:64]
 
 
 def rolling_hash(previous: str, texts: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ragdoll.distillation.features.bucket import features_at
 from ragdoll.distillation.features.columns import ROWS_AT_ONCE, texts_and_vectors, texts_of
 from ragdoll.distillation.features.folder import FeaturesFolder, inside
 from ragdoll.embedding.folder import parse_json
@@ -45,7 +46,7 @@ class Features:
     tokenlearn made the folder. ``signature`` changes when the content does.
     """
 
-    path: Path
+    path: Path | str
     rows: int
     dimension: int
     signature: str
@@ -98,16 +99,18 @@ class Features:
             )
 
 
-def open_features(path: Path) -> Features:
-    """Open the features in a folder without reading their vectors.
+def open_features(path: Path | str) -> Features:
+    """Open the features in a folder, or below a URI, without reading their vectors.
 
     Raises:
         FeaturesError: the folder has no usable features, or the corpus was not read to its end.
     """
-    folder = FeaturesFolder(path)
+    folder = features_at(path)
     manifest = folder.manifest()
     if manifest is None:
-        return _open_tokenlearn(path)
+        if folder.is_remote:
+            raise _nothing(path)
+        return _open_tokenlearn(Path(path))
     if not manifest.complete:
         raise FeaturesError(
             f"The features in {path} are incomplete: {number_of('passage', manifest.rows)} so far.",
@@ -129,7 +132,7 @@ def open_features(path: Path) -> Features:
     )
 
 
-def _nothing(path: Path) -> FeaturesError:
+def _nothing(path: Path | str) -> FeaturesError:
     return FeaturesError(f"No features in {path}.", hint="Make them with `featurize(...)`.")
 
 

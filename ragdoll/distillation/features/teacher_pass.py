@@ -1,6 +1,7 @@
 """One pass of a teacher over a corpus, window by window of passages.
 
-One thread reads and tokenizes the next window, one embeds, and one writes the last.
+The corpus is read and cut here. An embedder, in this process or on workers, embeds the windows and
+writes them as parts.
 
 The target ``mean`` (of token embeddings, without special tokens and prompt) is the default because
 a static model is a mean of token vectors too: trained on it, models had a higher nDCG@10 than on
@@ -9,50 +10,89 @@ a static model is a mean of token vectors too: trained on it, models had a highe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass
-from functools import partial
-from itertools import chain, islice, repeat, zip_longest
-
-import numpy as np
+from dataclasses import astuple, dataclass, replace
+from itertools import count, islice, zip_longest
+from typing import NamedTuple, Protocol
 
 from ragdoll.corpus.documents import Corpus, why_empty
 from ragdoll.corpus.names import Seen
 from ragdoll.corpus.passages import cut
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import NO_HASH, Manifest, rolling_hash
-from ragdoll.distillation.teacher.model import Teacher, Tokenized
-from ragdoll.embedding.vectors import Vectors
-from ragdoll.errors import CorpusChangedError, CorpusError, FeaturesError, TeacherError, number_of
+from ragdoll.distillation.teacher.model import TeacherFacts, Tokenized
+from ragdoll.errors import CorpusChangedError, CorpusError, TeacherError, number_of
 from ragdoll.settings import FeaturizeSettings
 from ragdoll.streams import Report, read_ahead
 
 # Passages that are sorted, embedded and written together: enough for full batches of one length,
-# and few enough that an interruption costs little.
+# and few enough that an interruption costs little. In a large corpus they are a share of what came
+# before, up to a number of them that memory holds: a hundred million passages in parts of a
+# thousand would be a hundred thousand files.
 WINDOW = 1024
+_LARGEST_WINDOW = 8 * WINDOW
+_SHARE = 128
 
 # Static models average tokens, which blurs longer passages. Long-context teachers are therefore
 # given passages no longer than this either.
 _MAX_PASSAGE_TOKENS = 256
-
-_KEPT = "What is done is kept; the next run goes on from there, unless it restarts."
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Passages in the order of the corpus.
 
-    ``hash`` is the rolling hash of the corpus up to the window's end. ``tokens`` is None if an
-    earlier run embedded the passages. ``share`` is the share of the corpus that has been read, from
-    0 to 1; None where that is not known.
+    ``number`` is that of their part, and ``start`` the number of passages before. ``hash`` is the
+    rolling hash of the corpus up to the window's end. ``tokens`` is None where the embedder
+    tokenizes later, or an earlier run embedded the passages. ``share`` is the share of the corpus
+    that has been read, from 0 to 1, and ``total`` the passages to come by that; both are None where
+    that is not known.
     """
 
+    number: int
+    start: int
     texts: list[str]
     hash: str
     tokens: Tokenized | None
     share: float | None
+    total: int | None = None
+
+
+class Embedded(NamedTuple):
+    """A part that has been written: its file and its tokens, and the dimension of its vectors."""
+
+    file: str
+    tokens: int
+    dimension: int
+
+
+class Reader(Protocol):
+    """What reads texts as a teacher does."""
+
+    def count_tokens(self, words: Sequence[str]) -> Sequence[int]:
+        """Count the teacher's tokens of each word."""
+
+    def tokenize(self, texts: list[str]) -> Tokenized | None:
+        """Tokenize the texts of a window, in the thread that reads; None to do it later."""
+
+
+class Embedder(Reader, Protocol):
+    """What embeds windows with a teacher, and writes their parts."""
+
+    facts: TeacherFacts
+
+    def embed(
+        self,
+        windows: Iterator[Window],
+        budget: int,
+        enter: Callable[[Window, Embedded], None],
+        report: Report,
+    ) -> None:
+        """Embed windows in batches of ``budget`` tokens, and write their parts.
+
+        ``enter`` is called with each window when its part is written, in the order of the windows.
+        """
 
 
 @dataclass(slots=True)
@@ -60,26 +100,37 @@ class Windows:
     """The passages of a corpus in windows, each text once; ``duplicates`` counts the others.
 
     Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. The
-    first windows have the sizes of ``finished`` and are not tokenized.
+    first windows have the sizes of ``finished`` and are not tokenized. The others are numbered from
+    ``next_number`` on.
     """
 
     corpus: Corpus
-    teacher: Teacher
+    teacher: Reader
     size: int
     limit: int
     finished: Sequence[int] = ()
+    next_number: int = 0
     duplicates: int = 0
 
     def __iter__(self) -> Iterator[Window]:
         stream = islice(self._passages(), self.limit)
-        content = NO_HASH
-        for number, size in enumerate(chain(self.finished, repeat(WINDOW))):
+        content, rows = NO_HASH, 0
+        for index in count():
+            is_finished = index < len(self.finished)
+            size = self.finished[index] if is_finished else window_size(rows)
             texts = list(islice(stream, size))
             if not texts:
                 return
             content = rolling_hash(content, texts)
-            tokens = self.teacher.tokenize(texts) if number >= len(self.finished) else None
-            yield Window(texts, content, tokens, self.corpus.share_read())
+            yield Window(
+                number=self.next_number + index - len(self.finished),
+                start=rows,
+                texts=texts,
+                hash=content,
+                tokens=None if is_finished else self.teacher.tokenize(texts),
+                share=self.corpus.share_read(),
+            )
+            rows += len(texts)
 
     def _passages(self) -> Iterator[str]:
         seen = Seen()
@@ -92,12 +143,17 @@ class Windows:
                     self.duplicates += 1
 
 
+def window_size(before: int) -> int:
+    """Return the number of passages of a window, by the number of those before it."""
+    return max(WINDOW, min(before // _SHARE // WINDOW * WINDOW, _LARGEST_WINDOW))
+
+
 @dataclass
 class TeacherPass:
     """The pass that embeds the passages of a corpus, from the end of the manifest's parts on."""
 
     corpus: Corpus
-    teacher: Teacher
+    embedder: Embedder
     settings: FeaturizeSettings
     folder: FeaturesFolder
     manifest: Manifest
@@ -110,13 +166,14 @@ class TeacherPass:
             FeaturesError: the teacher made these parts with another prompt or passage length.
             TeacherError: the target is the mean of token vectors, and the teacher gives none.
         """
-        if self.settings.target == "mean" and not self.teacher.has_token_vectors():
+        teacher = self.embedder.facts
+        if self.settings.target == "mean" and not teacher.has_token_vectors:
             raise TeacherError(
-                f"{self.teacher.files.name} gives vectors of whole texts alone, none of tokens.",
+                f"{teacher.name} gives vectors of whole texts alone, none of tokens.",
                 hint='Learn from these: `target="sentence"`.',
             )
-        self._size = max(8, min(self.teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
-        reading = {"passage_tokens": self._size, "prompt": self.teacher.prompt("document")}
+        self._size = max(8, min(teacher.passage_tokens, _MAX_PASSAGE_TOKENS))
+        reading = {"passage_tokens": self._size, "prompt": teacher.prompt}
         if self.manifest.parts:
             self.folder.refuse_other(self.manifest, reading)
         self.manifest.settings.update(reading)
@@ -130,28 +187,24 @@ class TeacherPass:
             FeaturesError: a part cannot be written.
             TeacherError: the teacher gives no usable vectors.
         """
-        sizes = [part["rows"] for part in self.manifest.parts]
-        limit = self.settings.max_means
-        windows = Windows(self.corpus, self.teacher, self._size, limit, sizes)
-        # An interruption arrives in this thread alone, so a part is written to its end.
-        with (
-            ThreadPoolExecutor(1, "ragdoll-write") as writer,
-            closing(read_ahead(windows)) as coming,
-        ):
-            writing: Future[None] | None = None
-            for window, vectors in self._embedded(coming):
-                if writing:
-                    writing.result()
-                writing = writer.submit(self._write, window, vectors)
-            if writing:
-                writing.result()
-        if not self.manifest.parts:
+        manifest, embedder = self.manifest, self.embedder
+        windows = Windows(
+            self.corpus,
+            embedder,
+            self._size,
+            self.settings.max_means,
+            [part["rows"] for part in manifest.parts],
+            manifest.next_number,
+        )
+        with closing(read_ahead(windows)) as coming:
+            embedder.embed(self._new(coming), self._budget(), self._enter, self.report)
+        if not manifest.parts:
             raise CorpusError(
                 f"The corpus has no text to learn from.{why_empty(self.corpus.skipped)}",
                 hint="It may be files of text, records or source code, a dataset or "
                 "python:PACKAGE.",
             )
-        self.manifest.facts |= {
+        manifest.facts |= {
             "documents": self.corpus.documents,
             "duplicates": windows.duplicates,
             "skipped": [astuple(item) for item in self.corpus.skipped],
@@ -162,80 +215,47 @@ class TeacherPass:
 
         Below float32 a vector depends on its batch, so a resumed run keeps the first run's size.
         """
-        longest = self._size + self.teacher.max_length - self.teacher.passage_tokens
+        teacher = self.embedder.facts
+        longest = self._size + teacher.max_length - teacher.passage_tokens
         budget = self.settings.batch_size * longest
         settings = self.manifest.settings
         earlier: int = settings.setdefault("batch_tokens", budget)
         return budget if settings.get("computed_in", "float32") == "float32" else earlier
 
-    def _embedded(self, windows: Iterator[Window]) -> Iterator[tuple[Window, Vectors]]:
-        """Compare the hashes of the finished windows; embed and yield the others."""
-        budget, limit = self._budget(), self.settings.max_means
+    def _new(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """Compare the hashes of the finished windows, and yield the others."""
+        limit = self.settings.max_means
         rows = 0
-        is_settled = False
         for window, part in zip_longest(windows, list(self.manifest.parts)):
             if window is None:
                 raise self._changed(f"ends after {number_of('passage', rows)}")
-            end = rows + len(window.texts)
-            total = min(limit, round(end / window.share)) if window.share else None
             if part is not None and part["hash"] != window.hash:
                 raise self._changed(
                     f"differs within passages {rows + 1:,} to {rows + part['rows']:,}"
                 )
-            if window.tokens is not None:
-                if not is_settled:
-                    self._settle_dtype(window.tokens)
-                    is_settled = True
-                progress = partial(self._report_rows, rows, total)
-                vectors = self.teacher.embed(window.tokens, self.settings.target, budget, progress)
-                self._check(vectors)
-                yield window, vectors
-            rows = end
-            self.report("passages", rows, total)
+            rows += len(window.texts)
+            total = min(limit, round(rows / window.share)) if window.share else None
+            if part is None:
+                yield replace(window, total=total)
+            else:
+                self.report("passages", rows, total)
 
-    def _write(self, window: Window, vectors: Vectors) -> None:
-        manifest, folder = self.manifest, self.folder
-        try:
-            number = len(manifest.parts)
-            name = folder.write_part(number, window.texts, vectors, replaces=not number)
-            manifest.dimension = vectors.shape[1]
-            manifest.parts.append(
-                {
-                    "file": name,
-                    "rows": len(window.texts),
-                    "tokens": sum(window.tokens.lengths) if window.tokens else 0,
-                    "hash": window.hash,
-                }
-            )
-            folder.write_manifest(manifest)
-        except OSError as error:
-            raise FeaturesError(
-                f"{folder.path} cannot be written: {error.strerror or error}.",
-                hint=f"{_KEPT} Mind the space on the disk.",
-            ) from error
-
-    def _settle_dtype(self, sample: Tokenized) -> None:
-        """Settle the type to compute in: that of earlier parts, else the teacher's choice."""
-        settings = self.manifest.settings
-        if self.manifest.parts and settings.get("computed_in"):
-            self.teacher.dtype = str(settings["computed_in"])
-        settings["computed_in"] = self.teacher.settle_dtype(sample, self.settings.target)
-
-    def _check(self, vectors: Vectors) -> None:
-        """Refuse a NaN that the type causes by its small range; float32 leaves it to training."""
-        bad = int((~np.isfinite(vectors).all(axis=1)).sum())
-        if bad and self.teacher.dtype != "float32":
-            raise TeacherError(
-                f"In {self.teacher.dtype} the teacher gives no number for "
-                f"{number_of('passage', bad)}.",
-                hint='Compute in float32: `dtype="float32"` and `restart=True`.',
-            )
-
-    def _report_rows(self, before: int, total: int | None, done: int) -> None:
-        self.report("passages", before + done, total)
+    def _enter(self, window: Window, part: Embedded) -> None:
+        """Enter a part that has been written into the manifest."""
+        manifest = self.manifest
+        manifest.dimension = part.dimension
+        manifest.parts.append(
+            {
+                "file": part.file,
+                "rows": len(window.texts),
+                "tokens": part.tokens,
+                "hash": window.hash,
+            }
+        )
+        self.folder.write_manifest(manifest)
 
     def _changed(self, how: str) -> CorpusChangedError:
         return CorpusChangedError(
-            f"The corpus is not the one that {self.folder.path} was made from: it {how}.",
+            f"The corpus is not the one that {self.folder} was made from: it {how}.",
             hint="Make the features anew with `restart=True`, or give another `output`.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ragdoll.distillation.features.folder import FeaturesFolder
+from ragdoll.distillation.features.bucket import features_at
 from ragdoll.distillation.features.manifest import located
 from ragdoll.distillation.model.folder import TERMS_FILE
 from ragdoll.embedding.folder import open_folder
@@ -63,10 +63,10 @@ def places(features: Mapping[str, Any]) -> list[str]:
     return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
-def settings_of(model: Path, features: Path) -> dict[str, Any]:
+def settings_of(model: Path, features: Path | str) -> dict[str, Any]:
     """Return the settings, by name, that made a model, or else the features that are there."""
     record = record_of(model)
-    manifest = None if record else FeaturesFolder(features).manifest()
+    manifest = None if record else features_at(features).manifest()
     made_by = manifest.settings if manifest else record.get("features")
     told = {}
     if isinstance(made_by, dict):

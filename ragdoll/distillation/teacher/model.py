@@ -95,6 +95,17 @@ class Tokenized:
         return {name: [column[row] for row in chosen] for name, column in self.columns.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class TeacherFacts:
+    """How a teacher reads; see ``Teacher``. ``prompt`` is that of documents."""
+
+    name: str
+    max_length: int
+    passage_tokens: int
+    prompt: str
+    has_token_vectors: bool
+
+
 class Teacher:
     """A sentence-transformer, loaded.
 
@@ -146,6 +157,22 @@ class Teacher:
             ) from error
         (empty,) = self.tokenize([""]).lengths
         self.passage_tokens = self.max_length - empty
+
+    @property
+    def facts(self) -> TeacherFacts:
+        """What there is to know without the teacher at hand."""
+        return TeacherFacts(
+            self.files.name,
+            self.max_length,
+            self.passage_tokens,
+            self.prompt("document"),
+            self.has_token_vectors(),
+        )
+
+    @property
+    def tokenizer(self) -> str:
+        """The definition of its tokenizer, as ``tokenizer.json`` has it."""
+        return str(self._tokenizer.backend_tokenizer.to_str())
 
     def count_tokens(self, words: Sequence[str]) -> list[int]:
         """Count the tokens of each word."""

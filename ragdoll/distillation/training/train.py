@@ -162,7 +162,7 @@ class Training:
         self._output = Path(settings.output)
         _refuse_settings(settings)
         model_folder.refuse_foreign(self._output)
-        self._features = open_features(Path(settings.features or FeaturizeSettings().output))
+        self._features = open_features(settings.features or FeaturizeSettings().output)
         scaled = settings.method == "ridge"
         self._dimension = (
             dimension_keeping(self._features, settings.pca_dims, scaled, self.report)

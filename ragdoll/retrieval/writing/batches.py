@@ -1,52 +1,47 @@
-"""A corpus in batches: documents, cut into passages."""
+"""A corpus in batches of documents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 
 from ragdoll.corpus.documents import Corpus, Document, why_empty
 from ragdoll.corpus.formats.kinds import FAMILIES
-from ragdoll.corpus.passages import Passage, cut
 from ragdoll.corpus.sources.given import GIVEN
 from ragdoll.errors import CorpusError
-from ragdoll.retrieval.model import TableModel
-from ragdoll.retrieval.writing.rows import identified
 from ragdoll.streams import Report, grouped
 
 # Bounds of a batch, which is read, compared and written together. A batch takes no further document
 # once its texts have this number of characters; a single document may have more.
 _DOCUMENTS = 4000
 _CHARACTERS = 8_000_000
-
-Batch = list[tuple[Document, list[Passage]]]
+# Workers take smaller batches: each is to have some, and several are held at a time.
+_DOCUMENTS_OF_WORKER = 1000
+_CHARACTERS_OF_WORKER = 2_000_000
 
 
 class BatchReader:
     """A corpus that is read in batches; ``documents`` counts those read so far, by their root."""
 
-    def __init__(self, corpus: Corpus, model: TableModel, chunk_size: int, report: Report) -> None:
-        """Prepare to cut documents into passages of at most ``chunk_size`` tokens."""
+    def __init__(self, corpus: Corpus, report: Report, for_workers: bool = False) -> None:
+        """Prepare to read, in smaller batches ``for_workers``."""
         self.corpus = corpus
-        self.model = model
         self.documents: dict[str, int] = dict.fromkeys(corpus.roots, 0)
-        self._chunk_size = chunk_size
         self._report = report
+        self._for_workers = for_workers
 
-    def read(self, key_of: Callable[[str], str]) -> Iterator[Batch]:
-        """Yield the batches; ``key_of`` maps a root to its key in the table."""
+    def read(self) -> Iterator[list[Document]]:
+        """Yield the batches of documents."""
         total = 0
-        for documents in grouped(self.corpus, attrgetter("text"), _DOCUMENTS, _CHARACTERS):
+        bounds = (_DOCUMENTS, _CHARACTERS)
+        if self._for_workers:
+            bounds = (_DOCUMENTS_OF_WORKER, _CHARACTERS_OF_WORKER)
+        for documents in grouped(self.corpus, attrgetter("text"), *bounds):
             total += len(documents)
             self._report("documents", total, None)
-            size = self._chunk_size
-            counts = self.model.prepare([document.text for document in documents], size)
-            batch = []
-            for document, tokens in zip(documents, counts, strict=True):
+            for document in documents:
                 self.documents[document.root] += 1
-                passages = cut(document, size, self.model.count_tokens, tokens)
-                batch.append((document, identified(passages, key_of(document.root))))
-            yield batch
+            yield documents
 
     def refuse_empty(self, hint: str | None = None) -> None:
         """Check that there were documents: none are more often a mistake than what is wanted.

@@ -8,20 +8,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from ragdoll.corpus.context import with_context
-from ragdoll.corpus.documents import Corpus
-from ragdoll.corpus.passages import Passage
+from ragdoll.corpus.documents import Corpus, Document
 from ragdoll.errors import TableError
 from ragdoll.retrieval.storage.database import Database, check_name, only_writer
+from ragdoll.retrieval.storage.fragments import commit_fragments
 from ragdoll.retrieval.storage.lance import absolute, is_local
 from ragdoll.retrieval.storage.schema import TableState, check_columns, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.batches import BatchReader
 from ragdoll.retrieval.writing.roots import placed, root_after, unread_roots
-from ragdoll.retrieval.writing.rows import record_batch, root_key
+from ragdoll.retrieval.writing.rows import root_key
 from ragdoll.retrieval.writing.target import (
     IndexResult,
     Target,
@@ -31,6 +31,8 @@ from ragdoll.retrieval.writing.target import (
 from ragdoll.retrieval.writing.unchanged import remember
 from ragdoll.retrieval.writing.update import Update
 from ragdoll.retrieval.writing.upkeep import build_indexes, is_due, remove_leftovers
+from ragdoll.retrieval.writing.work import Workshop
+from ragdoll.settings import EngineSettings
 from ragdoll.streams import Report, silent
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ def write(
     dry_run: bool = False,
     report: Report = silent,
     prune: bool = False,
+    engine: EngineSettings | None = None,
 ) -> IndexResult:
     """Bring a table up to date with a corpus; see ``Index.update``.
 
@@ -62,9 +65,11 @@ def write(
         roots=corpus.roots,
     )
 
+    workshop = Workshop(target, engine or EngineSettings())
+
     def run(corpus: Corpus) -> _Run:
-        reader = BatchReader(corpus, target.model, settings.chunk_size, report)
-        return _Run(reader, target, result, report)
+        reader = BatchReader(corpus, report, for_workers=not workshop.is_here)
+        return _Run(reader, workshop, result, report)
 
     if dry_run and is_local(target.database) and not Path(target.database).exists():
         run(corpus).count()
@@ -120,28 +125,30 @@ class _Run:
     """One run over a corpus."""
 
     def __init__(
-        self, reader: BatchReader, target: Target, result: IndexResult, report: Report
+        self, reader: BatchReader, workshop: Workshop, result: IndexResult, report: Report
     ) -> None:
         self._reader = reader
         self._corpus = reader.corpus
-        self._target = target
+        self._workshop = workshop
+        self._target = workshop.target
         self._result = result
         self._report = report
 
     def count(self) -> None:
         """Count what a table built anew would hold."""
-        for _ in self._new_passages():
-            pass
+        keys = dict.fromkeys(self._corpus.roots, "")
+        for passages in self._workshop.map("count", ((batch, keys) for batch in self._new())):
+            self._result.chunks += passages
+        self._counted()
 
     def build(self, database: Database) -> None:
         """Write all rows in one commit, then the full-text index; then let readers see them."""
-        identity, name = self._target.identity, self._target.settings.table
+        name = self._target.settings.table
         signatures = self._signatures()
         unfinished = replace(self._state(), whole=False)
         with suppress(TableError):
             unfinished.previous = database.open(name).version
-        rows = self._rows(schema(identity, unfinished))
-        table = database.build(name, identity, unfinished, rows)
+        table = self._built(database, name, unfinished)
         self._result.rebuilt = True
         state = self._finished(table, self._state())
         documents, readings = self._reader.documents, self._corpus.readings
@@ -158,7 +165,8 @@ class _Run:
     def update(self, table: Table, dry_run: bool, prune: bool) -> None:
         """Compare the corpus with the table and write the difference."""
         result = self._result
-        roots = Update(table, self._reader, result, dry_run).run(self._signatures(), prune)
+        update = Update(table, self._reader, self._workshop, result, dry_run)
+        roots = update.run(self._signatures(), prune)
         result.new_chunks = table.state.new_chunks + result.chunks_embedded
         if dry_run:
             return
@@ -178,30 +186,46 @@ class _Run:
         if corpus.readings or due or state != before:
             remember(table, corpus, {root.path: key for key, root in roots.items()})
 
-    def _rows(self, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _built(self, database: Database, name: str, unfinished: TableState) -> Table:
+        """Write the rows of all documents in one commit."""
+        identity = self._target.identity
+        layout = schema(identity, unfinished)
+        keys = {root: root_key(root) for root in self._corpus.roots}
+        tasks = ((batch, keys, layout) for batch in self._new())
+        if self._workshop.is_here:
+            return database.build(name, identity, unfinished, self._rows(tasks))
+        table = database.build(name, identity, unfinished, [])
+        fragments: list[str] = []
+        for passages, written in self._workshop.map("fragments", tasks):
+            self._result.chunks += passages
+            fragments += written
+        self._counted()
+        if fragments:
+            commit_fragments(table, fragments)
+            self._report("compacting the table", 0, None)
+            table.tidy()
+        return table
+
+    def _rows(self, tasks: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all documents."""
-        for passages in self._new_passages():
-            texts, model = [with_context(passage) for passage in passages], self._reader.model
-            yield record_batch(
-                passages,
-                model.tokens(texts),
-                model.encode(texts),
-                layout,
-                self._target.settings.metadata,
-            )
+        for rows in self._workshop.map("rows", tasks):
+            self._result.chunks += rows.num_rows
+            yield rows
+        self._counted()
 
     def _finished(self, table: Table, state: TableState) -> TableState:
         """Build the indexes that the table lacks."""
         return build_indexes(table, state, self._target.settings.language, self._report)
 
-    def _new_passages(self) -> Iterator[list[Passage]]:
-        """Yield the passages of all documents in batches, and count all of them as new."""
+    def _new(self) -> Iterator[list[Document]]:
+        """Yield the batches of all documents, and count all of them as new."""
+        for batch in self._reader.read():
+            self._result.added += len(batch)
+            yield batch
+
+    def _counted(self) -> None:
+        """Put into the result what is known once all documents were read."""
         result = self._result
-        for batch in self._reader.read(root_key):
-            passages = [passage for _, several in batch for passage in several]
-            result.added += len(batch)
-            result.chunks += len(passages)
-            yield passages
         self._reader.refuse_empty()
         result.documents, result.chunks_embedded = result.added, result.chunks
         result.skipped, result.notes = self._corpus.skipped, self._corpus.notes

@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from ragdoll.corpus.context import with_context
-from ragdoll.corpus.documents import Skipped, Source
+from ragdoll.corpus.documents import Document, Skipped, Source
 from ragdoll.corpus.names import Seen
-from ragdoll.corpus.passages import Passage
 from ragdoll.corpus.sources.folder import FileSource, is_part
-from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import number_of
-from ragdoll.retrieval.storage.schema import Root, schema
+from ragdoll.retrieval.storage.schema import Root
 from ragdoll.retrieval.storage.table import Table
-from ragdoll.retrieval.writing.batches import Batch, BatchReader
+from ragdoll.retrieval.writing.batches import BatchReader
 from ragdoll.retrieval.writing.roots import (
     inner_roots,
     is_gone,
     known_roots,
     root_after,
 )
-from ragdoll.retrieval.writing.rows import metadata_of, record_batch, root_key
+from ragdoll.retrieval.writing.rows import root_key
 from ragdoll.retrieval.writing.target import IndexResult
 from ragdoll.retrieval.writing.unchanged import is_kept, without_unchanged
+from ragdoll.retrieval.writing.work import Change, Workshop
 
 # Sources that are removed together.
 _REMOVED = 1000
-
-Facts = tuple[object, ...]
-"""The title, offsets and metadata of a row."""
 
 
 class Update:
     """One update of a table; with ``dry_run`` everything is counted and nothing written."""
 
     def __init__(
-        self, table: Table, reader: BatchReader, result: IndexResult, dry_run: bool
+        self,
+        table: Table,
+        reader: BatchReader,
+        workshop: Workshop,
+        result: IndexResult,
+        dry_run: bool,
     ) -> None:
         self._table = table
+        self._workshop = workshop
         self._reader = reader
         self._corpus = reader.corpus
         self._result = result
@@ -90,11 +91,10 @@ class Update:
         """
         seen = {root: Seen() for root in self._corpus.roots}
         self._corpus = self._reader.corpus = without_unchanged(self._corpus, self._table, keys)
-        for batch in self._reader.read(keys.__getitem__):
-            for root, part in _by_root(batch):
-                for document, _ in part:
-                    seen[root].add(document.source)
-                self._write_batch(part, keys[root])
+        handed_out: deque[str] = deque()
+        tasks = self._tasks(keys, seen, handed_out)
+        for change in self._workshop.map("change", tasks, self._table):
+            self._write(change, handed_out.popleft())
         for path, reading in self._corpus.readings.items():
             kept = sum(reading.kept.values())
             self._reader.documents[path] += kept
@@ -126,57 +126,29 @@ class Update:
         hint = f"`prune=True` removes what the table has of it: {number_of('document', count)}."
         self._reader.refuse_empty(hint if count else None)
 
-    def _write_batch(self, batch: Batch, key: str) -> None:
-        """Compare documents of one root with their rows in the table; write those that differ."""
+    def _tasks(
+        self, keys: Mapping[str, str], seen: Mapping[str, Seen], handed_out: deque[str]
+    ) -> Iterator[tuple[list[Document], str, bool]]:
+        """Yield the documents of each batch by their root, with its key in the table."""
+        for batch in self._reader.read():
+            for root in dict.fromkeys(document.root for document in batch):
+                documents = [document for document in batch if document.root == root]
+                for document in documents:
+                    seen[root].add(document.source)
+                handed_out.append(keys[root])
+                yield documents, keys[root], self._dry_run
+
+    def _write(self, change: Change, key: str) -> None:
+        """Write what documents of one root change, and count it."""
         result = self._result
-        before = self._rows_before([document.source for document, _ in batch], key)
-        written: list[Passage] = []
-        sources: list[str] = []
-        for document, passages in batch:
-            now = {
-                one.id: (document.title, one.start, one.end, metadata_of(one)) for one in passages
-            }
-            old = before.get(document.source)
-            if old == now or (old is None and not now):
-                result.unchanged += 1
-                continue
-            result.added += old is None
-            result.changed += old is not None
-            written.extend(passages)
-            sources.append(document.source)
-            result.chunks += len(now) - len(old or {})
-        known = {identifier for rows in before.values() for identifier in rows}
-        result.chunks_embedded += sum(passage.id not in known for passage in written)
-        if sources and not self._dry_run:
-            layout = schema(self._table.identity, self._table.state)
-            tokens, vectors = self._embedded(written, known)
-            rows = record_batch(written, tokens, vectors, layout, self._table.identity.columns)
-            self._table.replace_sources(pa.Table.from_batches([rows]), sources, key)
-
-    def _rows_before(self, sources: list[str], key: str) -> dict[str, dict[str, Facts]]:
-        """Return the facts of some sources' rows: by source, then by the id of the row."""
-        columns = ["id", "source", "title", "start", "end", "metadata"]
-        before: dict[str, dict[str, Facts]] = {}
-        for row in self._table.rows_of(sources, key, columns).to_pylist():
-            facts = (row["title"], row["start"], row["end"], row["metadata"])
-            before.setdefault(row["source"], {})[row["id"]] = facts
-        return before
-
-    def _embedded(
-        self, passages: list[Passage], known: set[str]
-    ) -> tuple[list[str | None], Vectors]:
-        """Return the tokens and vectors of passages: the table's own, else the model's."""
-        fresh = [passage for passage in passages if passage.id not in known]
-        texts = [with_context(passage) for passage in fresh]
-        model, dimension = self._reader.model, self._table.identity.dimension
-        parts = self._table.embedded([one.id for one in passages if one.id in known])
-        if fresh:
-            embedded = zip(model.tokens(texts), model.encode(texts), strict=True)
-            parts.update(zip((passage.id for passage in fresh), embedded, strict=True))
-        vectors = [parts[one.id][1] for one in passages]
-        return [parts[one.id][0] for one in passages], np.array(vectors, np.float32).reshape(
-            -1, dimension
-        )
+        result.added += change.added
+        result.changed += change.changed
+        result.unchanged += change.unchanged
+        result.chunks += change.chunks
+        result.chunks_embedded += change.chunks_embedded
+        if change.rows is not None:
+            rows = pa.Table.from_batches([change.rows])
+            self._table.replace_sources(rows, change.sources, key)
 
     def _take_over(
         self, key: str, folder: str, roots: dict[str, Root], seen: Seen, path: str
@@ -228,8 +200,3 @@ class Update:
             self._result.chunks -= self._table.rows_of(part, key, ["id"]).num_rows
             if not self._dry_run:
                 self._table.remove_sources(part, key)
-
-
-def _by_root(batch: Batch) -> Iterator[tuple[str, Batch]]:
-    for root in dict.fromkeys(document.root for document, _ in batch):
-        yield root, [(document, passages) for document, passages in batch if document.root == root]
