@@ -41,7 +41,7 @@ from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.index import write
 from ragdoll.retrieval.writing.roots import all_again, with_others
 from ragdoll.retrieval.writing.target import IndexResult, Target, database_of, differing, table_of
-from ragdoll.settings import FeaturizeSettings, IndexSettings, Settings
+from ragdoll.settings import FeaturizeSettings, IndexSettings, Settings, TrainSettings
 from ragdoll.streams import Report, silent
 
 _WITH_MODEL = "all documents, with the new model"
@@ -298,10 +298,12 @@ class Pipeline:
         if not provenance:
             return "there is no model yet"
         interrupted = ["its training was interrupted"] if provenance.get("interrupted") else []
+        # Models from before there were samples have learned from all passages.
+        made_by = {"max_passages": TrainSettings().max_passages, **provenance.get("settings", {})}
         changes = (
             interrupted
             + differences(provenance.get("features", {}), self._content())
-            + differences(provenance.get("settings", {}), model_settings(self._settings.train))
+            + differences(made_by, model_settings(self._settings.train))
         )
         return "; ".join(changes) or None
 

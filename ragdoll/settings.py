@@ -232,6 +232,9 @@ class TrainSettings(_Section):
         "Training recipe: ridge regression of the targets, or the library tokenlearn's gradient "
         "descent.",
     )
+    max_passages: int = setting(
+        1_000_000, "Learn from N passages at most, a random sample of the features.", least=1
+    )
     pca_dims: int | Share = setting(
         256,
         "Dimensions of the model, or the share of the targets' variance that they keep.",

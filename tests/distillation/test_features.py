@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdoll.distillation.features.columns import texts_and_vectors
@@ -80,6 +81,20 @@ def test_the_library_datasets_reads_the_parts(tmp_path: Path) -> None:
     )
     assert rows["text"][:] == texts
     np.testing.assert_array_equal(np.array(rows["embedding"][:], np.float32), vectors)
+
+
+@given(rows=st.integers(1, 30), most=st.integers(1, 35), seed=st.integers(0, 9))
+@settings(max_examples=20)
+def test_a_sample_has_rows_of_the_features_in_their_order(rows: int, most: int, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        texts, vectors = write(Path(folder), rows)
+        sample = open_features(Path(folder)).sample(most, seed)
+        read = list(sample.batches())
+        chosen = [texts.index(text) for part, _ in read for text in part]
+        assert sample.rows == len(chosen) == min(rows, most)
+        assert chosen == sorted(set(chosen))
+        np.testing.assert_array_equal(np.concatenate([part for _, part in read]), vectors[chosen])
+        assert list(sample.texts()) == texts
 
 
 def test_rows_with_nan_are_left_out(tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_another_seed_holds_out_other_passages(trained: Trained, tmp_path: Path)
     assert losses[0] != losses[1]
 
 
+def test_a_sample_of_the_features_is_enough(trained: Trained, tmp_path: Path) -> None:
+    settings = train_settings(trained.features, tmp_path / "m", **SMALL, max_passages=200)
+    result = train(settings, replaces=trained.model)
+    assert (result.rows, result.available) == (200, len(load_features(trained.features).texts))
+    record = json.loads((tmp_path / "m" / "ragdoll.json").read_text())
+    assert record["settings"]["max_passages"] == 200
+
+
 def test_the_distillate_of_an_earlier_training_serves_again(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,9 +55,12 @@ def train_summary(result: TrainResult, pushed: Pushed | None = None) -> Renderab
             "agreement": f"{agreement[result.recommended]:.1%} of the teacher's nearest neighbours "
             f"(distillate {agreement['distillate']:.1%})",
         }
+        of_all = result.rows + skipped < result.available
         training = (
-            f"{number_of('passage', result.rows)}, "
-            f"{number_of('pass', result.epochs, 'passes')}, {result.seconds:.0f} s"
+            (f"a sample of {result.rows:,} from " if of_all else "")
+            + number_of("passage", result.available if of_all else result.rows)
+            + ", "
+            + f"{number_of('pass', result.epochs, 'passes')}, {result.seconds:.0f} s"
             + (f"; {number_of('passage', skipped)} with NaN left out" if skipped else "")
         )
     uploaded = f"{pushed.url} ({'private' if pushed.private else 'public'})" if pushed else None

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,7 +41,8 @@ _NUMBERED = re.compile(r"(?:feature|shard)_(\d+)(?:\.json)?")
 class Features:
     """Passages and their target vectors on disk, which can be read any number of times.
 
-    ``rows`` counts all rows, with those that the batches lack: rows with a NaN. ``teacher`` (its
+    ``rows`` counts all rows, with those that the batches lack: rows with a NaN. ``sampled`` are the
+    numbers of the rows that a sample has, in order; None has all. ``teacher`` (its
     name), ``teacher_fingerprint`` and ``identity`` are None, and ``settings`` is empty, if
     tokenlearn made the folder. ``signature`` changes when the content does.
     """
@@ -55,6 +56,17 @@ class Features:
     teacher_fingerprint: str | None = None
     identity: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    sampled: npt.NDArray[np.int64] | None = None
+
+    def sample(self, most: int, seed: int) -> Features:
+        """Return a random sample of ``most`` rows, or all if there are no more.
+
+        The sample has all texts: they tell which words there are.
+        """
+        if self.rows <= most:
+            return self
+        chosen = np.random.default_rng(seed).choice(self.rows, most, replace=False, shuffle=False)
+        return replace(self, rows=most, sampled=np.sort(chosen))
 
     def batches(self) -> Iterator[Batch]:
         """Yield ``(texts, vectors)`` without the rows with a NaN; vectors are (texts, dimension).
@@ -62,10 +74,18 @@ class Features:
         Raises:
             FeaturesError: a file is missing or damaged, or the features were made anew meanwhile.
         """
+        first = 0
         for part, all_vectors in self.source.batches():
             for start in range(0, len(part), ROWS_AT_ONCE):
                 stop = start + ROWS_AT_ONCE
-                yield self._finite_rows(part[start:stop], all_vectors[start:stop])
+                texts, vectors = part[start:stop], all_vectors[start:stop]
+                if self.sampled is not None:
+                    bounds = np.searchsorted(self.sampled, [first, first + len(texts)])
+                    rows = self.sampled[slice(*bounds)] - first
+                    first += len(texts)
+                    texts, vectors = [texts[row] for row in rows], vectors[rows]
+                if texts:
+                    yield self._finite_rows(texts, vectors)
         self._refuse_changed()
 
     def _finite_rows(self, texts: list[str], rows: npt.NDArray[Any]) -> Batch:

@@ -65,6 +65,8 @@ class TrainResult:
     ``interrupted`` tells that a signal ended the training; the same call resumes it. ``wanted`` is
     the dimension of the settings; where passages are too few for it, ``dimension`` is lower. Where
     they are too few for any, the model is the ``distillate``, and nothing was measured.
+    ``available`` counts the passages of the features, of which ``rows`` are a sample if they are
+    fewer.
 
     >>> result = train("features", "new model", TrainSettings(pca_dims=16))
     >>> result.dimension, sorted(result.agreement)
@@ -85,6 +87,7 @@ class TrainResult:
     seconds: float
     interrupted: bool = False
     wanted: int = 0
+    available: int = 0
 
     @property
     def distillate(self) -> Path:
@@ -162,7 +165,9 @@ class Training:
         self._output = Path(settings.output)
         _refuse_settings(settings)
         model_folder.refuse_foreign(self._output)
-        self._features = open_features(settings.features or FeaturizeSettings().output)
+        features = open_features(settings.features or FeaturizeSettings().output)
+        self._available = features.rows
+        self._features = features.sample(settings.max_passages, settings.seed)
         scaled = settings.method == "ridge"
         self._dimension = (
             dimension_keeping(self._features, settings.pca_dims, scaled, self.report)
@@ -296,6 +301,7 @@ class Training:
             method=self.settings.method,
             seconds=time.perf_counter() - self._started,
             wanted=self._wanted,
+            available=self._available,
             **measured,
         )
 
