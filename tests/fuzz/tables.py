@@ -29,7 +29,7 @@ from tests.fuzz.mutation import mutated, mutated_json
 _WORDS = ["wing", "flap", "lift", "drag"]
 
 
-def _database(folder: Path) -> Path:
+def database_in(folder: Path) -> Path:
     """A small table, and beside it the model that it names."""
     vectors = np.random.default_rng(0).normal(size=(len(_WORDS) + 2, 8)).astype(np.float32)
     model = write_model(folder / "model", _WORDS, vectors)
@@ -71,7 +71,7 @@ def _rows(folder: Path) -> Case:
     """A table whose rows and metadata anyone may have written."""
     import lancedb
 
-    place = _database(folder)
+    place = database_in(folder)
     database = lancedb.connect(place)
     whole = database.open_table("documents").to_arrow()
     names = [name for name in whole.column_names if name not in {"id", "vector"}]
@@ -102,7 +102,7 @@ def _rows(folder: Path) -> Case:
 
 
 def _conditions(folder: Path) -> Case:
-    place = _database(folder)
+    place = database_in(folder)
     index = Index.open(place)
     seeds = (
         b"start >= 0 AND title LIKE '%wing%'",
@@ -160,7 +160,7 @@ def _conditions(folder: Path) -> Case:
 
 
 def _globs(folder: Path) -> Case:
-    index = Index.open(_database(folder))
+    index = Index.open(database_in(folder))
     seeds = (b"*.md", b"docs/**/wing?.md", b"**/x/**", b"[a-z]*", b"a'b\\c")
     words = (b"*", b"**", b"**/", b"?", b"/", b"[", b"'", b"\\", b"(", b"{1000}", b"\xc3\xa9", b"#")
 
@@ -172,7 +172,7 @@ def _globs(folder: Path) -> Case:
 
 
 def _lines(folder: Path) -> Case:
-    place = _database(folder)
+    place = database_in(folder)
     seed = b"wing flap\nlift\n\n drag \n\xc3\xa9\n"
     words = (
         b"\0",
