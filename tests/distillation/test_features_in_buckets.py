@@ -51,6 +51,19 @@ def test_features_are_those_of_a_folder(
     assert trained.dimension == 4
 
 
+def test_a_corpus_in_the_current_folder_is_the_same_the_next_time(
+    small_teacher: Path, tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/locks.txt").write_text("A lock guards a resource.\n")
+    settings = TeacherSettings(model=str(small_teacher), dtype="float32", device="cpu")
+    for resumed in (0, 1):
+        documents = ragdoll.read("docs")
+        result = ragdoll.featurize(documents, f"{bucket.uri}/features", teacher=settings)
+        assert result.rows_resumed == resumed
+
+
 def test_an_interrupted_run_goes_on(small_teacher: Path, bucket: Bucket) -> None:
     uri = f"{bucket.uri}/features"
 

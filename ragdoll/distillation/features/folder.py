@@ -79,7 +79,8 @@ class FeaturesFolder:
         if written is None:
             return None
         manifest = read_manifest(written, f"{self.place}/{MANIFEST}")
-        if manifest.folder:
+        # What lies in object storage has no place relative to a corpus.
+        if manifest.folder and "://" not in f"{manifest.folder}{self.place}":
             move = partial(moved_with, before=manifest.folder, now=self._absolute())
             manifest.settings = located(manifest.settings, move)
         return manifest
