@@ -19,7 +19,7 @@ import ragdoll
 from ragdoll.distillation.features import teacher_pass
 from ragdoll.distillation.features.embedding import TeacherAtWork
 from ragdoll.engine import Workers, workers
-from ragdoll.errors import CorpusChangedError, EngineError, TeacherError
+from ragdoll.errors import CorpusChangedError, CorpusError, EngineError, TableError, TeacherError
 from ragdoll.settings import (
     EngineSettings,
     IndexSettings,
@@ -327,6 +327,15 @@ def test_a_table_is_that_of_the_local_engine(
         answers = ragdoll.Index.open(database).search("timer", 3)
         hits.append([counts, found, anew.documents, [hit.id for hit in answers]])
     assert hits[0] == hits[1]
+
+
+def test_a_corpus_without_documents_leaves_no_table(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    index = ragdoll.Index.create(tmp_path / "base", model=trained.model)
+    with pytest.raises(CorpusError, match="nothing was changed"):
+        index.update(ragdoll.read(tmp_path / "docs"), engine=EngineSettings(name="ray"))
+    with pytest.raises(TableError, match=r"No (table|database)"):
+        ragdoll.Index.open(tmp_path / "base")
 
 
 def test_an_index_that_is_interrupted_leaves_the_table_as_it_was(

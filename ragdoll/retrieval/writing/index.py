@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,12 @@ class _Run:
         tasks = ((batch, keys, layout) for batch in self._new())
         if self._workshop.is_here:
             return database.build(name, identity, unfinished, self._rows(tasks))
+        # A corpus without documents must leave no empty table.
+        first = list(islice(tasks, 1))
+        self._reader.refuse_empty()
         table = database.build(name, identity, unfinished, [])
         fragments: list[str] = []
-        for passages, written in self._workshop.map("fragments", tasks):
+        for passages, written in self._workshop.map("fragments", chain(first, tasks)):
             self._result.chunks += passages
             fragments += written
         self._counted()
