@@ -1,7 +1,7 @@
 """The service under load, against txtai's: ready, memory, rate and waiting; and answers meanwhile.
 
     python -m tests.benchmarks.serve MODEL --txtai PYTHON [--passages N] [--seconds S]
-        [--changes N] [--data SOURCE ...]
+        [--changes N] [--minutes N] [--data SOURCE ...]
 
 Both have the same passages and the same model, on this machine, one after the other. The program
 wrk asks (1, 8 and 32 clients at once), with runs of words from the passages. txtai's service is
@@ -9,7 +9,8 @@ that of its extra ``api``; for ``hybrid`` it has a sparse index too. ``ready`` i
 start of the process to its first answer, and memory what it holds after the load (RssAnon).
 
 Then the table is brought up to date and built anew again and again while clients ask, and every
-answer that is no answer is counted.
+answer that is no answer is counted. ``--minutes`` also asks for so long, and shows the memory of
+each minute.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=15_000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--changes", type=int, default=5)
+    parser.add_argument("--minutes", type=int, default=0)
     parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
     _, texts = sample(options.model, options.data, options.passages)
@@ -106,6 +108,8 @@ def main() -> None:
                 theirs = _txtai(options.txtai, model, passages, folder, mode)
                 _show(f"txtai, {mode}", _measured(theirs, questions, folder, options.seconds), ours)
         _changing(serve, index, questions, options.changes)
+        if options.minutes:
+            _steady(Service(serve, {}, "/search?query="), questions, folder, options.minutes)
 
 
 def _ragdoll(*words: str) -> list[str]:
@@ -147,19 +151,28 @@ class Measured(NamedTuple):
 
 
 def _measured(service: Service, questions: list[str], folder: Path, seconds: int) -> Measured:
-    paths = folder / "paths.txt"
-    paths.write_text("".join(f"{service.path}{quote(text)}\n" for text in questions))
-    script = folder / "ask.lua"
-    script.write_text(_WRK)
+    paths, script = _asking(service, questions, folder)
     started = time.perf_counter()
     with _running(service) as process:
         _wait(service, questions[0])
         ready = time.perf_counter() - started
         _load(paths, script, 8, 3)
         loads = {clients: _load(paths, script, clients, seconds) for clients in _CLIENTS}
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        memory = re.search(r"RssAnon:\s+(\d+) kB", status)
-        return Measured(ready, int(memory[1]) * 1024 if memory else 0, loads)
+        return Measured(ready, _memory(process.pid), loads)
+
+
+def _asking(service: Service, questions: list[str], folder: Path) -> tuple[Path, Path]:
+    """Write the paths of all questions, and the script that asks them."""
+    paths, script = folder / "paths.txt", folder / "ask.lua"
+    paths.write_text("".join(f"{service.path}{quote(text)}\n" for text in questions))
+    script.write_text(_WRK)
+    return paths, script
+
+
+def _memory(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    memory = re.search(r"RssAnon:\s+(\d+) kB", status)
+    return int(memory[1]) * 1024 if memory else 0
 
 
 @contextmanager
@@ -250,6 +263,17 @@ def _changing(serve: list[str], index: list[str], questions: list[str], changes:
         ended.set()
         good, failed = np.sum([count.result() for count in counts], axis=0)
     print(f"while the table changed {changes} times: {good:,} answers, {failed} failed")
+
+
+def _steady(service: Service, questions: list[str], folder: Path, minutes: int) -> None:
+    """Ask without a pause, and print the memory after each minute."""
+    paths, script = _asking(service, questions, folder)
+    with _running(service) as process:
+        _wait(service, questions[0])
+        for minute in range(1, minutes + 1):
+            load = _load(paths, script, 8, 60)
+            memory = _memory(process.pid) / 2**20
+            print(f"minute {minute}: {load.rate:.1f}/s, {memory:.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":
