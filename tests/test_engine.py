@@ -277,8 +277,12 @@ def test_features_that_are_made_anew_are_whole_until_the_first_new_part(
     output = tmp_path / "features"
     featurize(small_teacher, output)
     before = load_features(output).texts
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(teacher_pass.TeacherPass, "_enter", lambda *_: os.kill(os.getpid(), 2))
+        patch.setattr(teacher_pass.TeacherPass, "_enter", interrupted)
         with pytest.raises(KeyboardInterrupt):
             featurize(small_teacher, output, cluster.engine, TEXTS[:40], restart=True)
     assert load_features(output).texts == before
