@@ -67,6 +67,22 @@ def test_finished_windows_are_cut_as_before_and_not_read_by_the_teacher(lines: P
     assert words.read == ["d e"]
 
 
+def test_windows_grow_with_the_corpus() -> None:
+    rows, sizes = 0, []
+    while rows < 2_000_000:
+        sizes.append(module.window_size(rows))
+        assert sizes[-1] == module.WINDOW or sizes[-1] <= rows / 100
+        rows += sizes[-1]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (1024, 8192)
+
+
+def test_new_windows_are_numbered_from_a_given_number_on(lines: Path) -> None:
+    corpus = open_corpus([str(lines)])
+    windows = Windows(corpus, Words(), 4, 100, finished=[2, 2], next_number=7)
+    assert [window.number for window in windows][2:] == [7]
+
+
 def test_the_hash_does_not_depend_on_the_sizes_of_the_windows(lines: Path) -> None:
     one, parts = (
         list(Windows(open_corpus([str(lines)]), Words(), 4, 100, finished))
