@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -198,8 +199,9 @@ def _cluster(ray: Any, settings: EngineSettings) -> Iterator[None]:
     except Exception as error:  # Ray raises many kinds, and none for a wrong address alone
         raise _unusable(settings.address, error) from error
     finally:
-        # Ray would end the process without a word of how to go on.
-        signal.signal(signal.SIGTERM, before)
+        # Ray, started in the main thread, would end the process without a word of how to go on.
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,15 @@ def test_results_come_in_the_order_of_the_tasks(pool: Workers) -> None:
 
     assert list(pool.map("double", tasks())) == [2 * number for number in range(12)]
     assert pool.started in {1, 2}
+
+
+def test_any_thread_may_use_a_cluster(cluster: Cluster) -> None:
+    def work() -> object:
+        with workers(cluster.engine, Worker) as started:
+            return started.ask("double", 4)
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(work).result() == 8
 
 
 def test_tasks_are_drawn_no_faster_than_they_are_done(pool: Workers) -> None:
