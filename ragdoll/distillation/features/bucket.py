@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -50,6 +50,19 @@ class FeaturesBucket(FeaturesFolder):
     def __init__(self, uri: str) -> None:
         super().__init__(Path())
         self.place = uri.rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """The URI."""
+        return self.place
+
+    def absolute(self) -> FeaturesBucket:
+        """Return this: a URI is the same everywhere."""
+        return self
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Hold nothing: object storage has no locks."""
+        return nullcontext()
 
     def prepare(self) -> None:
         """Do nothing: object storage has no folders."""

@@ -56,8 +56,8 @@ class Here:
 
         def write(window: Window, tokens: Tokenized, vectors: Vectors) -> None:
             is_first = not self._manifest.parts
-            file = self._folder.write_part(window.number, window.texts, vectors, is_first)
-            enter(window, Embedded(file, sum(tokens.lengths), vectors.shape[1]))
+            part = self._folder.write_part(window.number, window.texts, vectors, is_first)
+            enter(window, _embedded_as(part, tokens, vectors))
 
         # An interruption arrives in this thread alone, so a part is written to its end.
         with ThreadPoolExecutor(1, "ragdoll-write") as writer:
@@ -182,8 +182,11 @@ class TeacherAtWork:
             teacher.dtype = dtype
             teacher.settle_dtype(tokens, self._target)
         vectors = _embedded(teacher, tokens, self._target, budget)
-        file = self._folder.write_part(number, texts, vectors)
-        return Embedded(file, sum(tokens.lengths), vectors.shape[1])
+        return _embedded_as(self._folder.write_part(number, texts, vectors), tokens, vectors)
+
+
+def _embedded_as(file: str, tokens: Tokenized, vectors: Vectors) -> Embedded:
+    return Embedded(file, sum(tokens.lengths), vectors.shape[1])
 
 
 def _embedded(

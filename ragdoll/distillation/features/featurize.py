@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,7 @@ from ragdoll.distillation.features.teacher_pass import Embedder, TeacherPass
 from ragdoll.distillation.teacher.files import TeacherFiles, find_teacher
 from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.engine import workers
-from ragdoll.errors import FeaturesError
 from ragdoll.extras import require
-from ragdoll.files import only_one
 from ragdoll.settings import EngineSettings, FeaturizeSettings, TeacherSettings
 from ragdoll.streams import Report, silent
 
@@ -113,15 +111,7 @@ def featurize(
         **content_settings(teacher, settings, corpus.description),
         "teacher_fingerprint": files.fingerprint,
     }
-    hint = "Wait until it is done, or give another `output`."
-    lock = (
-        nullcontext()
-        if folder.is_remote
-        else only_one(
-            folder.path, "featurize", f"making the features in {folder}", FeaturesError, hint
-        )
-    )
-    with lock:
+    with folder.only_writer():
         manifest = None if restart else folder.manifest()
         if manifest is None:
             manifest = Manifest(settings=content, dimension=0)
@@ -148,7 +138,7 @@ def featurize(
     rows, tokens = manifest.rows - resumed[0], manifest.tokens - resumed[1]
     ended = time.perf_counter()
     return FeaturizeResult(
-        features=folder.place if folder.is_remote else folder.path,
+        features=folder.address,
         teacher=teacher.model,
         target=settings.target,
         dimension=manifest.dimension,
@@ -188,7 +178,7 @@ def _embedder(
         files.fingerprint,
         trust_remote_code,
         settings.target,
-        folder if folder.is_remote else FeaturesFolder(folder.path.absolute()),
+        folder.absolute(),
     )
     with workers(engine, make, has_gpus=teacher.device != "cpu") as started:
         yield OnWorkers(started, folder, manifest)

@@ -13,7 +13,7 @@ import logging
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,7 +34,7 @@ from ragdoll.distillation.features.manifest import (
 )
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import FeaturesError, number_of
-from ragdoll.files import aside_of, atomic_write, is_inside, moved_with
+from ragdoll.files import aside_of, atomic_write, is_inside, moved_with, only_one
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,21 @@ class FeaturesFolder:
     def is_remote(self) -> bool:
         """Tell whether the features are in object storage."""
         return "://" in self.place
+
+    @property
+    def address(self) -> Path | str:
+        """The path, or the URI."""
+        return self.path
+
+    def absolute(self) -> FeaturesFolder:
+        """Return the same for a process that may have another current folder."""
+        return FeaturesFolder(self.path.absolute())
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Hold the lock of the folder; see ``only_one``."""
+        doing = f"making the features in {self}"
+        hint = "Wait until it is done, or give another `output`."
+        return only_one(self.path, "featurize", doing, FeaturesError, hint)
 
     def __str__(self) -> str:
         return self.place
