@@ -13,6 +13,12 @@ from ragdoll.embedding.identity import Metric
 Vectors = npt.NDArray[np.float32]
 """As a rule of shape (rows, dimension); of shape (rows,) where each row has one number."""
 
+# Below this number of queries, comparing one after the other takes less time than all at once.
+_FEW = 8
+
+# Values whose highest one is looked at first when the highest of all are looked for.
+_BLOCK = 64
+
 
 def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:
     """Compare every query with every document: float32, shape ``(queries, documents)``.
@@ -22,7 +28,7 @@ def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:
     """
     if metric == "cosine":
         queries, documents = unit(queries), unit(documents)
-    values = queries @ documents.T
+    values = _products(queries, documents)
     if metric == "l2":
         squares = (queries**2).sum(axis=1)[:, None] + (documents**2).sum(axis=1) - 2 * values
         values = 1 / (1 + np.maximum(squares, 0))
@@ -30,13 +36,37 @@ def similarity(queries: Vectors, documents: Vectors, metric: Metric) -> Vectors:
     return similarities
 
 
+def _products(queries: Vectors, documents: Vectors) -> Vectors:
+    """Return the dot product of every query with every document."""
+    if not 0 < len(queries) < _FEW:
+        return queries @ documents.T
+    # A product of matrices first rearranges all documents, which takes longer than reading them.
+    return np.stack([np.vecdot(documents, query) for query in queries])
+
+
 def unit(vectors: Vectors) -> Vectors:
     """Scale vectors to the length 1; one without a direction (zero, or not finite) becomes 0."""
     with np.errstate(invalid="ignore", over="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        scaled = vectors / np.maximum(lengths, 1e-12)
-    directions: Vectors = np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
+        directions: Vectors = vectors / np.maximum(lengths, 1e-12)
+    if not np.isfinite(lengths).all():
+        directions = np.nan_to_num(directions, nan=0.0, posinf=0.0, neginf=0.0)
     return directions
+
+
+def highest(values: Vectors, count: int) -> npt.NDArray[np.int64]:
+    """Return the places of the ``count`` highest of some values, the highest first.
+
+    Of equal values the first come first. No value may be NaN.
+    """
+    blocks = len(values) // _BLOCK
+    least = -np.inf
+    if 0 < count < blocks:
+        # Each of so many blocks has a value as high as this one, so no lower one is among them.
+        tops = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+        least = np.partition(tops, -count)[-count]
+    places = np.flatnonzero(values >= least)
+    return places[np.argsort(-values[places], kind="stable")][:count]
 
 
 class _OneThread:

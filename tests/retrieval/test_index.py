@@ -156,7 +156,7 @@ def test_an_index_sees_what_others_write(
     for number in range(10):  # the last ones search rows in memory
         time.sleep(pause)
         assert f"new{number}" not in sources(reader, "semaphore")
-        index.update([{"id": f"new{number}", "text": "A semaphore counts."}])
+        index.update([{"id": f"new{number}", "text": f"A semaphore counts {number}."}])
         assert f"new{number}" in sources(reader, "semaphore", k=20)
     Index.create(tmp_path / "database", model=trained.model, overwrite=True).update(
         ["A semaphore."]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.vectors import Vectors, similarity, unit
+from ragdoll.embedding.vectors import Vectors, highest, similarity, unit
 from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms, matrix, row_ids
@@ -24,6 +26,10 @@ _MAX_IN_MEMORY = 1 << 30
 
 # Searches by words at a time: while one is fused, LanceDB works on the next.
 _THREADS = 4
+
+# Queries whose vectors are compared with all rows at a time: more would gain no time, and each
+# takes memory for all rows.
+_TOGETHER = 64
 
 
 class Candidates(NamedTuple):
@@ -38,6 +44,33 @@ class Candidates(NamedTuple):
     scores: Vectors
     tokens: Sequence[TokenIds] = ()
     vectors: Vectors = np.empty((0, 0), np.float32)
+
+    def joined(self, other: Candidates) -> Candidates:
+        """Return these rows, and then those that only the other leg has, with the score 0."""
+        first: dict[Hashable, int] = {}
+        for place, key in enumerate([*self.keys, *other.keys]):
+            first.setdefault(key, place)
+        places = list(first.values())
+        tokens = [*self.tokens, *other.tokens]
+        scores = np.zeros(len(places), np.float32)
+        scores[: len(self.keys)] = self.scores
+        return Candidates(
+            list(first),
+            _Joined(self.rows, other.rows, places),
+            scores,
+            [tokens[place] for place in places],
+            np.concatenate([self.vectors, other.vectors])[places],
+        )
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads that wait for LanceDB's answers by words."""
+    return ThreadPoolExecutor(_THREADS, "ragdoll-words")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 class TableLegs:
@@ -59,10 +92,17 @@ class TableLegs:
     def matching(
         self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
     ) -> Iterator[Candidates]:
-        """Yield for each query the rows that match it best by BM25."""
+        """Begin to search by words, and yield for each query the rows that match it best by BM25.
+
+        LanceDB is at work on it meanwhile, so that the other leg takes no time of its own.
+        """
         columns = COLUMNS if alone else _ALL
-        for query, limit in zip(queries, limits, strict=True):
-            yield _candidates(*self._table.matching(query, limit, columns, self._conditions))
+        found = _threads().map(
+            lambda query, limit: self._table.matching(query, limit, columns, self._conditions),
+            queries,
+            limits,
+        )
+        return (_candidates(*one) for one in found)
 
 
 class MemoryLegs:
@@ -105,16 +145,17 @@ class MemoryLegs:
                 yield self._best(places, self._compare(vector[None], places)[0], limit, alone)
             return
         everywhere = np.flatnonzero(self._has_place)
-        for similarities in self._compare(vectors, slice(None)):
-            yield self._best(everywhere, similarities[everywhere], limit, alone)
+        for start in range(0, len(vectors), _TOGETHER):
+            for alike in self._compare(vectors[start : start + _TOGETHER], slice(None)):
+                with_place = alike if len(everywhere) == len(alike) else alike[everywhere]
+                yield self._best(everywhere, with_place, limit, alone)
 
     def matching(
         self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
     ) -> Iterator[Candidates]:
         """See ``TableLegs.matching``."""
-        with ThreadPoolExecutor(_THREADS) as threads:
-            for ids, bm25 in threads.map(self._table.matching_ids, queries, limits):
-                yield self._candidates(self._places(ids), bm25, alone)
+        found = _threads().map(self._table.matching_ids, queries, limits)
+        return (self._candidates(self._places(ids), bm25, alone) for ids, bm25 in found)
 
     def _compare(self, vectors: Vectors, places: slice | npt.NDArray[np.int64]) -> Vectors:
         metric: Metric = "l2" if self._metric == "l2" else "dot"
@@ -127,9 +168,7 @@ class MemoryLegs:
     def _best(
         self, places: npt.NDArray[np.int64], similarities: Vectors, limit: int, alone: bool
     ) -> Candidates:
-        limit = min(limit, len(places))
-        top = np.argpartition(-similarities, limit - 1)[:limit] if limit else np.arange(0)
-        best = top[np.argsort(-similarities[top], kind="stable")]
+        best = highest(similarities, limit)
         return self._candidates(places[best], similarities[best], alone)
 
     def _candidates(
@@ -154,7 +193,7 @@ class _Rows(Sequence[Mapping[str, Any]]):
     """Rows of a table as dictionaries, each made when it is used."""
 
     def __init__(self, rows: pa.Table, places: npt.NDArray[np.int64]) -> None:
-        self._rows = rows.select(COLUMNS)
+        self._columns = {name: rows[name] for name in COLUMNS}
         self._places = places
 
     def __len__(self) -> int:
@@ -162,4 +201,23 @@ class _Rows(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, number: Any) -> Any:
         place = int(self._places[number])
-        return {name: self._rows[name][place].as_py() for name in self._rows.column_names}
+        return {name: column[place].as_py() for name, column in self._columns.items()}
+
+
+class _Joined(Sequence[Mapping[str, Any]]):
+    """Some rows of two sequences, each made when it is used."""
+
+    def __init__(
+        self,
+        one: Sequence[Mapping[str, Any]],
+        other: Sequence[Mapping[str, Any]],
+        places: Sequence[int],
+    ) -> None:
+        self._one, self._other, self._places = one, other, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, number: Any) -> Any:
+        place, before = self._places[number], len(self._one)
+        return self._one[place] if place < before else self._other[place - before]

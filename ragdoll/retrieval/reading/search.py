@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -108,18 +107,15 @@ class Searcher:
             yield from (self._by_vector(next(near), k) if is_known else [] for is_known in known)
             return
         wide = max(CANDIDATES, k)
-        near = legs.nearest(vectors[known], wide, alone=False)
         limits = [wide if is_known else self._with_copies(k) for is_known in known]
         matching = legs.matching(terms, limits, alone=False)
-        # LanceDB answers both legs at the same time.
-        with ThreadPoolExecutor(1) as other:
-            for query, vector, is_known in zip(terms, vectors, known, strict=True):
-                nearest = other.submit(next, near) if is_known else None
-                matched = next(matching)
-                if nearest is None:
-                    yield self._by_text(matched, k)
-                else:
-                    yield self._by_all(query, vector, nearest.result(), matched, k, alpha)
+        near = legs.nearest(vectors[known], wide, alone=False)
+        for query, vector, is_known in zip(terms, vectors, known, strict=True):
+            if is_known:
+                nearest = next(near)
+                yield self._by_all(query, vector, nearest, next(matching), k, alpha)
+            else:
+                yield self._by_text(next(matching), k)
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a row says; see ``HitMaker.facts``."""
@@ -174,22 +170,16 @@ class Searcher:
         alpha: float | None,
     ) -> list[Hit]:
         """Score the candidates of both legs by all three, and return the best."""
-        places = {key: (matched, number) for number, key in enumerate(matched.keys)}
-        for number, key in enumerate(near.keys):
-            places.setdefault(key, (near, number))
-        candidates = list(places.values())
-        bm25 = np.zeros(len(candidates), np.float32)
-        bm25[: len(matched.keys)] = matched.scores
-        vectors = np.array([leg.vectors[number] for leg, number in candidates], np.float32)
+        found = matched.joined(near)
         metric = self.table.identity.metric
         scores = Scores(
-            similarity=similarity(vector[None], vectors.reshape(-1, len(vector)), metric)[0],
-            bm25=bm25,
-            coverage=self._coverage(query, [leg.tokens[number] for leg, number in candidates]),
+            similarity=similarity(vector[None], found.vectors, metric)[0],
+            bm25=found.scores,
+            coverage=self._coverage(query, found.tokens),
         )
-        score = fuse(scores, vector, vectors, metric, alpha)
+        score = fuse(scores, vector, found.vectors, metric, alpha)
         order = np.argsort(-score, kind="stable")
-        rows = (leg.rows[number] for leg, number in (candidates[place] for place in order))
+        rows = (found.rows[place] for place in order)
         by = [None if of is None else of[order] for of in scores]
         return self._maker.hits(rows, score[order], by[0], by[1], by[2], k)
 

@@ -108,7 +108,7 @@ class OpenTable:
 
     def search(
         self,
-        query: npt.NDArray[np.float32] | BooleanQuery | None = None,
+        query: npt.NDArray[np.float32] | MatchQuery | BooleanQuery | None = None,
         vector_column_name: str = "vector",
         query_type: str = "vector",
     ) -> Search:

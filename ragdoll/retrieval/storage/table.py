@@ -202,16 +202,18 @@ class Table:
         columns: Sequence[str] = COLUMNS,
         conditions: Sequence[str] = (),
     ) -> tuple[pa.Table, Vectors]:
-        """Return rows by BM25, best first, and their scores."""
-        search = self._matching(query, limit).select([*columns, "_score"])
+        """Return rows by BM25, best first and of equal ones the first written, and their scores."""
+        search = self._matching(query, limit).select([*columns, "_score"]).with_row_id(True)
         rows = self._answers(search, conditions)
-        return rows, _numbers(rows["_score"])
+        order = _best_first(rows)
+        return rows.take(order), _numbers(rows["_score"])[order]
 
     def matching_ids(self, query: Terms, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
-        """Return LanceDB's own ids of rows by BM25, best first, and their scores."""
+        """Return LanceDB's own ids of rows as ``matching`` does, and their scores."""
         search = self._matching(query, limit).select(["_score"]).with_row_id(True)
         rows = self._answers(search)
-        return row_ids(rows), _numbers(rows["_score"])
+        order = _best_first(rows)
+        return row_ids(rows)[order], _numbers(rows["_score"])[order]
 
     def write_state(self, state: TableState) -> None:
         """Replace the facts that may change."""
@@ -290,8 +292,10 @@ class Table:
         kinds: Any = engine
         if not isinstance(self._inner, engine.OpenTable):
             kinds = importlib.import_module("lancedb.query")
-        parts = [("SHOULD", kinds.MatchQuery(text, column)) for column, text in texts.items()]
-        return self._inner.search(kinds.BooleanQuery(parts), query_type="fts").limit(limit)
+        parts = [kinds.MatchQuery(text, column) for column, text in texts.items()]
+        # Of one part, the same answers take LanceDB twice as long as a combination.
+        asked = parts[0] if len(parts) == 1 else kinds.BooleanQuery([("SHOULD", p) for p in parts])
+        return self._inner.search(asked, query_type="fts").limit(limit)
 
     def _index(self, column: str, config: Any) -> None:
         translated(
@@ -353,6 +357,11 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
     # pyarrow's own conversion would import pandas, if it is installed.
     numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
     return numbers
+
+
+def _best_first(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the order of rows by score, and then by LanceDB's own ids: it returns ties in none."""
+    return np.lexsort((row_ids(rows), -_numbers(rows["_score"])))
 
 
 def _of_sources(sources: Sequence[str], key: str) -> Any:
