@@ -307,7 +307,7 @@ def parse_json(content: bytes) -> Any:
     if content.count(b",") + content.count(b"[") + content.count(b"{") > _MAX_VALUES:
         raise ValueError("too many values")
     try:
-        return json.loads(content, parse_float=_finite, parse_constant=_refuse_number)
+        return _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -319,3 +319,7 @@ def _finite(digits: str) -> float:
 
 def _refuse_number(number: str) -> float:
     raise ValueError(f"{number} is not a finite number")
+
+
+# Made once: a search reads a small JSON for each of its answers.
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_number)

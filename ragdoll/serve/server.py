@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ragdoll.embedding.vectors import ONE_THREAD
 from ragdoll.errors import UsageError
 from ragdoll.serve.api import create_app
 from ragdoll.serve.guard import LOOPBACK, Counts, Guard
@@ -160,7 +162,11 @@ def serve(
         )
         host, port = listening.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        server.run(sockets=[listening])
+        # What is loaded by now stays. To look through it for garbage would take 50 ms each time, in
+        # which nobody is answered.
+        gc.freeze()
+        with ONE_THREAD:
+            server.run(sockets=[listening])
 
 
 def token_of(settings: ServeSettings) -> str | None:

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 from threadpoolctl import ThreadpoolController
 
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity, unit
+from ragdoll.embedding.vectors import ONE_THREAD, Vectors, highest, similarity, unit
 
 VECTORS = npst.arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=16))
 
@@ -31,10 +31,23 @@ def by_definition(query: Vectors, document: Vectors, metric: Metric) -> float:
 def test_every_pair_is_compared_by_the_metric(
     metric: Metric, queries: Vectors, documents: Vectors
 ) -> None:
-    found = similarity(queries, documents[:3], metric)
-    assert (found.shape, found.dtype) == ((4, 3), np.float32)
     expected = [[by_definition(q, d, metric) for d in documents[:3]] for q in queries]
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    for times in (1, 3):  # few queries are compared in another way than many
+        found = similarity(np.tile(queries, (times, 1)), documents[:3], metric)
+        assert (found.shape, found.dtype) == ((4 * times, 3), np.float32)
+        np.testing.assert_allclose(found, expected * times, rtol=1e-3, atol=1e-3)
+    assert similarity(queries[:0], documents, metric).shape == (0, 4)
+
+
+@given(
+    npst.arrays(
+        np.float32, st.integers(0, 700), elements=st.integers(-20, 20), fill=st.integers(-2, 2)
+    ),
+    st.integers(0, 12),
+)
+def test_the_highest_values_are_found_in_their_order(values: Vectors, count: int) -> None:
+    expected = sorted(range(len(values)), key=lambda place: -values[place])[:count]
+    assert highest(values, count).tolist() == expected
 
 
 def test_what_has_no_direction_has_none_and_is_like_nothing() -> None:

@@ -43,7 +43,7 @@ def both(indexed: Indexed) -> tuple[Table, Table]:
         lambda table: table.matching(Terms("event loop"), 3, [*COLUMNS, "vector"]),
         lambda table: table.matching(Terms('lock OR "reader"'), 3, ["id"], [CONDITION]),
         lambda table: table.matching(Terms("nothing of the kind"), 3, ["id"]),
-        lambda table: table.matching_ids(Terms("event loop"), 3),
+        lambda table: table.matching(Terms("event loop"), 3, ()),
         lambda table: table.all_rows(["id", "vector"], 1 << 20),
         lambda table: table.all_rows(["id", "vector"], 1),
         lambda table: (table.count(), table.version, table._inner.schema.metadata),

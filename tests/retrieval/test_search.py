@@ -22,6 +22,7 @@ from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.storage.table import Table
 from tests.closeness import near
 from tests.conftest import CORPUS, Trained
 from tests.making import index, index_settings, open_corpus
@@ -367,12 +368,44 @@ def test_rows_that_are_too_many_stay_in_the_table(
     assert kind(searcher) is TableLegs
 
 
-def test_conditions_are_met_by_many_queries_too(opened: Index) -> None:
-    searcher = new_searcher(opened)
-    for where in ("source LIKE '%lock%'", None, "source LIKE '%lock%'"):
-        hits = [hit for hits in searcher.search_many(QUERIES, 5, where=where) for hit in hits]
-        assert hits
-        assert all("lock" in hit.source for hit in hits) == (where is not None)
+@pytest.mark.parametrize("mode", MODES)
+def test_conditions_are_met_by_many_queries_too(opened: Index, mode: Mode) -> None:
+    alone, warm = new_searcher(opened), Searcher(opened._table, opened._target.model, warm=True)
+    many, rare = "source LIKE '%l%'", "source LIKE '%lock%'"
+    for where in (many, rare, None, "source = 'nothing'", many, rare):
+        alone._answered = 0
+        for query, hits in zip(
+            QUERIES, warm.search_many(QUERIES, 5, mode, where=where), strict=True
+        ):
+            check_same(hits, next(alone.search_many([query], 5, mode, where=where)))
+            alone._answered = 0
+    assert kind(alone) is TableLegs
+
+
+def test_the_rows_of_the_latest_conditions_are_remembered(
+    opened: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    original = Table.ids_where
+
+    def ids_where(table: Table, conditions: Any) -> Any:
+        asked.append(conditions)
+        return original(table, conditions)
+
+    monkeypatch.setattr(Table, "ids_where", ids_where)
+    searcher = Searcher(opened._table, opened._target.model, warm=True)
+    for number in [0, 0, *range(legs._MOST_VIEWS + 1), legs._MOST_VIEWS, 0]:
+        list(searcher.search_many(["lock"], 1, where=f"start = {number}"))
+    assert len(asked) == legs._MOST_VIEWS + 2  # the first of all was forgotten
+
+
+def test_equal_answers_by_words_come_in_the_order_of_the_rows(
+    trained: Trained, tmp_path: Path
+) -> None:
+    index = Index.create(tmp_path / "database", model=trained.model)
+    index.update([{"id": f"{n:02}", "text": f"A lock, it is {n}."} for n in range(40)])
+    hits = index.search("lock", 40, mode="text")
+    assert [hit.source for hit in hits] == [f"{n:02}" for n in range(40)]
 
 
 def test_an_empty_table_has_no_answers(indexed: Indexed) -> None:

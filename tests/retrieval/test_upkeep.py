@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,9 +86,11 @@ def test_rows_in_memory_use_the_approximate_index(
     opened = Index.open(indexed.database)
     asked = []
 
-    def near_ids(table: Table, vector: Vectors, limit: int) -> npt.NDArray[np.uint64]:
+    def near_ids(
+        table: Table, vector: Vectors, limit: int, conditions: Sequence[str]
+    ) -> npt.NDArray[np.uint64]:
         asked.append(limit)
-        return original(table, vector, limit)
+        return original(table, vector, limit, conditions)
 
     original = Table.near_ids
     monkeypatch.setattr(Table, "near_ids", near_ids)
@@ -96,6 +99,11 @@ def test_rows_in_memory_use_the_approximate_index(
     for query, hits in zip(QUERIES, many, strict=False):
         exact = indexed.search(query, 20, mode=mode)
         assert [hit.score for hit in hits] == near([hit.score for hit in exact])
+    for where in ("source LIKE '%7%'", "source = 'nothing'"):
+        together = opened.search_many(QUERIES, 9, mode=mode, where=where)
+        for query, hits in zip(QUERIES, together, strict=True):
+            exact = indexed.search(query, 9, mode=mode, where=where)
+            assert [hit.score for hit in hits] == near([hit.score for hit in exact])
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -66,7 +66,7 @@ def coverage(query: TokenIds, passages: Sequence[TokenIds], model: TableModel) -
     cosines, places = _cosines(unit(asked), np.concatenate(passages), model)
     counts = sizes[has_tokens]
     starts = np.cumsum(counts) - counts
-    best = np.maximum.reduceat(cosines[places], starts, axis=0)
+    best = np.maximum.reduceat(cosines.take(places, axis=0), starts, axis=0)
     having = (best > _SAME).sum(axis=0)
     weights = lengths * np.log1p(len(passages) / (1 + having))
     total = weights.sum()
@@ -83,9 +83,10 @@ def _cosines(
     The cosines are of shape (distinct ids, tokens of the query).
     """
     # Sorting the ids would take longer than all the rest.
-    numbers = np.zeros(ids.max() + 1, np.int64)
-    numbers[ids] = 1
-    distinct = np.flatnonzero(numbers)
+    is_there = np.zeros(ids.max() + 1, np.bool_)
+    is_there[ids] = True
+    distinct = np.flatnonzero(is_there)
+    numbers = np.empty(len(is_there), np.int64)
     numbers[distinct] = np.arange(len(distinct))
     vectors = model.token_vectors(distinct)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))

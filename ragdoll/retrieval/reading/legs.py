@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -30,6 +31,12 @@ _THREADS = 4
 # Queries whose vectors are compared with all rows at a time: more would gain no time, and each
 # takes memory for all rows.
 _TOGETHER = 64
+
+# Where so many rows are for each one that meets the conditions, only those are compared.
+_RARE = 8
+
+# Sets of conditions whose rows are remembered.
+_MOST_VIEWS = 16
 
 
 class Candidates(NamedTuple):
@@ -87,7 +94,8 @@ class TableLegs:
         """
         columns = COLUMNS if alone else _ALL
         for vector in vectors:
-            yield _candidates(*self._table.nearest(vector, limit, columns, self._conditions))
+            rows, alike = self._table.nearest(vector, limit, columns, self._conditions)
+            yield _candidates(rows, alike, np.arange(len(rows)))
 
     def matching(
         self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
@@ -102,7 +110,7 @@ class TableLegs:
             queries,
             limits,
         )
-        return (_candidates(*one) for one in found)
+        return (_candidates(rows, bm25, _best_first(bm25, row_ids(rows))) for rows, bm25 in found)
 
 
 class MemoryLegs:
@@ -115,18 +123,20 @@ class MemoryLegs:
 
     def __init__(self, table: Table, rows: pa.Table) -> None:
         self._table = table
-        self._rows = rows.select(COLUMNS).combine_chunks()
+        self._columns = _columns(rows)
         self._tokens = TokenLists(rows["text_tokens"].to_pylist())
         self._vectors = matrix(rows["vector"])
         self._metric = table.identity.metric
-        self._has_place = np.full(len(rows), True)
+        self._is_searched = np.full(len(rows), True)
         if self._metric == "cosine":
             # As in LanceDB, a vector without a direction is near to nothing.
-            self._has_place = np.asarray(self._vectors.any(axis=1))
+            self._is_searched = np.asarray(self._vectors.any(axis=1))
             self._vectors = unit(self._vectors)  # Once, and not for every query.
         ids = row_ids(rows)
         self._order = np.argsort(ids)
         self._ids = ids[self._order]
+        self._conditions: Sequence[str] = ()
+        self._views: dict[tuple[str, ...], MemoryLegs] = {}
 
     @classmethod
     def load(cls, table: Table) -> MemoryLegs | None:
@@ -134,28 +144,55 @@ class MemoryLegs:
         rows = table.all_rows(_ALL, _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
+    def where(self, conditions: Sequence[str]) -> MemoryLegs:
+        """Return the legs over the rows that meet all of some conditions in SQL."""
+        if not conditions:
+            return self
+        key = tuple(conditions)
+        if key not in self._views:
+            view = copy(self)
+            view._restrict(conditions)  # noqa: SLF001  (of the same class)
+            while len(self._views) >= _MOST_VIEWS:
+                self._views.pop(next(iter(self._views)), None)
+            self._views[key] = view
+        return self._views[key]
+
     def nearest(self, vectors: Vectors, limit: int, alone: bool) -> Iterator[Candidates]:
         """Yield for each vector the rows nearest to it; see ``TableLegs.nearest``."""
         if self._metric == "cosine":
             vectors = unit(vectors)
         if self._table.state.partitions:
             for vector in vectors:
-                places = self._places(self._table.near_ids(vector, limit))
-                places = places[self._has_place[places]]
+                places = self._places(self._table.near_ids(vector, limit, self._conditions))
+                places = places[self._is_searched[places]]
                 yield self._best(places, self._compare(vector[None], places)[0], limit, alone)
             return
-        everywhere = np.flatnonzero(self._has_place)
+        searched = np.flatnonzero(self._is_searched)
+        is_rare = len(searched) * _RARE < len(self._is_searched)
         for start in range(0, len(vectors), _TOGETHER):
-            for alike in self._compare(vectors[start : start + _TOGETHER], slice(None)):
-                with_place = alike if len(everywhere) == len(alike) else alike[everywhere]
-                yield self._best(everywhere, with_place, limit, alone)
+            several = vectors[start : start + _TOGETHER]
+            for alike in self._compare(several, searched if is_rare else slice(None)):
+                its = alike if len(alike) == len(searched) else alike[searched]
+                yield self._best(searched, its, limit, alone)
 
     def matching(
         self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
     ) -> Iterator[Candidates]:
         """See ``TableLegs.matching``."""
-        found = _threads().map(self._table.matching_ids, queries, limits)
-        return (self._candidates(self._places(ids), bm25, alone) for ids, bm25 in found)
+        found = _threads().map(
+            lambda query, limit: self._table.matching(query, limit, (), self._conditions),
+            queries,
+            limits,
+        )
+        return (self._by_words(row_ids(rows), bm25, alone) for rows, bm25 in found)
+
+    def _restrict(self, conditions: Sequence[str]) -> None:
+        """Search from now on only rows that meet some conditions."""
+        self._conditions, self._views = conditions, {}
+        if not self._table.state.partitions:
+            meets = np.full(len(self._ids), False)
+            meets[self._places(self._table.ids_where(conditions))] = True
+            self._is_searched = self._is_searched & meets
 
     def _compare(self, vectors: Vectors, places: slice | npt.NDArray[np.int64]) -> Vectors:
         metric: Metric = "l2" if self._metric == "l2" else "dot"
@@ -171,29 +208,44 @@ class MemoryLegs:
         best = highest(similarities, limit)
         return self._candidates(places[best], similarities[best], alone)
 
+    def _by_words(self, ids: npt.NDArray[np.uint64], bm25: Vectors, alone: bool) -> Candidates:
+        order = _best_first(bm25, ids)
+        return self._candidates(self._places(ids[order]), bm25[order], alone)
+
     def _candidates(
         self, places: npt.NDArray[np.int64], scores: Vectors, alone: bool
     ) -> Candidates:
-        found = Candidates(places.tolist(), _Rows(self._rows, places), scores)
+        found = Candidates(places.tolist(), _Rows(self._columns, places), scores)
         if alone:
             return found
         tokens = [self._tokens[place] for place in places]
         return found._replace(tokens=tokens, vectors=self._vectors[places])
 
 
-def _candidates(rows: pa.Table, scores: Vectors) -> Candidates:
-    found = Candidates(rows["id"].to_pylist(), _Rows(rows, np.arange(len(rows))), scores)
+def _best_first(scores: Vectors, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return the order of rows by their scores, and of equal ones by LanceDB's ids."""
+    return np.lexsort((ids, -scores))
+
+
+def _candidates(rows: pa.Table, scores: Vectors, order: npt.NDArray[np.int64]) -> Candidates:
+    ids = rows["id"].to_pylist()
+    found = Candidates([ids[n] for n in order], _Rows(_columns(rows), order), scores[order])
     if "vector" not in rows.column_names:
         return found
     tokens = TokenLists(rows["text_tokens"].to_pylist())
-    return found._replace(tokens=tokens, vectors=matrix(rows["vector"]))
+    return found._replace(tokens=[tokens[n] for n in order], vectors=matrix(rows["vector"])[order])
+
+
+def _columns(rows: pa.Table) -> dict[str, pa.Array]:
+    """Return the columns that hits are made of; a value of an array in one piece is read faster."""
+    return {name: rows[name].combine_chunks() for name in COLUMNS}
 
 
 class _Rows(Sequence[Mapping[str, Any]]):
     """Rows of a table as dictionaries, each made when it is used."""
 
-    def __init__(self, rows: pa.Table, places: npt.NDArray[np.int64]) -> None:
-        self._columns = {name: rows[name] for name in COLUMNS}
+    def __init__(self, columns: Mapping[str, pa.Array], places: npt.NDArray[np.int64]) -> None:
+        self._columns = columns
         self._places = places
 
     def __len__(self) -> int:

@@ -61,7 +61,7 @@ class Searcher:
         """Answer queries together and yield the answers to each; see ``Index.search``.
 
         After several queries the table's rows are kept in memory, unless they are too many. Each
-        query without conditions then takes a fraction of the time.
+        query then takes a fraction of the time.
         """
         conditions = self._conditions_of(where, source)
         legs = self._legs(len(queries), conditions)
@@ -199,9 +199,9 @@ class Searcher:
         before, self._answered = self._answered, self._answered + queries
         if before < _SEVERAL <= self._answered:
             self._in_memory = MemoryLegs.load(self.table)
-        if conditions or self._in_memory is None:
+        if self._in_memory is None:
             return TableLegs(self.table, conditions)
-        return self._in_memory
+        return self._in_memory.where(conditions)
 
     def _by_vector(self, near: Candidates, k: int) -> list[Hit]:
         return self._maker.hits(near.rows, near.scores, near.scores, None, None, k)

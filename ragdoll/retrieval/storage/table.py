@@ -113,6 +113,10 @@ class Table:
         """Return ``most`` rows at most that meet all of some conditions in SQL."""
         return self._answers(self._all(columns).limit(most), conditions)
 
+    def ids_where(self, conditions: Sequence[str]) -> npt.NDArray[np.uint64]:
+        """Return LanceDB's own ids of the rows that meet all of some conditions in SQL."""
+        return row_ids(self._answers(self._all(["start"]).with_row_id(True), conditions))
+
     def sources_where(self, condition: str, most: int) -> list[str]:
         """Return the sources of rows that meet a condition in SQL: the first ``most``, in order."""
         found: set[str] = set()
@@ -186,14 +190,16 @@ class Table:
         alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
         return rows, np.asarray(alike, dtype=np.float32)
 
-    def near_ids(self, vector: Vectors, limit: int) -> npt.NDArray[np.uint64]:
+    def near_ids(
+        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
+    ) -> npt.NDArray[np.uint64]:
         """Return LanceDB's own ids of the rows that the ``limit`` nearest ones are chosen from.
 
         They come from the approximate index, which the table must have. Choosing takes the exact
         vectors, which a caller may have in memory.
         """
-        query = self._near(vector, _compared(limit), has_conditions=False)
-        return row_ids(self._answers(query.select(["_distance"]).with_row_id(True)))
+        query = self._near(vector, _compared(limit), has_conditions=bool(conditions))
+        return row_ids(self._answers(query.select(["_distance"]).with_row_id(True), conditions))
 
     def matching(
         self,
@@ -202,18 +208,10 @@ class Table:
         columns: Sequence[str] = COLUMNS,
         conditions: Sequence[str] = (),
     ) -> tuple[pa.Table, Vectors]:
-        """Return rows by BM25, best first and of equal ones the first written, and their scores."""
+        """Return the best rows by BM25, with LanceDB's own ids, and their scores, in no order."""
         search = self._matching(query, limit).select([*columns, "_score"]).with_row_id(True)
         rows = self._answers(search, conditions)
-        order = _best_first(rows)
-        return rows.take(order), _numbers(rows["_score"])[order]
-
-    def matching_ids(self, query: Terms, limit: int) -> tuple[npt.NDArray[np.uint64], Vectors]:
-        """Return LanceDB's own ids of rows as ``matching`` does, and their scores."""
-        search = self._matching(query, limit).select(["_score"]).with_row_id(True)
-        rows = self._answers(search)
-        order = _best_first(rows)
-        return row_ids(rows)[order], _numbers(rows["_score"])[order]
+        return rows, _numbers(rows["_score"])
 
     def write_state(self, state: TableState) -> None:
         """Replace the facts that may change."""
@@ -357,11 +355,6 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
     # pyarrow's own conversion would import pandas, if it is installed.
     numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
     return numbers
-
-
-def _best_first(rows: pa.Table) -> npt.NDArray[np.int64]:
-    """Return the order of rows by score, and then by LanceDB's own ids: it returns ties in none."""
-    return np.lexsort((row_ids(rows), -_numbers(rows["_score"])))
 
 
 def _of_sources(sources: Sequence[str], key: str) -> Any:
