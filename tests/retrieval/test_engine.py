@@ -98,8 +98,9 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make it look like a process that has not loaded the engine yet."""
     load = engine._engine
     load.cache_clear()
-    monkeypatch.delitem(sys.modules, engine._NAME, raising=False)
-    yield
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, engine._NAME, raising=False)
+        yield
     load.cache_clear()
 
 

@@ -1,13 +1,18 @@
-"""The two legs of a search, by vector and by words: in the table, or with its rows in memory."""
+"""The two legs of a search, by vector and by words: in the table, or with its rows in memory.
+
+A leg names rows by keys: LanceDB's own ids, or places in memory. What rows hold is read only of
+those that are needed, since that takes longer than finding them: tokens and vectors of the rows
+that both legs find, texts of the best of these.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +24,17 @@ from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms, matrix, row_ids
 
-# What a search by both legs reads of each row.
-_ALL = (*COLUMNS, "text_tokens", "vector")
+# What a combination of both legs compares.
+_PARTS = ("text_tokens", "vector")
 
 # Bytes of rows in memory at most.
 _MAX_IN_MEMORY = 1 << 30
 
 # Searches by words at a time: while one is fused, LanceDB works on the next.
 _THREADS = 4
+
+# Rows that are read from the table at a time: those of an answer of usual length, and some copies.
+_ROWS = 16
 
 # Queries whose vectors are compared with all rows at a time: more would gain no time, and each
 # takes memory for all rows.
@@ -38,86 +46,71 @@ _RARE = 8
 # Sets of conditions whose rows are remembered.
 _MOST_VIEWS = 16
 
+Keys = npt.NDArray[np.generic]
+"""Integers that name rows within one pair of legs."""
 
-class Candidates(NamedTuple):
-    """The rows that one leg returns for a query, the best first.
 
-    ``keys`` tell rows apart within a search. ``scores`` are similarities by the table's metric or
-    BM25. ``tokens`` and ``vectors`` are those of the rows; a search by one leg leaves them empty.
+class Found(NamedTuple):
+    """The rows that one leg finds for a query, the best first, of equal ones the first written.
+
+    ``scores`` are similarities by the table's metric, or BM25.
     """
 
-    keys: Sequence[Hashable]
-    rows: Sequence[Mapping[str, Any]]
+    keys: Keys
     scores: Vectors
-    tokens: Sequence[TokenIds] = ()
-    vectors: Vectors = np.empty((0, 0), np.float32)
-
-    def joined(self, other: Candidates) -> Candidates:
-        """Return these rows, and then those that only the other leg has, with the score 0."""
-        first: dict[Hashable, int] = {}
-        for place, key in enumerate([*self.keys, *other.keys]):
-            first.setdefault(key, place)
-        places = list(first.values())
-        tokens = [*self.tokens, *other.tokens]
-        scores = np.zeros(len(places), np.float32)
-        scores[: len(self.keys)] = self.scores
-        return Candidates(
-            list(first),
-            _Joined(self.rows, other.rows, places),
-            scores,
-            [tokens[place] for place in places],
-            np.concatenate([self.vectors, other.vectors])[places],
-        )
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Return the threads that wait for LanceDB's answers by words."""
-    return ThreadPoolExecutor(_THREADS, "ragdoll-words")
+class Legs(Protocol):
+    """Both legs of a search, and what rows hold."""
 
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
+        """Yield for each vector the rows nearest to it, approximately if the table has an index."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)
+    def matching(self, queries: Sequence[Terms], limits: Sequence[int]) -> Iterator[Found]:
+        """Begin to search by words, and yield for each query the rows that match it best by BM25.
+
+        LanceDB is at work on it meanwhile, so that the other leg takes no time of its own.
+        """
+
+    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:
+        """Return the tokens and the vectors of rows."""
+
+    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:
+        """Yield the columns of rows that hits are made of, each when it is needed."""
 
 
 class TableLegs:
-    """Both legs by LanceDB: they load nothing beforehand, and meet conditions."""
+    """Both legs by LanceDB: they load nothing beforehand, and meet conditions; see ``Legs``."""
 
     def __init__(self, table: Table, conditions: Sequence[str]) -> None:
         self._table = table
         self._conditions = conditions
 
-    def nearest(self, vectors: Vectors, limit: int, alone: bool) -> Iterator[Candidates]:
-        """Yield for each vector the rows nearest to it, approximately if the table has an index.
-
-        ``alone`` leaves out what only a combination with the other leg needs.
-        """
-        columns = COLUMNS if alone else _ALL
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:  # noqa: D102
         for vector in vectors:
-            rows, alike = self._table.nearest(vector, limit, columns, self._conditions)
-            yield _candidates(rows, alike, np.arange(len(rows)))
+            rows, scores = self._table.nearest(vector, limit, (), self._conditions)
+            yield _best_first(row_ids(rows), scores)
 
-    def matching(
-        self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
-    ) -> Iterator[Candidates]:
-        """Begin to search by words, and yield for each query the rows that match it best by BM25.
+    def matching(  # noqa: D102
+        self, queries: Sequence[Terms], limits: Sequence[int]
+    ) -> Iterator[Found]:
+        return _matching(self._table, queries, limits, self._conditions)
 
-        LanceDB is at work on it meanwhile, so that the other leg takes no time of its own.
-        """
-        columns = COLUMNS if alone else _ALL
-        found = _threads().map(
-            lambda query, limit: self._table.matching(query, limit, columns, self._conditions),
-            queries,
-            limits,
-        )
-        return (_candidates(rows, bm25, _best_first(bm25, row_ids(rows))) for rows, bm25 in found)
+    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:  # noqa: D102
+        rows, order = self._table.rows_at(keys, _PARTS)
+        tokens = TokenLists(rows["text_tokens"].to_pylist())
+        return [tokens[place] for place in order], matrix(rows["vector"])[order]
+
+    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:  # noqa: D102
+        for start in range(0, len(keys), _ROWS):
+            rows, order = self._table.rows_at(keys[start : start + _ROWS], COLUMNS)
+            yield from _rows(_columns(rows), order)
 
 
 class MemoryLegs:
-    """Both legs over rows in memory; only the indexes stay with LanceDB.
+    """Both legs over rows in memory; only the indexes stay with LanceDB; see ``Legs``.
 
-    They are for many queries: LanceDB spends most of its time for each on reading rows that are not
-    among the answers in the end. If the table has an approximate index, that still names the
+    They are for many queries. If the table has an approximate index, that still names the
     candidates: it looks at less than all vectors.
     """
 
@@ -141,7 +134,7 @@ class MemoryLegs:
     @classmethod
     def load(cls, table: Table) -> MemoryLegs | None:
         """Load a table; return None if it is too large."""
-        rows = table.all_rows(_ALL, _MAX_IN_MEMORY)
+        rows = table.all_rows((*COLUMNS, *_PARTS), _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
     def where(self, conditions: Sequence[str]) -> MemoryLegs:
@@ -157,15 +150,14 @@ class MemoryLegs:
             self._views[key] = view
         return self._views[key]
 
-    def nearest(self, vectors: Vectors, limit: int, alone: bool) -> Iterator[Candidates]:
-        """Yield for each vector the rows nearest to it; see ``TableLegs.nearest``."""
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:  # noqa: D102
         if self._metric == "cosine":
             vectors = unit(vectors)
         if self._table.state.partitions:
             for vector in vectors:
                 places = self._places(self._table.near_ids(vector, limit, self._conditions))
                 places = places[self._is_searched[places]]
-                yield self._best(places, self._compare(vector[None], places)[0], limit, alone)
+                yield _highest(places, self._compare(vector[None], places)[0], limit)
             return
         searched = np.flatnonzero(self._is_searched)
         is_rare = len(searched) * _RARE < len(self._is_searched)
@@ -173,18 +165,19 @@ class MemoryLegs:
             several = vectors[start : start + _TOGETHER]
             for alike in self._compare(several, searched if is_rare else slice(None)):
                 its = alike if len(alike) == len(searched) else alike[searched]
-                yield self._best(searched, its, limit, alone)
+                yield _highest(searched, its, limit)
 
-    def matching(
-        self, queries: Sequence[Terms], limits: Sequence[int], alone: bool
-    ) -> Iterator[Candidates]:
-        """See ``TableLegs.matching``."""
-        found = _threads().map(
-            lambda query, limit: self._table.matching(query, limit, (), self._conditions),
-            queries,
-            limits,
-        )
-        return (self._by_words(row_ids(rows), bm25, alone) for rows, bm25 in found)
+    def matching(  # noqa: D102
+        self, queries: Sequence[Terms], limits: Sequence[int]
+    ) -> Iterator[Found]:
+        found = _matching(self._table, queries, limits, self._conditions)
+        return (Found(self._places(ids), bm25) for ids, bm25 in found)
+
+    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:  # noqa: D102
+        return [self._tokens[place] for place in keys], self._vectors[keys]
+
+    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:  # noqa: D102
+        return _rows(self._columns, keys)
 
     def _restrict(self, conditions: Sequence[str]) -> None:
         """Search from now on only rows that meet some conditions."""
@@ -198,42 +191,42 @@ class MemoryLegs:
         metric: Metric = "l2" if self._metric == "l2" else "dot"
         return similarity(vectors, self._vectors[places], metric)
 
-    def _places(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    def _places(self, ids: Keys) -> npt.NDArray[np.int64]:
         """Return the places in memory of rows by LanceDB's ids."""
         return self._order[np.searchsorted(self._ids, ids)]
 
-    def _best(
-        self, places: npt.NDArray[np.int64], similarities: Vectors, limit: int, alone: bool
-    ) -> Candidates:
-        best = highest(similarities, limit)
-        return self._candidates(places[best], similarities[best], alone)
 
-    def _by_words(self, ids: npt.NDArray[np.uint64], bm25: Vectors, alone: bool) -> Candidates:
-        order = _best_first(bm25, ids)
-        return self._candidates(self._places(ids[order]), bm25[order], alone)
-
-    def _candidates(
-        self, places: npt.NDArray[np.int64], scores: Vectors, alone: bool
-    ) -> Candidates:
-        found = Candidates(places.tolist(), _Rows(self._columns, places), scores)
-        if alone:
-            return found
-        tokens = [self._tokens[place] for place in places]
-        return found._replace(tokens=tokens, vectors=self._vectors[places])
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads that wait for LanceDB's answers by words."""
+    return ThreadPoolExecutor(_THREADS, "ragdoll-words")
 
 
-def _best_first(scores: Vectors, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return the order of rows by their scores, and of equal ones by LanceDB's ids."""
-    return np.lexsort((ids, -scores))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
-def _candidates(rows: pa.Table, scores: Vectors, order: npt.NDArray[np.int64]) -> Candidates:
-    ids = rows["id"].to_pylist()
-    found = Candidates([ids[n] for n in order], _Rows(_columns(rows), order), scores[order])
-    if "vector" not in rows.column_names:
-        return found
-    tokens = TokenLists(rows["text_tokens"].to_pylist())
-    return found._replace(tokens=[tokens[n] for n in order], vectors=matrix(rows["vector"])[order])
+def _matching(
+    table: Table, queries: Sequence[Terms], limits: Sequence[int], conditions: Sequence[str]
+) -> Iterator[Found]:
+    """Begin to search a table by words, and yield LanceDB's ids of the rows that match each query.
+
+    The search has begun before the first answer is asked for.
+    """
+    found = _threads().map(
+        lambda query, limit: table.matching(query, limit, (), conditions), queries, limits
+    )
+    return (_best_first(row_ids(rows), bm25) for rows, bm25 in found)
+
+
+def _best_first(ids: npt.NDArray[np.uint64], scores: Vectors) -> Found:
+    order = np.lexsort((ids, -scores))
+    return Found(ids[order], scores[order])
+
+
+def _highest(places: npt.NDArray[np.int64], similarities: Vectors, limit: int) -> Found:
+    best = highest(similarities, limit)
+    return Found(places[best], similarities[best])
 
 
 def _columns(rows: pa.Table) -> dict[str, pa.Array]:
@@ -241,35 +234,6 @@ def _columns(rows: pa.Table) -> dict[str, pa.Array]:
     return {name: rows[name].combine_chunks() for name in COLUMNS}
 
 
-class _Rows(Sequence[Mapping[str, Any]]):
-    """Rows of a table as dictionaries, each made when it is used."""
-
-    def __init__(self, columns: Mapping[str, pa.Array], places: npt.NDArray[np.int64]) -> None:
-        self._columns = columns
-        self._places = places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, number: Any) -> Any:
-        place = int(self._places[number])
-        return {name: column[place].as_py() for name, column in self._columns.items()}
-
-
-class _Joined(Sequence[Mapping[str, Any]]):
-    """Some rows of two sequences, each made when it is used."""
-
-    def __init__(
-        self,
-        one: Sequence[Mapping[str, Any]],
-        other: Sequence[Mapping[str, Any]],
-        places: Sequence[int],
-    ) -> None:
-        self._one, self._other, self._places = one, other, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, number: Any) -> Any:
-        place, before = self._places[number], len(self._one)
-        return self._one[place] if place < before else self._other[place - before]
+def _rows(columns: Mapping[str, pa.Array], places: Keys) -> Iterator[Mapping[str, Any]]:
+    for place in places.tolist():
+        yield {name: column[place].as_py() for name, column in columns.items()}

@@ -15,7 +15,7 @@ from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit, HitMaker
 from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists, coverage
-from ragdoll.retrieval.reading.legs import Candidates, MemoryLegs, TableLegs
+from ragdoll.retrieval.reading.legs import Found, Legs, MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.phrases import holding, phrases_of
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms
@@ -86,7 +86,7 @@ class Searcher:
 
     def _answers(
         self,
-        legs: TableLegs | MemoryLegs,
+        legs: Legs,
         queries: Sequence[str],
         k: int,
         mode: Mode,
@@ -97,25 +97,26 @@ class Searcher:
         if mode == "text":
             # Copies of a text take no places of others.
             limits = [self._with_copies(k)] * len(terms)
-            for matched in legs.matching(terms, limits, alone=True):
-                yield self._by_text(matched, k)
+            for matched in legs.matching(terms, limits):
+                yield self._by_text(legs, matched, k)
             return
         vectors = self.model.encode(queries)
         known = [bool(vector.any()) for vector in vectors]
         if mode == "vector":
-            near = legs.nearest(vectors[known], self._with_copies(k), alone=True)
-            yield from (self._by_vector(next(near), k) if is_known else [] for is_known in known)
+            near = legs.nearest(vectors[known], self._with_copies(k))
+            for is_known in known:
+                yield self._by_vector(legs, next(near), k) if is_known else []
             return
         wide = max(CANDIDATES, k)
         limits = [wide if is_known else self._with_copies(k) for is_known in known]
-        matching = legs.matching(terms, limits, alone=False)
-        near = legs.nearest(vectors[known], wide, alone=False)
+        matching = legs.matching(terms, limits)
+        near = legs.nearest(vectors[known], wide)
         for query, vector, is_known in zip(terms, vectors, known, strict=True):
             if is_known:
                 nearest = next(near)
-                yield self._by_all(query, vector, nearest, next(matching), k, alpha)
+                yield self._by_all(legs, query, vector, nearest, next(matching), k, alpha)
             else:
-                yield self._by_text(next(matching), k)
+                yield self._by_text(legs, next(matching), k)
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a row says; see ``HitMaker.facts``."""
@@ -123,7 +124,7 @@ class Searcher:
 
     def _with_phrases(
         self,
-        legs: TableLegs | MemoryLegs,
+        legs: Legs,
         conditions: Sequence[str],
         query: str,
         phrases: Sequence[str],
@@ -139,7 +140,8 @@ class Searcher:
             known = {hit.id for hit in first}
             rows = self.table.rows_where(met, COLUMNS, k).to_pylist()
             rows = [row for row in rows if row["id"] not in known][: k - len(first)]
-            first += self._by_text(Candidates([], rows, np.zeros(len(rows), np.float32)), k)
+            none = np.zeros(len(rows), np.float32)
+            first += self._maker.hits(rows, none, None, none, None, k)
         others = next(self._answers(legs, [query], k, mode, alpha))
         known = {hit.id for hit in first}
         others = [hit for hit in others if hit.id not in known][: k - len(first)]
@@ -162,26 +164,28 @@ class Searcher:
 
     def _by_all(
         self,
+        legs: Legs,
         query: Terms,
         vector: Vectors,
-        near: Candidates,
-        matched: Candidates,
+        near: Found,
+        matched: Found,
         k: int,
         alpha: float | None,
     ) -> list[Hit]:
-        """Score the candidates of both legs by all three, and return the best."""
-        found = matched.joined(near)
+        """Score the rows that either leg found by all three, and return the best."""
+        added = near.keys[~np.isin(near.keys, matched.keys)]
+        keys = np.concatenate([matched.keys, added])
+        tokens, vectors = legs.parts(keys)
         metric = self.table.identity.metric
         scores = Scores(
-            similarity=similarity(vector[None], found.vectors, metric)[0],
-            bm25=found.scores,
-            coverage=self._coverage(query, found.tokens),
+            similarity=similarity(vector[None], vectors, metric)[0],
+            bm25=np.concatenate([matched.scores, np.zeros(len(added), np.float32)]),
+            coverage=self._coverage(query, tokens),
         )
-        score = fuse(scores, vector, found.vectors, metric, alpha)
+        score = fuse(scores, vector, vectors, metric, alpha)
         order = np.argsort(-score, kind="stable")
-        rows = (found.rows[place] for place in order)
         by = [None if of is None else of[order] for of in scores]
-        return self._maker.hits(rows, score[order], by[0], by[1], by[2], k)
+        return self._maker.hits(legs.rows(keys[order]), score[order], by[0], by[1], by[2], k)
 
     def _coverage(self, query: Terms, passages: Sequence[TokenIds]) -> Vectors | None:
         if not query.tokens:
@@ -195,7 +199,7 @@ class Searcher:
             self._conditions = (filters, conditions(self.table, where, source))
         return self._conditions[1]
 
-    def _legs(self, queries: int, conditions: list[str]) -> TableLegs | MemoryLegs:
+    def _legs(self, queries: int, conditions: list[str]) -> Legs:
         before, self._answered = self._answered, self._answered + queries
         if before < _SEVERAL <= self._answered:
             self._in_memory = MemoryLegs.load(self.table)
@@ -203,11 +207,12 @@ class Searcher:
             return TableLegs(self.table, conditions)
         return self._in_memory.where(conditions)
 
-    def _by_vector(self, near: Candidates, k: int) -> list[Hit]:
-        return self._maker.hits(near.rows, near.scores, near.scores, None, None, k)
+    def _by_vector(self, legs: Legs, near: Found, k: int) -> list[Hit]:
+        return self._maker.hits(legs.rows(near.keys), near.scores, near.scores, None, None, k)
 
-    def _by_text(self, matched: Candidates, k: int) -> list[Hit]:
-        return self._maker.hits(matched.rows, matched.scores, None, matched.scores, None, k)
+    def _by_text(self, legs: Legs, matched: Found, k: int) -> list[Hit]:
+        rows, scores = legs.rows(matched.keys), matched.scores
+        return self._maker.hits(rows, scores, None, scores, None, k)
 
     def _with_copies(self, k: int) -> int:
         """Return how many rows to look at for ``k`` different ones: copies are seldom many."""

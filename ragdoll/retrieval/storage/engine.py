@@ -125,6 +125,10 @@ class OpenTable:
         inner.column(vector_column_name)
         return Search(inner)
 
+    def take_row_ids(self, ids: Sequence[int]) -> Search:
+        """Name rows by the engine's own ids; they come in the order of the table."""
+        return Search(self._inner.take_row_ids(list(ids)))
+
 
 class Search:
     """A search, which ``to_arrow`` and ``to_batches`` make; the other methods set how."""
@@ -147,7 +151,7 @@ class Search:
         self._inner.select_columns(list(columns))
         return self
 
-    def with_row_id(self, with_row_id: bool) -> Search:
+    def with_row_id(self, with_row_id: bool = True) -> Search:
         """Add the column ``_rowid``, LanceDB's own id of each row, to the answers."""
         if with_row_id:
             self._inner.with_row_id()

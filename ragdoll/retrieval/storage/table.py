@@ -134,6 +134,16 @@ class Table:
         parts = zip(rows["text_tokens"].to_pylist(), matrix(rows["vector"]), strict=True)
         return dict(zip(rows["id"].to_pylist(), parts, strict=True))
 
+    def rows_at(
+        self, ids: npt.NDArray[Any], columns: Sequence[str]
+    ) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+        """Return rows by LanceDB's own ids, and the place of each id's row among them."""
+        query = self._inner.take_row_ids(ids.tolist()).select(list(columns)).with_row_id()
+        rows = self._answers(query)
+        found = row_ids(rows)
+        order = np.argsort(found)
+        return rows, order[np.searchsorted(found, ids, sorter=order)]
+
     def texts_at(self, places: Sequence[int]) -> list[str]:
         """Return the texts of the rows in some places, which may differ between versions."""
         query = self._inner.take_offsets(list(places)).select(["text"])
@@ -173,8 +183,9 @@ class Table:
         columns: Sequence[str] = COLUMNS,
         conditions: Sequence[str] = (),
     ) -> tuple[pa.Table, Vectors]:
-        """Return rows by their similarity to a vector, best first, and the similarities.
+        """Return rows by their similarity to a vector, with LanceDB's ids, and the similarities.
 
+        The best come first.
         A similarity is a cosine, a dot product, or for ``l2`` ``1 / (1 + squared distance)``. It is
         exact; where the vectors have an approximate index, other rows may be nearer.
         """
@@ -183,6 +194,7 @@ class Table:
             # Without refining, distances would be those of compressed vectors.
             .refine_factor(_compared(limit) // limit)
             .select([*columns, "_distance"])
+            .with_row_id(True)
         )
         rows = self._answers(query, conditions)
         distance = _numbers(rows["_distance"])
