@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +163,7 @@ def test_what_does_not_arrive_in_time_is_given_up(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("state", ["idle", "half a request"])
+@pytest.mark.parametrize("state", ["idle", "half a request", "busy"])
 def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state: str) -> None:
     # A run in the background passes on that this signal is ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -169,11 +171,22 @@ def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state
         process = served()
     finally:
         signal.signal(signal.SIGINT, before)
+    answered = threading.Event()
+
+    def keep_asking() -> None:
+        with suppress(OSError, http.client.HTTPException):  # until the service is gone
+            while ask(process, "a lock guards")["hits"]:
+                answered.set()
+
+    askers = [threading.Thread(target=keep_asking) for _ in range(4 * (state == "busy"))]
+    for asker in askers:
+        asker.start()
     with socket.create_connection((process.host, process.port)) as connection:
         if state == "half a request":
             connection.sendall(
                 b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
             )
+        assert not askers or answered.wait(PATIENCE)
         begun = time.monotonic()
         process.process.send_signal(number)
         status = process.process.wait(PATIENCE)
@@ -181,6 +194,9 @@ def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state
     assert time.monotonic() - begun < PATIENCE
     assert process.process.stderr
     assert "Traceback" not in process.process.stderr.read()
+    for asker in askers:
+        asker.join(PATIENCE)
+    assert not any(asker.is_alive() for asker in askers)
 
 
 def test_without_a_token_only_this_machine_is_served(ragdoll: Ragdoll, base: Path) -> None:
