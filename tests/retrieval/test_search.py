@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.search import Mode, Searcher
-from ragdoll.retrieval.storage.table import Table
+from ragdoll.retrieval.storage.table import Table, Terms
 from tests.closeness import near
 from tests.conftest import CORPUS, Trained
 from tests.making import index, index_settings, open_corpus
@@ -406,6 +407,44 @@ def test_equal_answers_by_words_come_in_the_order_of_the_rows(
     index.update([{"id": f"{n:02}", "text": f"A lock, it is {n}."} for n in range(40)])
     hits = index.search("lock", 40, mode="text")
     assert [hit.source for hit in hits] == [f"{n:02}" for n in range(40)]
+
+
+def test_texts_are_read_of_the_answers_alone(
+    opened: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, bool]] = []
+    original = Table.rows_at
+
+    def rows_at(table: Table, ids: Any, columns: Any) -> Any:
+        read.append((len(ids), "text" in columns))
+        return original(table, ids, columns)
+
+    monkeypatch.setattr(Table, "rows_at", rows_at)
+    (hits,) = new_searcher(opened).search_many(["return the running event loop"], 5)
+    (candidates, with_text), *texts = read
+    assert not with_text
+    assert candidates > CANDIDATES
+    assert all(with_text for _, with_text in texts)
+    assert len(hits) == 5 < sum(count for count, _ in texts) < candidates / 2
+
+
+def test_the_search_by_words_begins_before_its_answers_are_asked_for(
+    opened: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def matching(*arguments: Any) -> Any:
+        begun.set()
+        return original(*arguments)
+
+    original = Table.matching
+    monkeypatch.setattr(Table, "matching", matching)
+    for legs_ in (TableLegs(opened._table, ()), MemoryLegs.load(opened._table)):
+        assert legs_ is not None
+        begun.clear()
+        answers = legs_.matching([Terms("event loop")], [3])
+        assert begun.wait(20)
+        assert len(next(answers).keys) == 3
 
 
 def test_an_empty_table_has_no_answers(indexed: Indexed) -> None:
