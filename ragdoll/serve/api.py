@@ -6,8 +6,8 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +17,8 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ragdoll import __version__
 from ragdoll.errors import RagdollError, UsageError
@@ -184,26 +186,25 @@ def create_app(
     counts: Counts,
     page: bool = True,
     metrics: bool = False,
-    tools: Any = None,
+    tools: Callable[[], Any] | None = None,
     job: Job | None = None,
 ) -> FastAPI:
     """Make the application of a service.
 
-    ``tools`` is the application that answers agents, ``job`` what may be run; None for neither. The
-    application has no guard: see ``Guard``.
+    ``tools`` makes the application that answers agents, ``job`` is what may be run; None for
+    neither. The application has no guard: see ``Guard``.
     """
+    agents = _Agents(tools) if tools is not None else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if tools is not None:
-                await stack.enter_async_context(tools.router.lifespan_context(tools))
-            loading = asyncio.create_task(_load(service))
-            yield
-            loading.cancel()
-            service.close()
-            if job is not None:
-                job.stop()
+        loading = asyncio.create_task(_load(service, agents))
+        yield
+        loading.cancel()
+        await asyncio.wait([loading])
+        service.close()
+        if job is not None:
+            job.stop()
 
     app = FastAPI(
         title="ragdoll",
@@ -234,17 +235,46 @@ def create_app(
         _add_job(app, job)
     if page:
         _add_page(app)
-    if tools is not None:
-        app.router.routes.extend(tools.routes)
+    if agents is not None:
+        app.router.routes.append(Route("/mcp", agents, include_in_schema=False))
     return app
 
 
-async def _load(service: Service) -> None:
+class _Agents:
+    """The application that answers agents, which is made last; requests wait until it is there.
+
+    The libraries of its protocol load as long as all the rest of the service.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._is_made = asyncio.Event()
+        self._app: Any = None
+
+    async def run(self) -> None:
+        """Make the application, and let it live until this task is cancelled."""
+        try:
+            self._app = await asyncio.to_thread(self._make)
+            async with self._app.router.lifespan_context(self._app):
+                self._is_made.set()
+                await asyncio.Event().wait()
+        finally:
+            self._is_made.set()  # so that nobody waits for what has failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._is_made.wait()
+        await self._app(scope, receive, send)
+
+
+async def _load(service: Service, agents: _Agents | None) -> None:
     """Load in the background; requests that come meanwhile are answered, too."""
     try:
         await service.load()
     except RagdollError as error:
         logger.warning("%s %s", error.message, error.hint or "")
+    if agents is not None:
+        await agents.run()
 
 
 def _add_search(app: FastAPI, service: Service) -> None:

@@ -124,18 +124,19 @@ def serve(
         service = Service(index, settings.tables, settings.max_top_k)
         service.open()
         counts = Counts()
-        tools = None
-        if settings.mcp:
+
+        def tools() -> Any:
             from ragdoll.serve.tools import http_app
 
-            tools = http_app(service)
+            return http_app(service)
+
         guard = Guard(
             app=create_app(
                 service,
                 counts,
                 settings.page,
                 settings.metrics,
-                tools,
+                tools if settings.mcp else None,
                 Job(command) if settings.allow_run else None,
             ),
             hosts=frozenset(

@@ -83,7 +83,7 @@ class _Running:
         service = Service(IndexSettings(database=str(database_in(folder))))
         service.open()
         counts = Counts()
-        app = create_app(service, counts, metrics=True, tools=http_app(service))
+        app = create_app(service, counts, metrics=True, tools=lambda: http_app(service))
         names = frozenset(LOOPBACK)
         guard = Guard(app=app, hosts=names, origins=frozenset(), token=None, counts=counts)
         self._config = uvicorn.Config(

@@ -58,7 +58,7 @@ def serving(base: Path) -> Iterator[Serving]:
     def start(database: Path = base, names: list[str] | None = None, **facts: Any) -> TestClient:
         service = Service(IndexSettings(database=str(database)), names, 100)
         counts = Counts()
-        app = create_app(service, counts, metrics=True, tools=http_app(service))
+        app = create_app(service, counts, metrics=True, tools=lambda: http_app(service))
         guard = Guard(
             app=app,
             hosts=frozenset(LOOPBACK),

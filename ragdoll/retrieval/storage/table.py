@@ -29,9 +29,9 @@ _KEEP_VERSIONS = timedelta(hours=1)
 
 # The approximate index: bits of a dimension; the partitions that a search looks into, which are the
 # least number, or if that is more the factor times the number of all to the power of 2/3; and the
-# rows that it compares exactly, for each answer and in all. With these recall@10 is above 0.99, also
-# for queries that are far from all passages, which need many partitions; see
-# tests/benchmarks/ann.py.
+# rows that it compares exactly, for each answer and in all. With these recall@10 is above 0.99, for
+# queries that are far from all passages too, which need many partitions; see
+# tests/benchmarks/ann.py and scale.py.
 _BITS = 4
 _PROBES = 64
 _PROBES_FACTOR = 5
