@@ -428,6 +428,11 @@ class EngineSettings(_Section):
         most=1_000,
     )
 
+    @property
+    def is_local(self) -> bool:
+        """True if the work is done in this process."""
+        return self.name == "local"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSettings(_Section):

@@ -168,7 +168,7 @@ def _embedder(
     manifest: Manifest,
 ) -> Iterator[Embedder]:
     """Load the teacher in this process, or on workers."""
-    if engine is None or engine.name == "local":
+    if engine is None or engine.is_local:
         model = Teacher(files, teacher.device, teacher.dtype, trust_remote_code)
         yield Here(model, settings.target, folder, manifest)
         return

@@ -69,7 +69,7 @@ def write(
     workshop = Workshop(target, engine or EngineSettings())
 
     def run(corpus: Corpus) -> _Run:
-        reader = BatchReader(corpus, report, for_workers=not workshop.is_here)
+        reader = BatchReader(corpus, report, for_workers=not workshop.engine.is_local)
         return _Run(reader, workshop, result, report)
 
     if dry_run and is_local(target.database) and not Path(target.database).exists():
@@ -193,7 +193,7 @@ class _Run:
         layout = schema(identity, unfinished)
         keys = {root: root_key(root) for root in self._corpus.roots}
         tasks = ((batch, keys, layout) for batch in self._new())
-        if self._workshop.is_here:
+        if self._workshop.engine.is_local:
             return database.build(name, identity, unfinished, self._rows(tasks))
         # A corpus without documents must leave no empty table.
         first = list(islice(tasks, 1))

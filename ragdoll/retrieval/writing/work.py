@@ -164,11 +164,6 @@ class Workshop:
     target: Target
     engine: EngineSettings
 
-    @property
-    def is_here(self) -> bool:
-        """Tell whether it is this process."""
-        return self.engine.name == "local"
-
     def map(
         self, method: str, tasks: Iterable[tuple[Any, ...]], table: Table | None = None
     ) -> Iterator[Any]:
@@ -181,7 +176,7 @@ class Workshop:
             absolute(target.database),
             target.settings.table,
         )
-        if self.is_here:
+        if self.engine.is_local:
             yield from _called(replace(work, table=table), method, tasks)
             return
         work.model = work.model.unloaded()
