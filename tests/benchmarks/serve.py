@@ -1,16 +1,17 @@
 """The service under load, against txtai's: ready, memory, rate and waiting; and answers meanwhile.
 
     python -m tests.benchmarks.serve MODEL --txtai PYTHON [--passages N] [--seconds S]
-        [--changes N] [--minutes N] [--data SOURCE ...]
+        [--answers N] [--minutes N] [--data SOURCE ...]
 
 Both have the same passages and the same model, on this machine, one after the other. The program
 wrk asks (1, 8 and 32 clients at once), with runs of words from the passages. txtai's service is
 that of its extra ``api``; for ``hybrid`` it has a sparse index too. ``ready`` is the time from the
 start of the process to its first answer, and memory what it holds after the load (RssAnon).
 
-Then the table is brought up to date and built anew again and again while clients ask, and every
-answer that is no answer is counted. ``--minutes`` also asks for so long, and shows the memory of
-each minute.
+Then the table is brought up to date, built anew, and built anew with another model (the distillate
+beside the model), again and again while clients ask. Every answer that is no answer is counted, and
+the seconds until a new document is found. ``--minutes`` also asks for so long, and shows the memory
+of each minute.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("--txtai", metavar="PYTHON")
     parser.add_argument("--passages", type=int, default=15_000)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--changes", type=int, default=5)
+    parser.add_argument("--answers", type=int, default=2_000)
     parser.add_argument("--minutes", type=int, default=0)
     parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
@@ -93,12 +94,13 @@ def main() -> None:
     print(f"{len(texts):,} passages")
     with tempfile.TemporaryDirectory(prefix="ragdoll-serve-") as work:
         folder = Path(work)
-        passages = folder / "passages.jsonl"
+        passages = folder / "docs" / "passages.jsonl"
+        passages.parent.mkdir()
         lines = (json.dumps({"_id": str(n), "text": text}) for n, text in enumerate(texts))
         passages.write_text("\n".join(lines) + "\n")
         model, questions = str(options.model.absolute()), _questions(texts)
-        index = _ragdoll("index", str(passages), "--model", model, "--database", f"{work}/ragdoll")
-        subprocess.run([*index, "--quiet"], check=True)
+        index = _ragdoll("index", str(passages.parent), "--database", f"{work}/ragdoll", "--quiet")
+        subprocess.run([*index, "--model", model], check=True)
         serve = _ragdoll("serve", "--database", f"{work}/ragdoll", "--port", str(_PORT), "--quiet")
         for mode in ("hybrid", "vector"):
             path = f"/search?top_k=10&mode={mode}&query="
@@ -107,7 +109,7 @@ def main() -> None:
             if options.txtai:
                 theirs = _txtai(options.txtai, model, passages, folder, mode)
                 _show(f"txtai, {mode}", _measured(theirs, questions, folder, options.seconds), ours)
-        _changing(serve, index, questions, options.changes)
+        _changing(serve, index, options.model.absolute(), passages.parent, options.answers)
         if options.minutes:
             _steady(Service(serve, {}, "/search?query="), questions, folder, options.minutes)
 
@@ -235,34 +237,47 @@ def _show(name: str, measured: Measured, ours: Measured) -> None:
         )
 
 
-def _changing(serve: list[str], index: list[str], questions: list[str], changes: int) -> None:
-    """Ask while the table changes; print the number of answers, and of those that are none."""
-    service = Service(serve, {}, "/search?top_k=10&query=")
+def _changing(serve: list[str], index: list[str], model: Path, docs: Path, wanted: int) -> None:
+    """Ask while the table changes; print the answers, those that are none, and how old they are."""
     ended = Event()
+    good, failed = [0] * 8, [0] * 8
 
-    def ask(client: int) -> tuple[int, int]:
-        good = failed = 0
-        for number in range(client, 10**9, 8):
-            if ended.is_set():
-                break
-            question = quote(questions[number % len(questions)])
-            url = f"http://127.0.0.1:{_PORT}{service.path}{question}"
+    def ask(client: int) -> None:
+        while not ended.is_set():
             try:
-                with urllib.request.urlopen(url, timeout=30) as answer:
-                    good += bool(json.load(answer)["hits"])
-            except (OSError, urllib.error.HTTPError, ValueError, KeyError):
-                failed += 1
-        return good, failed
+                good[client] += bool(_hits("set a timer"))
+            except (OSError, ValueError, KeyError):
+                failed[client] += 1
 
-    with _running(service), ThreadPoolExecutor(8) as pool:
-        _wait(service, questions[0])
-        counts = [pool.submit(ask, client) for client in range(8)]
-        for number in range(changes):
-            anew = ["--overwrite"] if number % 2 else []
-            subprocess.run([*index, *anew, "--quiet"], check=True)
+    changes = (["--model", str(model)], ["--overwrite", "--model", str(model)])
+    if (model / "distillate").is_dir():
+        changes += (["--overwrite", "--model", str(model / "distillate")], changes[1])
+    late = []
+    with _running(Service(serve, {}, "")), ThreadPoolExecutor(8) as pool:
+        _wait(Service(serve, {}, "/search?query="), "a")
+        askers = [pool.submit(ask, client) for client in range(8)]
+        for number in count():
+            if sum(good) >= wanted and number >= len(changes):
+                break
+            (docs / "new.md").write_text(f"The word of this change is zq{number}zq.")
+            subprocess.run([*index, *changes[number % len(changes)]], check=True)
+            written = time.perf_counter()
+            while "new.md" not in {hit["source"] for hit in _hits(f"zq{number}zq")}:
+                time.sleep(0.01)
+            late.append(time.perf_counter() - written)
         ended.set()
-        good, failed = np.sum([count.result() for count in counts], axis=0)
-    print(f"while the table changed {changes} times: {good:,} answers, {failed} failed")
+        for asker in askers:
+            asker.result()
+    print(
+        f"while the table changed {len(late)} times: {sum(good):,} answers, {sum(failed)} failed; "
+        f"a change was seen within {max(late):.2f} s"
+    )
+
+
+def _hits(question: str) -> list[dict[str, Any]]:
+    url = f"http://127.0.0.1:{_PORT}/search?top_k=10&query={quote(question)}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return list(json.load(answer)["hits"])
 
 
 def _steady(service: Service, questions: list[str], folder: Path, minutes: int) -> None:

@@ -86,22 +86,24 @@ class TableLegs:
         self._table = table
         self._conditions = conditions
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:  # noqa: D102
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
+        """See ``Legs.nearest``."""
         for vector in vectors:
             rows, scores = self._table.nearest(vector, limit, (), self._conditions)
             yield _best_first(row_ids(rows), scores)
 
-    def matching(  # noqa: D102
-        self, queries: Sequence[Terms], limits: Sequence[int]
-    ) -> Iterator[Found]:
+    def matching(self, queries: Sequence[Terms], limits: Sequence[int]) -> Iterator[Found]:
+        """See ``Legs.matching``."""
         return _matching(self._table, queries, limits, self._conditions)
 
-    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:  # noqa: D102
+    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:
+        """See ``Legs.parts``."""
         rows, order = self._table.rows_at(keys, _PARTS)
         tokens = TokenLists(rows["text_tokens"].to_pylist())
         return [tokens[place] for place in order], matrix(rows["vector"])[order]
 
-    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:  # noqa: D102
+    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:
+        """See ``Legs.rows``."""
         for start in range(0, len(keys), _ROWS):
             rows, order = self._table.rows_at(keys[start : start + _ROWS], COLUMNS)
             yield from _rows(_columns(rows), order)
@@ -150,7 +152,8 @@ class MemoryLegs:
             self._views[key] = view
         return self._views[key]
 
-    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:  # noqa: D102
+    def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
+        """See ``Legs.nearest``."""
         if self._metric == "cosine":
             vectors = unit(vectors)
         if self._table.state.partitions:
@@ -167,16 +170,17 @@ class MemoryLegs:
                 its = alike if len(alike) == len(searched) else alike[searched]
                 yield _highest(searched, its, limit)
 
-    def matching(  # noqa: D102
-        self, queries: Sequence[Terms], limits: Sequence[int]
-    ) -> Iterator[Found]:
+    def matching(self, queries: Sequence[Terms], limits: Sequence[int]) -> Iterator[Found]:
+        """See ``Legs.matching``."""
         found = _matching(self._table, queries, limits, self._conditions)
         return (Found(self._places(ids), bm25) for ids, bm25 in found)
 
-    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:  # noqa: D102
+    def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:
+        """See ``Legs.parts``."""
         return [self._tokens[place] for place in keys], self._vectors[keys]
 
-    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:  # noqa: D102
+    def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:
+        """See ``Legs.rows``."""
         return _rows(self._columns, keys)
 
     def _restrict(self, conditions: Sequence[str]) -> None:
