@@ -360,10 +360,14 @@ def test_one_by_one_the_rows_are_loaded_in_the_end(opened: Index) -> None:
     assert kinds == [TableLegs] * few + [MemoryLegs] * (len(QUERIES) - few)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.5])
 def test_rows_that_are_too_many_stay_in_the_table(
-    opened: Index, monkeypatch: pytest.MonkeyPatch
+    opened: Index, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    monkeypatch.setattr(legs, "_MAX_IN_MEMORY", 10_000)
+    vectors = len(opened) * opened._table.identity.dimension * 4
+    monkeypatch.setattr(legs, "_MAX_IN_MEMORY", int(vectors * share))
+    if share < 1:  # then nothing is read to find out
+        monkeypatch.setattr(Table, "all_rows", None)
     searcher = new_searcher(opened)
     assert len(list(searcher.search_many(QUERIES, 3))) == len(QUERIES)
     assert kind(searcher) is TableLegs

@@ -136,6 +136,8 @@ class MemoryLegs:
     @classmethod
     def load(cls, table: Table) -> MemoryLegs | None:
         """Load a table; return None if it is too large."""
+        if table.count() * table.identity.dimension * 4 > _MAX_IN_MEMORY:
+            return None  # by the vectors alone
         rows = table.all_rows((*COLUMNS, *_PARTS), _MAX_IN_MEMORY)
         return None if rows is None else cls(table, rows)
 
