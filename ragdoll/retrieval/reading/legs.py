@@ -33,7 +33,7 @@ _MAX_IN_MEMORY = 1 << 30
 # Searches by words at a time: while one is fused, LanceDB works on the next.
 _THREADS = 4
 
-# Rows that are read from the table at a time: those of an answer of usual length, and some copies.
+# Rows that are read from the table at first: those of an answer of usual length, and some copies.
 _ROWS = 16
 
 # Queries whose vectors are compared with all rows at a time: more would gain no time, and each
@@ -104,9 +104,11 @@ class TableLegs:
 
     def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:
         """See ``Legs.rows``."""
-        for start in range(0, len(keys), _ROWS):
-            rows, order = self._table.rows_at(keys[start : start + _ROWS], COLUMNS)
+        start, size = 0, _ROWS
+        while start < len(keys):
+            rows, order = self._table.rows_at(keys[start : start + size], COLUMNS)
             yield from _rows(_columns(rows), order)
+            start, size = start + size, 2 * size
 
 
 class MemoryLegs:
