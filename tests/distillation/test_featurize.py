@@ -25,6 +25,7 @@ from ragdoll.distillation.features.featurize import FeaturizeResult
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import Manifest, differences
 from ragdoll.distillation.teacher.model import Teacher, Tokenized
+from ragdoll.embedding import identity
 from ragdoll.errors import (
     CorpusChangedError,
     CorpusError,
@@ -251,6 +252,17 @@ def fail_at(number: int, error: BaseException, function: Callable) -> Callable:
     return failing
 
 
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember no fingerprint of a teacher: to write it is no part of a run, and may fail."""
+
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(identity, "_cache_file", no_home)
+
+
+@pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("call", range(0, 17, 3))
 @pytest.mark.parametrize(
     ("where", "name"),
@@ -281,6 +293,7 @@ def test_what_cannot_be_written_loses_nothing_that_is_done(
     assert_same(tmp_path / "again", uninterrupted)
 
 
+@pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("damage", ["missing", "cut off", "another"])
 def test_a_part_that_is_not_whole_is_made_again_with_all_that_follow(
     small_teacher: Path,
