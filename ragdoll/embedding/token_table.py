@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.embedding.folder import ModelFolder, Tensor, open_folder, read_bytes, read_json
-from ragdoll.embedding.vectors import Vectors, unit
+from ragdoll.embedding.vectors import Vectors, highest, unit
 from ragdoll.embedding.words import tokenizer_errors
 from ragdoll.errors import ModelError, first_line
 
@@ -133,10 +133,9 @@ class TokenTable:
             ids, cosines = block[counted], directions @ unit(others[counted]).T
             for number, row in enumerate(cosines):
                 keep = k + len(excluded[number]) + len(self.special)
-                top = np.argpartition(-row, keep)[:keep] if keep < len(row) else np.arange(len(row))
                 hits = [
                     (int(ids[place]), float(row[place]))
-                    for place in top
+                    for place in highest(row, keep)
                     if int(ids[place]) not in excluded[number]
                     and int(ids[place]) not in self.special
                     and int(ids[place]) in self.tokens

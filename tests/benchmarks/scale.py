@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,12 +34,11 @@ from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.storage.table import matrix
-from tests.benchmarks.load import _mib, _run
+from tests.benchmarks.load import _END, _mib, _run
 
 K = 10
 _WORDS = range(4, 40)
 _ASKED = 8
-_END = re.compile(r"(?<=\.)\s+|\n\s*\n\s*")
 _TIES = 1e-5
 
 
@@ -116,7 +114,7 @@ def _recall(index: Index, questions: list[str]) -> float:
         every = np.concatenate([best, alike], axis=1)
         best = -np.partition(-every, K - 1, axis=1)[:, :K]
     least = best.min(axis=1)
-    found = [table.nearest(vector, K, ())[1] for vector in vectors]
+    found = [table.nearest(vector, K)[1] for vector in vectors]
     hits = [(scores >= last - _TIES).sum() / K for scores, last in zip(found, least, strict=True)]
     return float(np.mean(hits))
 

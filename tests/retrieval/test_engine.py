@@ -37,13 +37,16 @@ def both(indexed: Indexed) -> tuple[Table, Table]:
     "read",
     [
         lambda table: table.nearest(np.linspace(-1, 1, 32, dtype=np.float32), 3),
-        lambda table: table.nearest(
-            np.linspace(-1, 1, 32, dtype=np.float64), 3, ["id"], [CONDITION]
+        lambda table: table.nearest(np.linspace(-1, 1, 32, dtype=np.float64), 3, [CONDITION]),
+        lambda table: table.rows_at(
+            table.nearest(np.linspace(-1, 1, 32, dtype=np.float32), 3)[0], COLUMNS
         ),
-        lambda table: table.matching(Terms("event loop"), 3, [*COLUMNS, "vector"]),
-        lambda table: table.matching(Terms('lock OR "reader"'), 3, ["id"], [CONDITION]),
-        lambda table: table.matching(Terms("nothing of the kind"), 3, ["id"]),
-        lambda table: table.matching(Terms("event loop"), 3, ()),
+        lambda table: table.matching(Terms("event loop"), 3),
+        lambda table: table.rows_at(
+            table.matching(Terms("event loop"), 3)[0], [*COLUMNS, "vector"]
+        ),
+        lambda table: table.matching(Terms('lock OR "reader"'), 3, [CONDITION]),
+        lambda table: table.matching(Terms("nothing of the kind"), 3),
         lambda table: table.rows_at(np.array([2, 0, 3]), ["id", "vector"]),
         lambda table: table.rows_at(np.array([], np.uint64), COLUMNS)[0].num_rows,
         lambda table: table.ids_where([CONDITION]),

@@ -119,12 +119,12 @@ def test_any_dimension_has_an_approximate_index(
     batch = record_batch(passages, [None] * len(passages), vectors, schema(identity, state), {})
     table = Database(str(tmp_path), create=True).build("documents", identity, state, [batch])
     table.index_vectors(4)
-    rows, scores = table.nearest(vectors[7], 10)
+    ids, scores = table.nearest(vectors[7], 10)
     exact = similarity(vectors[7:8], vectors, metric)[0]
     # A zero vector has no direction, but a place.
     comparable = exact if metric == "l2" else exact[2:]
     assert scores == near(np.sort(comparable)[::-1][:10])
-    assert rows["id"].to_pylist()[0] == f"{int(np.argmax(exact)):03}"
+    assert table.rows_at(ids[:1], ["id"])[0]["id"].to_pylist() == [f"{int(np.argmax(exact)):03}"]
 
 
 def test_what_came_after_the_approximate_index_is_found(

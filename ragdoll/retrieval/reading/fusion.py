@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ragdoll.embedding.identity import Metric
-from ragdoll.embedding.vectors import Vectors, similarity, unit
+from ragdoll.embedding.vectors import Vectors, highest, similarity, unit
 
 # The least number of answers of each leg of a hybrid search, for the scores of all to be combined.
 CANDIDATES = 100
@@ -86,7 +86,7 @@ def _near_the_best(combined: Vectors, query: Vectors, vectors: Vectors, metric: 
     if metric == "cosine":
         # Scaled once: the length of the widened query changes no order.
         query, vectors, metric = unit(query[None])[0], unit(vectors), "dot"
-    best = np.argsort(-combined, kind="stable")[:_FEEDBACK]
+    best = highest(combined, _FEEDBACK)
     widened = (query + vectors[best].mean(axis=0)) / 2
     return _spread(similarity(widened[None], vectors, metric)[0])
 

@@ -89,8 +89,7 @@ class TableLegs:
     def nearest(self, vectors: Vectors, limit: int) -> Iterator[Found]:
         """See ``Legs.nearest``."""
         for vector in vectors:
-            rows, scores = self._table.nearest(vector, limit, (), self._conditions)
-            yield _best_first(row_ids(rows), scores)
+            yield Found(*self._table.nearest(vector, limit, self._conditions))
 
     def matching(self, queries: Sequence[Terms], limits: Sequence[int]) -> Iterator[Found]:
         """See ``Legs.matching``."""
@@ -177,11 +176,11 @@ class MemoryLegs:
     def matching(self, queries: Sequence[Terms], limits: Sequence[int]) -> Iterator[Found]:
         """See ``Legs.matching``."""
         found = _matching(self._table, queries, limits, self._conditions)
-        return (Found(self._places(ids), bm25) for ids, bm25 in found)
+        return (Found(self._places(one.keys), one.scores) for one in found)
 
     def parts(self, keys: Keys) -> tuple[Sequence[TokenIds], Vectors]:
         """See ``Legs.parts``."""
-        return [self._tokens[place] for place in keys], self._vectors[keys]
+        return [self._tokens[place] for place in keys.tolist()], self._vectors[keys]
 
     def rows(self, keys: Keys) -> Iterator[Mapping[str, Any]]:
         """See ``Legs.rows``."""
@@ -222,14 +221,9 @@ def _matching(
     The search has begun before the first answer is asked for.
     """
     found = _threads().map(
-        lambda query, limit: table.matching(query, limit, (), conditions), queries, limits
+        lambda query, limit: table.matching(query, limit, conditions), queries, limits
     )
-    return (_best_first(row_ids(rows), bm25) for rows, bm25 in found)
-
-
-def _best_first(ids: npt.NDArray[np.uint64], scores: Vectors) -> Found:
-    order = np.lexsort((ids, -scores))
-    return Found(ids[order], scores[order])
+    return (Found(*one) for one in found)
 
 
 def _highest(places: npt.NDArray[np.int64], similarities: Vectors, limit: int) -> Found:

@@ -178,30 +178,26 @@ class Table:
         translated(query.explain_plan, self.place)
 
     def nearest(
-        self,
-        vector: Vectors,
-        limit: int,
-        columns: Sequence[str] = COLUMNS,
-        conditions: Sequence[str] = (),
-    ) -> tuple[pa.Table, Vectors]:
-        """Return rows by their similarity to a vector, with LanceDB's ids, and the similarities.
+        self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
+    ) -> tuple[npt.NDArray[np.uint64], Vectors]:
+        """Return LanceDB's own ids of the rows nearest to a vector, and the similarities.
 
-        The best come first.
-        A similarity is a cosine, a dot product, or for ``l2`` ``1 / (1 + squared distance)``. It is
-        exact; where the vectors have an approximate index, other rows may be nearer.
+        The best come first, of equal ones the first written. A similarity is a cosine, a dot
+        product, or for ``l2`` ``1 / (1 + squared distance)``. It is exact; where the vectors have
+        an approximate index, other rows may be nearer.
         """
         query = (
             self._near(vector, limit, has_conditions=bool(conditions))
             # Without refining, distances would be those of compressed vectors.
             .refine_factor(_compared(limit) // limit)
-            .select([*columns, "_distance"])
+            .select(["_distance"])
             .with_row_id(True)
         )
         rows = self._answers(query, conditions)
         distance = _numbers(rows["_distance"])
         # LanceDB's cosine and dot distances are both one minus the similarity.
         alike = 1 / (1 + distance) if self.identity.metric == "l2" else 1 - distance
-        return rows, np.asarray(alike, dtype=np.float32)
+        return _best_first(row_ids(rows), np.asarray(alike, dtype=np.float32))
 
     def near_ids(
         self, vector: Vectors, limit: int, conditions: Sequence[str] = ()
@@ -215,16 +211,15 @@ class Table:
         return row_ids(self._answers(query.select(["_distance"]).with_row_id(True), conditions))
 
     def matching(
-        self,
-        query: Terms,
-        limit: int,
-        columns: Sequence[str] = COLUMNS,
-        conditions: Sequence[str] = (),
-    ) -> tuple[pa.Table, Vectors]:
-        """Return the best rows by BM25, with LanceDB's own ids, and their scores, in no order."""
-        search = self._matching(query, limit).select([*columns, "_score"]).with_row_id(True)
+        self, query: Terms, limit: int, conditions: Sequence[str] = ()
+    ) -> tuple[npt.NDArray[np.uint64], Vectors]:
+        """Return LanceDB's own ids of the rows that match a query best, and their BM25.
+
+        The best come first, of equal ones the first written.
+        """
+        search = self._matching(query, limit).select(["_score"]).with_row_id(True)
         rows = self._answers(search, conditions)
-        return rows, _numbers(rows["_score"])
+        return _best_first(row_ids(rows), _numbers(rows["_score"]))
 
     def write_state(self, state: TableState) -> None:
         """Replace the facts that may change."""
@@ -368,6 +363,13 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Vectors:
     # pyarrow's own conversion would import pandas, if it is installed.
     numbers: Vectors = np.from_dlpack(array).astype(np.float32, copy=False)
     return numbers
+
+
+def _best_first(
+    ids: npt.NDArray[np.uint64], scores: Vectors
+) -> tuple[npt.NDArray[np.uint64], Vectors]:
+    order = np.lexsort((ids, -scores))
+    return ids[order], scores[order]
 
 
 def _of_sources(sources: Sequence[str], key: str) -> Any:
