@@ -249,9 +249,9 @@ def _changing(serve: list[str], index: list[str], model: Path, docs: Path, wante
             except (OSError, ValueError, KeyError):
                 failed[client] += 1
 
-    changes = (["--model", str(model)], ["--overwrite", "--model", str(model)])
+    changes = [["--model", str(model)], ["--overwrite", "--model", str(model)]]
     if (model / "distillate").is_dir():
-        changes += (["--overwrite", "--model", str(model / "distillate")], changes[1])
+        changes += [["--overwrite", "--model", str(model / "distillate")], changes[1]]
     late = []
     with _running(Service(serve, {}, "")), ThreadPoolExecutor(8) as pool:
         _wait(Service(serve, {}, "/search?query="), "a")
