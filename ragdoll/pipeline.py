@@ -31,8 +31,7 @@ from ragdoll.distillation.teacher.files import token_dimension
 from ragdoll.distillation.training.projection import refuse_dimension
 from ragdoll.distillation.training.train import Training, TrainResult, model_settings
 from ragdoll.distillation.training.workplace import only_maker
-from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import find_model, identify, teacher_fingerprint
+from ragdoll.embedding.identity import find_model, identify, open_with_base, teacher_fingerprint
 from ragdoll.errors import CorpusChangedError, ModelError, TableError, UsageError, number_of
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.storage.database import only_writer
@@ -334,7 +333,7 @@ class Pipeline:
         content = content_settings(self._teacher, self._settings.featurize, self.corpus.description)
         path = find_model(self._teacher.model)
         if path is not None:
-            content["teacher_fingerprint"] = teacher_fingerprint(open_folder(path))
+            content["teacher_fingerprint"] = teacher_fingerprint(open_with_base(path))
         return content
 
     def _reason_to_rebuild(self, target: Target) -> str | None:

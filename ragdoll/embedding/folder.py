@@ -23,6 +23,10 @@ Kind = Literal["model2vec", "sentence-transformers-static", "sentence-transforme
 
 PROVENANCE_FILE = "ragdoll.json"
 
+# What the library PEFT calls the two files of an adapter.
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
 # The subfolder of the weights and the name of the table in them, for each layout of a static model.
 _LAYOUTS: tuple[tuple[str, str, Kind], ...] = (
     ("", "embeddings", "model2vec"),
@@ -93,7 +97,9 @@ class ModelFolder:
     sentence-transformer. ``config`` is the content of ``config.json`` (empty without one),
     ``provenance`` that of ``ragdoll.json`` (None for a model that ragdoll did not make).
     ``transformer`` is the folder of the first module of a sentence-transformer; it holds the
-    weights, their configuration and the tokenizer, and is ``path`` itself in most.
+    weights, their configuration and the tokenizer, and is ``path`` itself in most. ``base`` is the
+    model that the weights change, where they are an adapter (PEFT) that was opened with it;
+    ``config`` is its then.
     """
 
     path: Path
@@ -105,16 +111,36 @@ class ModelFolder:
     config: dict[str, Any]
     provenance: dict[str, Any] | None
     transformer: Path
+    base: ModelFolder | None = None
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """The configuration of the part that reads text: a part of its own in some families."""
+        text = self.config.get("text_config")
+        return text if isinstance(text, dict) else self.config
 
     @property
     def hidden_size(self) -> int | None:
         """The dimension of a transformer's output, by the name that its family has for it."""
-        text = self.config.get("text_config")
-        for config in (self.config, text if isinstance(text, dict) else {}):
+        for config in (self.config, self.text_config):
             for name in _HIDDEN_SIZES:
                 if isinstance(config.get(name), int):
                     return int(config[name])
         return None
+
+    @property
+    def vocab_size(self) -> int | None:
+        """The number of tokens that a transformer has vectors for; None where it is not stated."""
+        size = self.text_config.get("vocab_size")
+        return size if isinstance(size, int) else None
+
+    @property
+    def base_name(self) -> str | None:
+        """The model that an adapter changes, as the adapter names it; None for a whole model."""
+        if not (self.transformer / ADAPTER_WEIGHTS).is_file():
+            return None
+        name = read_json(self.transformer / ADAPTER_CONFIG).get("base_model_name_or_path")
+        return str(name) if name else None
 
     @property
     def is_static(self) -> bool:

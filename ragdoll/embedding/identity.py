@@ -13,10 +13,10 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from ragdoll.embedding.folder import (
     ModelFolder,
@@ -45,7 +45,16 @@ _RESERVE_POSITIONS = frozenset(
 _CHUNK = 1 << 20
 
 # Keys of configurations that say how a model was saved.
-_NOTES = frozenset({"_name_or_path", "transformers_version", "__version__", "name_or_path"})
+_NOTES = frozenset(
+    {
+        "_name_or_path",
+        "name_or_path",
+        "base_model_name_or_path",
+        "transformers_version",
+        "peft_version",
+        "__version__",
+    }
+)
 
 # A package that carries the weights of one model, so that a first run needs no model hub.
 _BUNDLED_NAMES = frozenset({"sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"})
@@ -104,6 +113,32 @@ def identity_of(folder: ModelFolder) -> ModelIdentity:
     )
 
 
+def open_with_base(path: Path) -> ModelFolder:
+    """Open a model's folder, and with an adapter (PEFT) the model that it changes.
+
+    Raises:
+        ModelError: the folder holds no model, or a damaged one; or the adapter's model is not on
+            this machine, or is an adapter too.
+    """
+    folder = open_folder(path)
+    if folder.base_name is None:
+        return folder
+    place = find_model(folder.base_name)
+    if place is None:
+        raise ModelError(
+            f"{path} is an adapter (PEFT) of {folder.base_name}, which is not on this machine.",
+            hint="Put that model there or into the Hugging Face cache, or save the two merged into "
+            "one.",
+        )
+    base = open_folder(place)
+    if base.is_static or base.base_name is not None:
+        raise ModelError(
+            f"{path} is an adapter (PEFT) of {folder.base_name}, which is no whole transformer.",
+            hint="Save the models merged into one.",
+        )
+    return replace(folder, base=base, config=base.config)
+
+
 def normalizes(folder: ModelFolder) -> bool:
     """Tell whether the model's vectors have unit length."""
     if folder.kind == "model2vec":
@@ -128,7 +163,7 @@ def truncates_at(folder: ModelFolder) -> int | None:
     files = ("sentence_bert_config.json", "tokenizer_config.json")
     settings = [read_json(folder.transformer / file) for file in files]
     lengths = [its.get("max_seq_length", its.get("model_max_length")) for its in settings]
-    limits = [*[length for length in lengths if _is_limit(length)][:1], _positions(folder.config)]
+    limits = [*[length for length in lengths if _is_limit(length)][:1], _positions(folder)]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -137,10 +172,9 @@ def _is_limit(length: object) -> bool:
     return isinstance(length, int) and length < 10**6
 
 
-def _positions(config: dict[str, Any]) -> int | None:
+def _positions(folder: ModelFolder) -> int | None:
     """Return the number of tokens that a transformer has positions for; None without a limit."""
-    text = config.get("text_config")
-    config = text if isinstance(text, dict) else config
+    config = folder.text_config
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     padding = config.get("pad_token_id")
     if not isinstance(positions, int) or config.get("model_type") == "t5":
@@ -189,13 +223,17 @@ def teacher_fingerprint(folder: ModelFolder) -> str:
 
     These are the weights of all modules, how they are put together, the tokenizer and the prompts.
     A note in a configuration of where or with which version a model was saved does not count, and
-    neither does documentation.
+    neither does documentation. For an adapter the model that it changes counts too; the place of
+    that model does not.
     """
-    files = _deciding_files(folder)
+    files = [(file, os.path.relpath(file, folder.path)) for file in _deciding_files(folder)]
+    if folder.base:
+        of_base = _deciding_files(folder.base)
+        files += [(file, f"base/{os.path.relpath(file, folder.base.path)}") for file in of_base]
 
     def make(digest: hashlib._Hash) -> None:
-        for file in files:
-            name = os.fsencode(os.path.relpath(file, folder.path))
+        for file, place in files:
+            name = os.fsencode(place)
             digest.update(len(name).to_bytes(8, "little") + name)
             if file.suffix == ".json" and file.name != "tokenizer.json":
                 digest.update(_without_notes(file))
@@ -203,7 +241,7 @@ def teacher_fingerprint(folder: ModelFolder) -> str:
                 digest.update(file.stat().st_size.to_bytes(8, "little"))
                 _feed(digest, file)
 
-    return _remembered(folder.path, files, ["teacher"], make)
+    return _remembered(folder.path, [file for file, _ in files], ["teacher"], make)
 
 
 def _deciding_files(folder: ModelFolder) -> list[Path]:

@@ -11,7 +11,6 @@ from typing import Any
 from ragdoll.embedding.folder import (
     Kind,
     ModelFolder,
-    open_folder,
     read_header,
     read_json,
     read_modules,
@@ -21,6 +20,7 @@ from ragdoll.embedding.identity import (
     fingerprint,
     metric_of,
     normalizes,
+    open_with_base,
     truncates_at,
     weights_fingerprint,
 )
@@ -62,7 +62,7 @@ def inspect(path: Path) -> ModelFacts:
     Raises:
         ModelError: the folder holds no model, or a damaged one.
     """
-    folder = open_folder(path)
+    folder = open_with_base(path)
     metric, reason = metric_of(folder)
     dimension = _dimension(folder)
     vocabulary, family = _tokenizer(folder)
@@ -113,8 +113,7 @@ def _sizes(folder: ModelFolder) -> Iterator[tuple[int, int]]:
 def _tokenizer(folder: ModelFolder) -> tuple[int | None, str | None]:
     """Return the number of tokens and the family of the tokenizer."""
     if folder.tokenizer is None:
-        size = folder.config.get("vocab_size")
-        return (size if isinstance(size, int) else None), None
+        return folder.vocab_size, None
     tokenizer = load_tokenizer(folder.tokenizer)
     return tokenizer.get_vocab_size(), type(tokenizer.model).__name__
 
@@ -137,6 +136,9 @@ def _corpus_tokens(folder: ModelFolder) -> int | None:
 
 def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None) -> Iterator[str]:
     """Remark on the configuration where the tensors, the tokenizer or the modules differ."""
+    if folder.base:
+        yield f"It is an adapter (PEFT) of {folder.base.path}: its parameters come on top."
+        return
     if folder.embedding is None:
         shapes = [tensor.shape for tensor in folder.tensors.values()]
         for file in folder.path.glob("*_Dense/model.safetensors"):

@@ -1,16 +1,18 @@
 """Every family of teachers: their own vectors, and those of models that are made from them.
 
+    pip install onnx onnxruntime
     python -m tests.benchmarks.teachers
 
 Teachers are random and tiny, and made here. For each this prints the least cosine between the
 teacher's sentence vectors and those of ``SentenceTransformer.encode_document``, and between a
-trained model's vectors in ragdoll and those in model2vec and sentence-transformers.
+trained model's vectors in ragdoll and those in model2vec, sentence-transformers and ONNX.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from ragdoll.distillation.teacher.files import find_teacher
 from ragdoll.distillation.teacher.model import Teacher
 from tests.distillation import architectures
 
-FAMILIES: dict[str, Callable[[Path], None]] = {
+FAMILIES: dict[str, Callable[[Path], Any]] = {
     "BERT": architectures.bert,
     "BERT, vocab.txt in 0_Transformer": architectures.in_old_layout,
     "BERT, mean and cls": architectures.poolings,
@@ -40,6 +42,7 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
     "GPT-2": architectures.gpt2,
     "FNet": architectures.fnet,
     "CLIP": architectures.clip,
+    "BERT with an adapter (PEFT)": architectures.adapter,
 }
 SENTENCES = (
     "{who} guards a shared resource between tasks, number {n}.",
@@ -61,14 +64,60 @@ def texts() -> list[str]:
     return [SENTENCES[n % 3].format(who=WHO[n % 6], n=n) for n in range(200)]
 
 
-def row(name: str, make: Callable[[Path], None], folder: Path, corpus: Sequence[str]) -> list[str]:
+class OnnxModel:
+    """A static model, exported to ONNX, with its tokenizer."""
+
+    def __init__(self, folder: Path) -> None:
+        """Export a model through sentence-transformers' own modules."""
+        import onnxruntime
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from tokenizers import Tokenizer
+
+        class Modules(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = SentenceTransformer(str(folder), device="cpu")
+
+            def forward(self, input_ids: Any, offsets: Any) -> Any:
+                inputs = {"input_ids": input_ids, "offsets": offsets}
+                return self.model.forward(inputs)["sentence_embedding"]
+
+        file = folder / "model.onnx"
+        torch.onnx.export(
+            Modules(),
+            (torch.tensor([0, 1, 0]), torch.tensor([0, 1])),
+            file,
+            input_names=["input_ids", "offsets"],
+            dynamic_axes={"input_ids": {0: "tokens"}, "offsets": {0: "texts"}},
+            dynamo=False,
+        )
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(file, quiet)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Embed texts, all of them in one batch."""
+        tokens = [one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        lengths = [len(ids) for ids in tokens]
+        inputs = {
+            "input_ids": np.concatenate(tokens).astype(np.int64),
+            "offsets": np.cumsum([0, *lengths[:-1]]).astype(np.int64),
+        }
+        return self._session.run(None, inputs)[0]
+
+
+def row(name: str, make: Callable[[Path], Any], folder: Path, corpus: Sequence[str]) -> list[str]:
     """Make a teacher and train a model from it; return the cells of its row."""
     from model2vec import StaticModel
     from sentence_transformers import SentenceTransformer
 
-    make(folder / "teacher")
-    teacher = Teacher(find_teacher(str(folder / "teacher")), "cpu", "float32")
-    library = SentenceTransformer(str(folder / "teacher"), device="cpu")
+    place = str(folder / "teacher")
+    # One that the library cannot load from its files is given as it was before it was saved.
+    library = make(folder / "teacher") or SentenceTransformer(place, device="cpu")
+    teacher = Teacher(find_teacher(place), "cpu", "float32")
     own = teacher.encode(corpus, "sentence", 2048)
     expected = library.encode_document(list(corpus), batch_size=1)
     target: Any = "mean" if teacher.has_token_vectors() else "sentence"
@@ -76,14 +125,18 @@ def row(name: str, make: Callable[[Path], None], folder: Path, corpus: Sequence[
     ragdoll.featurize(
         ragdoll.read(folder.parent / "corpus.jsonl"),
         folder / "features",
-        teacher=str(folder / "teacher"),
+        teacher=place,
         settings=settings,
     )
     trained = ragdoll.train(
         folder / "features", folder / "model", settings=ragdoll.TrainSettings(pca_dims=8)
     )
     vectors = ragdoll.StaticModel.load(trained.model).encode(corpus)
-    readers = (StaticModel.from_pretrained(trained.model), SentenceTransformer(str(trained.model)))
+    readers = (
+        StaticModel.from_pretrained(trained.model),
+        SentenceTransformer(str(trained.model)),
+        OnnxModel(trained.model),
+    )
     cosines = [
         least_cosine(own, expected),
         *(least_cosine(vectors, each.encode(list(corpus))) for each in readers),
@@ -94,8 +147,9 @@ def row(name: str, make: Callable[[Path], None], folder: Path, corpus: Sequence[
 def main() -> None:
     """Print a row for each family."""
     logging.disable()
-    print("| family | target | encode_document | model2vec | sentence-transformers |")
-    print("|---|---|---|---|---|")
+    warnings.simplefilter("ignore", DeprecationWarning)  # the newer export wants a further package
+    print("| family | target | encode_document | model2vec | sentence-transformers | ONNX |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         place, corpus = Path(name), texts()
         lines = [f'{{"text": "{text}"}}\n' for text in corpus]

@@ -136,6 +136,30 @@ def bert(folder: Path, **options: Any) -> None:
     save(folder, BertModel(config), tokenizer, BRACKETS, "mean", **options)
 
 
+def adapter(folder: Path, kind: str = "lora") -> Any:
+    """Make an adapter (PEFT) of a model in ``base``; return the two as they are in memory."""
+    import torch
+    from peft import IA3Config, LoraConfig, TaskType
+    from sentence_transformers import SentenceTransformer
+
+    base = folder.with_name("base")
+    bert(base)
+    model = SentenceTransformer(str(base), device="cpu")
+    options: dict[str, Any] = {
+        "task_type": TaskType.FEATURE_EXTRACTION,
+        "target_modules": ["query", "value"],
+    }
+    if kind == "lora":
+        model.add_adapter(LoraConfig(r=4, modules_to_save=["LayerNorm"], **options))
+    else:
+        model.add_adapter(IA3Config(feedforward_modules=[], **options))
+    for name, parameter in model.named_parameters():
+        if "lora" in name or "ia3" in name or "modules_to_save" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save(str(folder))
+    return model.eval()
+
+
 def mpnet(folder: Path) -> None:
     from transformers import MPNetConfig, MPNetModel
 

@@ -23,7 +23,7 @@ from ragdoll.distillation.teacher.model import (
     choose_device,
     native_dtype,
 )
-from ragdoll.errors import TeacherError
+from ragdoll.errors import ModelError, TeacherError
 from tests.closeness import assert_alike
 from tests.conftest import Ragdoll
 from tests.distillation import architectures
@@ -287,6 +287,55 @@ def check_own_vectors(folder: Path) -> Teacher:
     ):
         assert_alike(teacher.encode(texts, "sentence", 64, side=side), encode(texts, batch_size=1))
     return teacher
+
+
+@pytest.mark.parametrize("kind", ["lora", "ia3"])
+def test_an_adapter_changes_the_vectors_of_its_base(tmp_path: Path, kind: str) -> None:
+    whole = architectures.adapter(tmp_path / "tuned", kind)
+    expected = whole.encode(architectures.TEXTS, batch_size=1)
+    assert_alike(load(tmp_path / "tuned").encode(architectures.TEXTS, "sentence", 64), expected)
+    base = load(tmp_path / "base").encode(architectures.TEXTS, "sentence", 64)
+    assert (base * expected).sum(axis=1).min() < 0.999
+
+
+def test_an_adapter_has_the_identity_of_both_models(tmp_path: Path) -> None:
+    architectures.adapter(tmp_path / "one" / "tuned")
+    one = find_teacher(str(tmp_path / "one" / "tuned")).fingerprint
+    moved = tmp_path / "other"
+    (tmp_path / "one").rename(moved)
+    with pytest.raises(ModelError, match="base, which is not on this machine"):
+        find_teacher(str(moved / "tuned"))
+    config = moved / "tuned" / "adapter_config.json"
+    config.write_text(config.read_text().replace(str(tmp_path / "one"), str(moved)))
+    assert find_teacher(str(moved / "tuned")).fingerprint == one
+    base = moved / "base" / "config.json"
+    base.write_text(json.dumps(json.loads(base.read_text()) | {"hidden_act": "relu"}))
+    assert find_teacher(str(moved / "tuned")).fingerprint != one
+
+
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
+    architectures.adapter(tmp_path / "tuned")
+    config = tmp_path / "tuned" / "adapter_config.json"
+    config.write_text(config.read_text().replace('"query"', '"key"'))
+    with pytest.raises(TeacherError, match=r"of another model than .*base: the weights .*query"):
+        load(tmp_path / "tuned")
+
+
+def test_an_adapter_that_is_only_a_prompt_is_refused(tmp_path: Path) -> None:
+    architectures.adapter(tmp_path / "tuned")
+    config = tmp_path / "tuned" / "adapter_config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "peft_type": "PREFIX_TUNING",
+                "task_type": "FEATURE_EXTRACTION",
+                "num_virtual_tokens": 3,
+                "base_model_name_or_path": str(tmp_path / "base"),
+            }
+        )
+    )
+    with pytest.raises(TeacherError, match="kind PREFIX_TUNING, which cannot be merged"):
+        load(tmp_path / "tuned")
 
 
 @pytest.mark.parametrize("include_prompt", [True, False])

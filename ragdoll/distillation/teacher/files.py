@@ -14,12 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ragdoll.embedding.folder import open_folder, read_json, read_modules
+from ragdoll.embedding.folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    open_folder,
+    read_json,
+    read_modules,
+)
 from ragdoll.embedding.identity import (
     Metric,
     find_model,
     looks_like_path,
     metric_of,
+    open_with_base,
     teacher_fingerprint,
 )
 from ragdoll.errors import TeacherError, first_line
@@ -42,8 +49,8 @@ _SAFE_MODULES = re.compile(
 _SAFE_ACTIVATION = re.compile(r"torch\.nn\.(modules\.\w+\.)?\w+")
 
 # The libraries load these pickles if the weights are not there as safetensors.
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin")
-_SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin", "adapter_model.bin")
+_SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", ADAPTER_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +87,24 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
                 "hub, name it.",
             )
         path = _download(name)
+        base = open_folder(path).base_name
+        if base and find_model(base) is None and not looks_like_path(base):
+            _download(base)
     for module in read_modules(path):
         if module.type.endswith(".Router"):
             raise TeacherError(
                 f"{name} has the module '{module.type}': queries and documents have a model each.",
                 hint="A static model is one for both. Give one of its routes, saved as a model.",
             )
-    folder = open_folder(path)
+    folder = open_with_base(path)
     if folder.is_static:
         raise TeacherError(
             f"{name} is a static model; a teacher is a full sentence-transformer.",
             hint="For example sentence-transformers/all-MiniLM-L6-v2.",
         )
     refuse_pickles(name, path)
+    if folder.base:
+        refuse_pickles(name, folder.base.path)
     return TeacherFiles(name, path, teacher_fingerprint(folder), metric_of(folder)[0])
 
 
@@ -108,7 +120,7 @@ def token_dimension(name: str) -> int | None:
     if path is None:
         return None
     kinds = {module.type.rpartition(".")[2] for module in read_modules(path)}
-    return open_folder(path).hidden_size if kinds <= _KEEP_DIMENSION else None
+    return open_with_base(path).hidden_size if kinds <= _KEEP_DIMENSION else None
 
 
 def refuse_pickles(name: str, path: Path) -> None:
@@ -136,6 +148,7 @@ def refuse_code(name: str, path: Path) -> None:
         TeacherError: a module is of another kind, or lies outside the teacher's folder.
         ModelError: ``modules.json`` or a module's ``config.json`` is damaged.
     """
+    _refuse_adapter(name, path)
     for module in read_modules(path):
         if not _SAFE_MODULES.fullmatch(module.type):
             raise TeacherError(
@@ -155,6 +168,15 @@ def refuse_code(name: str, path: Path) -> None:
                 f"{name} has the activation function '{activation}', which is none of torch's.",
                 hint=HINT_TO_TRUST,
             )
+
+
+def _refuse_adapter(name: str, path: Path) -> None:
+    """Refuse an adapter whose configuration has a module imported by its name."""
+    folder = open_with_base(path)
+    if folder.base:
+        _refuse_kernels(name, folder.base.transformer)
+        if read_json(folder.transformer / ADAPTER_CONFIG).get("megatron_config"):
+            raise TeacherError(f"{name} wants the code of Megatron.", HINT_TO_TRUST)
 
 
 def silence_transformers() -> None:

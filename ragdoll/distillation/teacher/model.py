@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ragdoll.distillation.teacher.adapter import loadable, merge
 from ragdoll.distillation.teacher.files import (
     HINT_TO_TRUST,
     TeacherFiles,
     refuse_code,
     silence_transformers,
 )
+from ragdoll.embedding.identity import open_with_base
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line
@@ -414,14 +416,25 @@ class Teacher:
 
         silence_transformers()
         dtype = getattr(torch, "float32" if self.dtype == "auto" else self.dtype)
+        folder = open_with_base(self.files.path)
         try:
-            model = SentenceTransformer(
-                str(self.files.path),
-                device=self.device,
-                local_files_only=True,
-                trust_remote_code=self._trust_remote_code,
-                model_kwargs={"use_safetensors": True, "torch_dtype": dtype},
-            )
+            with loadable(folder) as place:
+                model = SentenceTransformer(
+                    str(place),
+                    device=self.device,
+                    local_files_only=True,
+                    trust_remote_code=self._trust_remote_code,
+                    # Weights are added before they are rounded.
+                    model_kwargs={
+                        "use_safetensors": True,
+                        "torch_dtype": torch.float32 if folder.base else dtype,
+                    },
+                )
+            if folder.base:
+                merge(model, folder)
+                model.to(dtype)
+        except TeacherError:
+            raise
         except Exception as error:  # a folder can be wrong in as many ways as there are models
             raise TeacherError(
                 f"{self.files.name} cannot be loaded: {first_line(error)}",

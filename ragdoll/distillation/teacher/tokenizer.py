@@ -16,7 +16,8 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts
-from ragdoll.embedding.folder import open_folder, read_json
+from ragdoll.embedding.folder import read_json
+from ragdoll.embedding.identity import open_with_base
 from ragdoll.errors import TrainingError, first_line
 
 # BERT's vocabulary reserves these for later tokens: never trained, never in a text.
@@ -160,7 +161,7 @@ def open_tokenizer(
     from transformers import AutoTokenizer
 
     silence_transformers()
-    folder = open_folder(teacher.path)
+    folder = open_with_base(teacher.path)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
             str(folder.transformer),
@@ -197,14 +198,14 @@ def open_tokenizer(
             f"The tokenizer of {teacher.name} cannot be used: {first_line(error)}"
         ) from error
     # Some tokenizers have tokens beyond those that their model has vectors for.
-    size = folder.config.get("vocab_size") or math.inf
+    size = folder.vocab_size or math.inf
     known = {token: number for token, number in tokenizer.get_vocab().items() if number < size}
     return StaticTokenizer(own, known, around)
 
 
 def has_large_vocabulary(teacher: TeacherFiles) -> bool:
     """Tell whether a teacher has more tokens than a model keeps without looking at its corpus."""
-    return (open_folder(teacher.path).config.get("vocab_size") or 0) > SMALL
+    return (open_with_base(teacher.path).vocab_size or 0) > SMALL
 
 
 def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:

@@ -23,6 +23,7 @@ from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformer
 from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized, native_dtype
 from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
 from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.identity import open_with_base
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, TrainingError, first_line
 from ragdoll.streams import Report, silent
@@ -92,7 +93,8 @@ def distil(
     ``vocabulary`` has terms to add to the tokens of ``tokenizer``; None opens the teacher's with
     all of its tokens. ``dtype`` is the type that the teacher computes in. A teacher that cannot be
     read token by token is left to the library model2vec, but only without a ``vocabulary``: the
-    library would match its words inside longer ones.
+    library would match its words inside longer ones; and never an adapter, whose base the library
+    may take for it.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or the device has no memory for it.
@@ -103,6 +105,8 @@ def distil(
             teacher, vocabulary, device, trust_remote_code, dtype, report, tokenizer
         )
     except TrainingError as error:
+        if open_with_base(teacher.path).base:
+            raise
         if vocabulary:
             raise TrainingError(
                 error.message,
