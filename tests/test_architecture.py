@@ -160,7 +160,7 @@ COMMANDS = (
 def test_help_and_version_load_nothing_heavy() -> None:
     loaded = loaded_by(["--version"], ["--help"], *([name, "--help"] for name in COMMANDS))
     assert loaded.isdisjoint(
-        HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers", "fastapi"}
+        HEAVY | {"numpy", "lancedb", "pyarrow", "model2vec", "tokenizers", "fastapi", "pydantic"}
     )
 
 
@@ -181,7 +181,7 @@ def test_searching_never_loads_what_only_training_needs(
     assert worked.isdisjoint(HEAVY)
     asked = loaded_by(["query", "a timer", "--database", database, "--quiet"])
     # What a single query does without: it would wait for the import longer than for the answer.
-    assert asked.isdisjoint(HEAVY | {"scipy", "model2vec", "lance_namespace", "pandas"})
+    assert asked.isdisjoint(HEAVY | {"scipy", "model2vec", "lance_namespace", "pandas", "pydantic"})
 
 
 @pytest.mark.slow

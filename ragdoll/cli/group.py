@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import typer
@@ -29,6 +30,8 @@ SUMMARIES = {
 
 WRONG_USAGE = 2
 
+_TEXTS = (str, str | None, list[str], list[str] | None, bool, bool | None)
+
 # Stands for a hyphen while lines are broken, which would cut names of models and options at it.
 _HYPHEN = "\N{NON-BREAKING HYPHEN}"
 
@@ -40,6 +43,10 @@ class Commands(TyperGroup):
         super().__init__(**attributes)
         # Their names are all that the group itself looks up; get_command loads one.
         self.commands: Any = SUMMARIES
+
+    def get_params(self, ctx: Any) -> Any:
+        """List the parameters; see ``TyperCommand.get_params``."""
+        return _as_typed(super().get_params(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a command; see ``TyperGroup.get_command``."""
@@ -72,6 +79,10 @@ class Commands(TyperGroup):
 class Command(TyperCommand):
     """Lists options under the headings that they name."""
 
+    def get_params(self, ctx: Any) -> Any:
+        """List the parameters; see ``TyperCommand.get_params``."""
+        return _as_typed(super().get_params(ctx))
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options; see ``TyperCommand.format_options``."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -90,6 +101,27 @@ class Command(TyperCommand):
         formatter.buffer[begun:] = [
             written.replace(_HYPHEN, "-") for written in formatter.buffer[begun:]
         ]
+
+
+def _as_typed(params: Any) -> Any:
+    """Let parameters take their values as they were typed, where text is all that is wanted.
+
+    Typer would convert each of them, given or not, by pydantic, which takes longer to load than all
+    the rest of the command line.
+    """
+    for param in params:
+        # Typer may give the same objects again.
+        vars(param).setdefault("process_value", partial(_value, param, param.process_value))
+    return params
+
+
+def _value(param: Any, convert: Callable[..., Any], ctx: Any, value: Any) -> Any:
+    """Return the value of a parameter; ``convert`` is Typer's way to it."""
+    if param.required or not (value is None or param.type_descriptor.annotation in _TEXTS):
+        return convert(ctx, value)
+    if value is None and param.multiple:
+        value = ()
+    return param.callback(ctx, param, value) if param.callback else value
 
 
 @cache
