@@ -10,8 +10,9 @@
 >>> index.search("call a function after a delay", k=1)[0].source
 'loop.md'
 
-Names are loaded when they are first used. Everything else in the package is an implementation
-detail, which may change without notice.
+Names are loaded when they are first used. Public too are the errors in ``ragdoll.errors``, all of
+them a ``RagdollError``, and the retrievers in ``ragdoll.integrations``. Everything else in the
+package is an implementation detail, which may change without notice.
 """
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         EvaluateSettings,
         FeaturizeSettings,
         IndexSettings,
+        QuerySettings,
         ServeSettings,
         Settings,
         TeacherSettings,
@@ -66,6 +68,7 @@ _PLACES = {
         "EvaluateSettings",
         "FeaturizeSettings",
         "IndexSettings",
+        "QuerySettings",
         "ServeSettings",
         "Settings",
         "TeacherSettings",
@@ -90,6 +93,7 @@ __all__ = [
     "IndexResult",
     "IndexSettings",
     "ModelIdentity",
+    "QuerySettings",
     "RagdollError",
     "RunResult",
     "ServeSettings",

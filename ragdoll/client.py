@@ -193,7 +193,7 @@ def _checked(answer: httpx.Response) -> Any:
         try:
             return answer.json()
         except ValueError as error:
-            raise ServiceError(f"{answer.url} is no service of ragdoll's.") from error
+            raise ServiceError(f"{answer.url} is not a ragdoll service.") from error
     facts = _error(answer)
     kind = UsageError if answer.status_code in {400, 404, 422} else ServiceError
     raise kind(str(facts["message"]), hint=facts["hint"])

@@ -177,7 +177,7 @@ def _from_file(file: Path) -> Told:
         record = sections().get(section)
         if record is None and not isinstance(table, dict):
             raise UsageError(
-                f"The key {section} stands in no section of {file}.", hint=_belongs(section)
+                f"The key {section} is outside of any section in {file}.", hint=_belongs(section)
             )
         if record is None:
             raise UsageError(

@@ -26,8 +26,8 @@ from ragdoll.settings import EngineSettings
 
 # Tasks that a worker has at a time: the one it works on, and the next.
 _AHEAD = 2
-# Tasks that are begun before the oldest has its result, for each worker: the others go on so long
-# beside a slow one.
+# Tasks for each worker that may be begun before the oldest one has its result: so long the others
+# go on beside a slow one.
 _MOST = 4
 # Workers that may die of the same task before it is given up.
 _TRIES = 10

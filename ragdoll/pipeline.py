@@ -232,7 +232,7 @@ class Pipeline:
         ]
         if lost and not (self._restart or self._overwrite):
             raise UsageError(
-                f"What is there was learned from {', '.join(lost)}, which this run leaves out.",
+                f"The model learned from {', '.join(lost)}, which this run leaves out.",
                 hint="Name that place too, to learn from all. `index.update(...)` adds documents "
                 "with the model that is there. `restart=True` learns from what is named alone.",
             )

@@ -93,7 +93,7 @@ class _Section:
             if sections()[one.section] is type(self):
                 value = getattr(self, one.key)
                 if value != one.default:
-                    object.__setattr__(self, one.key, checked(value, one, "the call"))
+                    object.__setattr__(self, one.key, checked(value, one))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -552,23 +552,28 @@ def parse(text: str, hint: Any) -> Any:
     return text
 
 
-def checked(value: Any, declared: Setting, origin: str) -> Any:
+def checked(value: Any, declared: Setting, origin: str = "", name: str = "") -> Any:
     """Check a value that came from ``origin``; a string becomes a list where a list is declared.
 
+    Without an origin it is the argument of a call, whose parameter has the setting's key for a name
+    if no other ``name`` is given.
+
     Raises:
-        UsageError: it is empty, of the wrong type or out of range (with key, value and origin).
+        UsageError: it is empty, of the wrong type or out of range (with name, value and origin).
     """
-    name, kinds = declared.name, _kinds(declared.hint)
+    kinds = _kinds(declared.hint)
+    name = declared.name if origin else name or declared.key
+    from_there = f" (from {origin})" if origin else ""
     if isinstance(value, str) and _KINDS[list] in kinds:
         value = [value]
     if value in ("", []) or (isinstance(value, list) and "" in value):
-        raise UsageError(f"{name} must not be empty (from {origin}).")
+        raise UsageError(f"{name} must not be empty{from_there}.")
     if not any(kind.admits(value) for kind in kinds):
         *others, last = (kind.description for kind in kinds)
         expected = f"{', '.join(others)} or {last}" if others else last
-        raise UsageError(f"{name} must be {expected}, not {described(value)} (from {origin}).")
+        raise UsageError(f"{name} must be {expected}, not {described(value)}{from_there}.")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        given = f"{described(value)} (from {origin})"
+        given = f"{described(value)}{from_there}"
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{name} must be a finite number, not {given}.")
         if value < declared.least and not (_KINDS[Share] in kinds and _is_share(value)):
@@ -577,6 +582,33 @@ def checked(value: Any, declared: Setting, origin: str) -> Any:
         if value > most:
             raise UsageError(f"{name} must be at most {most:,}, not {given}.")
     return value
+
+
+def check_search(
+    k: int, mode: Any, alpha: float | None, where: str | None, source: str | None
+) -> None:
+    """Check the arguments of a search.
+
+    Raises:
+        UsageError: one of them is out of range, or has no meaning in the mode.
+    """
+    checked(k, settings()["query.top_k"], name="k")
+    # Making these settings checks them.
+    QuerySettings(mode=mode, alpha="auto" if alpha is None else alpha, where=where, source=source)
+    refuse_weight(alpha, mode)
+
+
+def refuse_weight(alpha: float | None, mode: str) -> None:
+    """Refuse a weight of the vector where there is nothing to weigh it against.
+
+    Raises:
+        UsageError: it is given for a mode other than hybrid.
+    """
+    if alpha is not None and mode != "hybrid":
+        raise UsageError(
+            f"alpha has no meaning in the mode '{mode}'.",
+            hint="It weighs the vector in the mode hybrid.",
+        )
 
 
 def described(value: Any) -> str:

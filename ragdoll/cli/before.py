@@ -1,4 +1,4 @@
-"""What was said before and is left out now: the model and the table remember it."""
+"""Settings that a command leaves out: taken from the records of the model and the table."""
 
 from __future__ import annotations
 

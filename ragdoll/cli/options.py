@@ -147,7 +147,7 @@ def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> It
                 rich_help_panel=_PANELS.get(first.section),
                 autocompletion=_completion(first) if first.choices else None,
             ),
-            # A flag of one name says the contrary of the default.
+            # A flag without a --no form sets the opposite of the default.
             of_flag=not first.default if is_flag and "/" not in flags else None,
         )
 

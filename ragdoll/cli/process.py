@@ -62,7 +62,7 @@ def was_interrupted() -> bool:
 
 
 def end_at_once() -> None:
-    """Let a further signal end the process: there is only something to say, or nothing at all."""
+    """Let a further signal end the process: at most messages are left to print."""
     for number in _SIGNALS:
         if signal.getsignal(number) is _interrupt:
             signal.signal(number, signal.SIG_DFL)

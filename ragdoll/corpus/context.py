@@ -1,4 +1,4 @@
-"""What is known of a passage beside its text, for it to be found by that too.
+"""The context of a passage: words that it is found by, and that are not part of its text.
 
 A passage in the middle of a text often does not name what it is about: the title does, or a heading
 above, or the name of the file. Its words are indexed and embedded with the passage's own and never
@@ -24,10 +24,10 @@ _MAX_VALUE = 200
 
 
 def context_of(passage: Passage) -> str:
-    """Return what is known of a passage and its text lacks, each on a line.
+    """Return a passage's context, a line for each part that its text lacks.
 
-    That is the document's title, the headings of the sections that the passage begins in, the head
-    of its table, and the names of the file and of its folders.
+    The parts are the document's title, the headings of the sections that the passage begins in, the
+    head of its table, and the names of the file and of its folders.
     """
     text = passage.text
     parts = dict.fromkeys(part for part in _parts(passage) if part and part not in text)

@@ -164,7 +164,7 @@ class Reading:
         self._noted.add(Skipped(path, what, root=self.root))
 
     def said(self) -> int:
-        """Return the number of things that were said of files so far."""
+        """Count the items that were left out and the notes on others, so far."""
         return self._left_out.count + self._noted.count
 
     @property

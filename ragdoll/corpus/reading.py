@@ -54,8 +54,7 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
     if not names:
         raise UsageError(
             "No corpus is given.",
-            hint="Name a folder, a file, a Hugging Face dataset as OWNER/NAME or "
-            f"{SCHEME}PACKAGE, or set corpus.path.",
+            hint=f"Name a folder, a file, a Hugging Face dataset as OWNER/NAME or {SCHEME}PACKAGE.",
         )
     if not is_encoding(settings.encoding):
         raise UsageError(

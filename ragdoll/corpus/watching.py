@@ -13,7 +13,7 @@ from ragdoll.extras import require
 
 # Milliseconds in which changes are taken together: an editor writes a file in several steps.
 _TOGETHER = 400
-# Seconds after which the watch looks up, whether anything is told or not.
+# Seconds between two looks at the clock, with or without events.
 _STEP = 1.0
 
 
@@ -47,7 +47,7 @@ def changes(corpus: Corpus, every: float) -> Iterator[None]:
             yield_on_timeout=True,
             raise_interrupt=True,
         )
-        # At once, too: what changed before this began was told to nobody.
+        # At once, too: no event tells of changes from before the watch began.
         due = time.monotonic()
         for found in told:
             if found or time.monotonic() >= due:

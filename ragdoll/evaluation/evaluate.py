@@ -25,7 +25,7 @@ from ragdoll.evaluation.systems import (
     vector_run,
 )
 from ragdoll.extras import require
-from ragdoll.settings import EvaluateSettings, QuerySettings, TeacherSettings
+from ragdoll.settings import EvaluateSettings, QuerySettings, TeacherSettings, TrainSettings
 from ragdoll.streams import Report, silent
 
 Mode = Literal["all", "vector", "text", "hybrid"]
@@ -100,7 +100,7 @@ class Systems:
         """
         if self.teacher and self.mode not in {"all", "vector"}:
             raise UsageError(
-                f"A teacher has no place in the mode '{self.mode}'.",
+                f"A teacher cannot be used in the mode '{self.mode}'.",
                 hint='Evaluate with `mode="vector"` or all.',
             )
         if self.teacher:
@@ -113,7 +113,7 @@ class Systems:
 
 def evaluate(
     data: TestCollection | Corpus | str | Path | Iterable[str | Mapping[str, Any] | Document],
-    models: str | Path | Sequence[str | Path] = (),
+    models: str | Path | Sequence[str | Path] | None = None,
     *,
     teacher: str | TeacherSettings | None = None,
     settings: EvaluateSettings | None = None,
@@ -124,8 +124,9 @@ def evaluate(
     """Score models, BM25, their hybrid and the teacher on questions with known answers.
 
     ``data`` is the folder of a test collection in BEIR layout, or documents, whose pieces then
-    become the questions. ``models`` are folders or hub ids in the local cache. ``alpha`` is the
-    weight of the vector in a hybrid, from 0 to 1; None chooses it for each query.
+    become the questions. ``models`` are folders or hub ids in the local cache; None is the one
+    that ``train`` writes by default, if there is one. ``alpha`` is the weight of the vector in a
+    hybrid, from 0 to 1; None chooses it for each query.
 
     >>> result = evaluate("collection", "model")
     >>> [system.name for system in result.systems]
@@ -142,6 +143,9 @@ def evaluate(
     settings = settings or EvaluateSettings()
     # Making these settings checks the weight.
     QuerySettings(alpha="auto" if alpha is None else alpha)
+    if models is None:
+        default = Path(TrainSettings().output)
+        models = [default] if default.is_dir() and settings.mode != "text" else []
     names = [models] if isinstance(models, str | Path) else models
     systems = Systems(
         models=[located(name) for name in names],

@@ -53,7 +53,7 @@ def check_output(path: Path) -> None:
         UsageError: the suffix is not one of a report, or there can be no file of this path.
     """
     if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{path} has none of the suffixes of a report: {', '.join(_SUFFIXES)}.")
+        raise UsageError(f"{path} has an unknown format for a report; use {', '.join(_SUFFIXES)}.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; a report is a file.")
     if not path.parent.is_dir():

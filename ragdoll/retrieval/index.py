@@ -25,7 +25,7 @@ from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.target import IndexResult, Target, database_of
-from ragdoll.settings import EngineSettings, IndexSettings, QuerySettings, TrainSettings
+from ragdoll.settings import EngineSettings, IndexSettings, TrainSettings, check_search
 from ragdoll.streams import Report, silent
 
 # Seconds after which a table and a model that do not fit together are opened again: another process
@@ -236,10 +236,7 @@ class Index:
         """Answer several queries together and yield the answers to each; see ``search``."""
         if isinstance(queries, str):
             raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
-        # Making these settings checks them.
-        QuerySettings(
-            top_k=k, mode=mode, alpha="auto" if alpha is None else alpha, where=where, source=source
-        )
+        check_search(k, mode, alpha, where, source)
         return self._search.search_many(queries, k, mode, alpha, where, source)
 
     def passage(self, identifier: str) -> StoredPassage | None:

@@ -30,7 +30,7 @@ from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
 from ragdoll.serve.job import Job
 from ragdoll.serve.service import MAX_QUERY, Asked, NoTableError, Service, check_query
-from ragdoll.settings import QuerySettings
+from ragdoll.settings import QuerySettings, refuse_weight
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +75,8 @@ class _How(BaseModel):
         """
         if self.top_k > most:
             raise UsageError(f"top_k is {self.top_k}; {most} is the most here.")
-        if self.alpha != "auto" and self.mode != "hybrid":
-            raise UsageError(
-                f"alpha has no meaning in the mode '{self.mode}'.",
-                hint="It weighs the vector in the mode hybrid.",
-            )
         alpha = None if self.alpha == "auto" else self.alpha
+        refuse_weight(alpha, self.mode)
         QuerySettings(
             top_k=self.top_k, alpha=self.alpha, where=self.where or None, source=self.source or None
         )

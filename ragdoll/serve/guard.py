@@ -144,7 +144,7 @@ class Guard:
             raise RefusedError(
                 421,
                 "misdirected",
-                "This service does not go by that name.",
+                "This service does not answer to that host name.",
                 "The setting serve.allow_host adds names.",
             )
         is_sent = any(key == b"origin" for key, _ in scope["headers"])

@@ -198,7 +198,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise UsageError(
-            f"{host}:{port} cannot be listened at: {error.strerror or error}.",
+            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
             hint="Give another `port`; 0 takes a free one.",
         ) from error
     listening.setblocking(False)

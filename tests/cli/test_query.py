@@ -367,7 +367,7 @@ def test_a_record_with_a_very_long_id_is_found_and_shown(
 def test_a_weight_where_there_is_nothing_to_weigh_is_refused(mode: str, ragdoll: Ragdoll) -> None:
     result = ragdoll("query", "x", "--mode", mode, "--alpha", "0.5")
     assert result.status == 2
-    assert f"--alpha has no meaning in the mode '{mode}'" in result.err
+    assert f"alpha has no meaning in the mode '{mode}'" in result.err
 
 
 def test_many_lines_are_answered_in_turn(ask: Callable[..., Any]) -> None:

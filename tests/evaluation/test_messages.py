@@ -119,19 +119,19 @@ ERRORS = [
     ),
     case(
         UsageError,
-        "A teacher has no place in the mode 'text'.",
+        "A teacher cannot be used in the mode 'text'.",
         'Evaluate with `mode="vector"` or all.',
         lambda tiny: evaluate(tiny, teacher="any", settings=EvaluateSettings(mode="text")),
     ),
     case(
         UsageError,
-        "A teacher has no place in the mode 'hybrid'.",
+        "A teacher cannot be used in the mode 'hybrid'.",
         'Evaluate with `mode="vector"` or all.',
         lambda tiny: Systems([tiny], TeacherSettings(model="any"), mode="hybrid"),
     ),
     case(
         UsageError,
-        "{tiny}/r.pdf has none of the suffixes of a report: .csv, .md, .html.",
+        "{tiny}/r.pdf has an unknown format for a report; use .csv, .md, .html.",
         None,
         report("r.pdf"),
     ),

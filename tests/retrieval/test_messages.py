@@ -382,7 +382,14 @@ ERRORS = [
         "makes columns of more fields.",
         searched(where="yaer > 1"),
     ),
-    case(UsageError, "query.top_k must be at least 1, not 0 (from the call).", None, searched(k=0)),
+    case(UsageError, "k must be at least 1, not 0.", None, searched(k=0)),
+    case(
+        UsageError,
+        "alpha has no meaning in the mode 'text'.",
+        "It weighs the vector in the mode hybrid.",
+        searched(mode="text", alpha=0.5),
+    ),
+    case(UsageError, "alpha must be at most 1, not 2.", None, searched(alpha=2)),
 ]
 
 

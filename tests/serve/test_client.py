@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said(url: str, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(200, "is no service of ragdoll's"), (502, "answers with the status 502")]
+    ("status", "said"), [(200, "is not a ragdoll service"), (502, "answers with the status 502")]
 )
 def test_an_answer_of_something_else_is_told_apart(status: int, said: str) -> None:
     class Other(BaseHTTPRequestHandler):

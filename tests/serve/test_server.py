@@ -222,7 +222,7 @@ def test_what_is_wrong_is_said_before_the_service_starts(ragdoll: Ragdoll, base:
         port = taken.getsockname()[1]
         refused = ragdoll("serve", "--database", base, "--port", port)
     assert refused.status == 2
-    assert f"127.0.0.1:{port} cannot be listened at" in refused.err
+    assert f"Cannot listen on 127.0.0.1:{port}" in refused.err
 
 
 def test_a_table_that_changes_is_followed_and_no_answer_fails(

@@ -95,7 +95,7 @@ def _systems(
 
     chosen = config.evaluate
     if names and chosen.mode == "text":
-        raise UsageError("A model has no place in the mode 'text', which is BM25 alone.")
+        raise UsageError("A model cannot be used in the mode 'text', which is BM25 alone.")
     default = config.train.output
     names = names or ([default] if Path(default).is_dir() else [])
     return Systems(

@@ -12,6 +12,7 @@ from ragdoll.cli.session import session
 from ragdoll.cli.text import one_line
 from ragdoll.cli.views import hits, records
 from ragdoll.errors import UsageError
+from ragdoll.settings import refuse_weight
 
 if TYPE_CHECKING:
     import ragdoll
@@ -48,11 +49,10 @@ def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
             raise UsageError(
                 "No query is given.", hint='ragdoll query "what to look for", or - to read lines.'
             )
-        if call.given["query.alpha"] is not None and chosen.mode != "hybrid":
-            raise UsageError(
-                f"--alpha has no meaning in the mode '{chosen.mode}'.",
-                hint="It weighs the vector in the mode hybrid.",
-            )
+        alpha = None if chosen.alpha == "auto" else chosen.alpha
+        if call.given["query.alpha"] is None and chosen.mode != "hybrid":
+            alpha = None  # a weight in a file is for hybrid searches
+        refuse_weight(alpha, chosen.mode)
         if text is not None and not text.strip():
             raise UsageError("The query is empty.")
         import ragdoll
@@ -63,7 +63,7 @@ def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
                 queries,
                 chosen.top_k,
                 mode=chosen.mode,
-                alpha=None if chosen.alpha == "auto" else chosen.alpha,
+                alpha=alpha,
                 where=chosen.where,
                 source=chosen.source,
             )

@@ -70,7 +70,7 @@ def train(call: Invocation, trust_remote_code: bool, push_to_hub: str | None, pu
 def _teacher(config: Config, features: str) -> str | None:
     """Return the teacher that an option names; else the configured one, where the features agree.
 
-    The default of the setting is nobody's word.
+    None if only the default of the setting names one.
     """
     if not config.is_given("teacher.model"):
         return None
@@ -106,7 +106,7 @@ def _check_push(repo: str | None, public: bool) -> None:
         hub.check(repo)
     elif public:
         raise UsageError(
-            "--public says how to make a repository, and none is named.",
+            "--public needs a repository to make.",
             hint="Name it by --push-to-hub OWNER/NAME.",
         )
 

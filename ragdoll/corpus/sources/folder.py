@@ -93,7 +93,7 @@ class FileSource(Source):
         return WHOLE in self.parts
 
     def how(self) -> str:
-        """Return how files are read, whichever they are: others may be read from them otherwise."""
+        """Return how files are read, as JSON; files are remembered as they were read so."""
         told = {name: value for name, value in self.told.items() if name != "parts"}
         return json.dumps(told, sort_keys=True)
 
@@ -124,7 +124,7 @@ class FileSource(Source):
         ]
 
     def is_gone(self, name: str, /) -> bool:
-        """Tell that a document is gone: it should have been read, or its file is not there."""
+        """Tell whether a document is gone: a full reading missed it, or its file is not there."""
         if self.is_whole or is_part(name, map(display_name, self.parts)):
             return True
         return not any(os.path.lexists(self.path / file) for file in files_of(name))

@@ -1,4 +1,4 @@
-"""What a model was told when it was made, for a next run that says less; see ``ragdoll.json``."""
+"""The settings that a model was made with, which a next run need not repeat: ``ragdoll.json``."""
 
 from __future__ import annotations
 

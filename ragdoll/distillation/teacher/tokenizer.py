@@ -226,7 +226,7 @@ def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:
 
 
 def _lowers_texts(teacher: Path) -> bool:
-    """Tell whether sentence-transformers makes small letters of a text before this teacher's part.
+    """Tell whether sentence-transformers lowercases a text before this teacher reads it.
 
     The setting stands in a file whose name has had several forms.
     """
@@ -236,7 +236,7 @@ def _lowers_texts(teacher: Path) -> bool:
 
 
 def _lowercase_first(normalizer: Any) -> Any:
-    """Return a normalizer that makes small letters before it does what another one does."""
+    """Return a normalizer that lowercases, and then does what another one does."""
     both = [normalizers.Lowercase(), *([normalizer] if normalizer else [])]
     return normalizers.Sequence(both)
 

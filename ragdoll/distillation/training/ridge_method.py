@@ -23,7 +23,8 @@ MAX_PASSES = 40
 MAX_HELD_OUT = 2_000
 # A held-out loss restarts the patience if it is lower by this share.
 _IMPROVEMENT = 1e-3
-# Losses that differ by less than this share are as good; the last pass knows the rare tokens best.
+# Losses that differ by less than this share count as equal. The later pass is taken then: it has
+# fitted rare tokens better.
 _AS_GOOD = 1e-2
 # A second fit learns from the held-out passages too, if they are at least one in this many.
 _WORTH_ANOTHER_FIT = 50

@@ -7,7 +7,7 @@ similarity the score of all.
 The weights follow from each query. That of coverage beside BM25, and that of the vector beside the
 words, are the higher, the more both sides agree: the higher either side scores the best passage of
 the other. A vector whose best passage hardly has the query's words is often wrong, and a model that
-does not know the texts is so in all that it says. No weight chosen for a table as a whole did
+does not know the texts is wrong for most queries. No weight chosen for a table as a whole did
 better: known items cut from its passages do not tell whether people's questions share the words of
 their answers.
 

@@ -40,7 +40,7 @@ _ROWS = 16
 # takes memory for all rows.
 _TOGETHER = 64
 
-# Where so many rows are for each one that meets the conditions, only those are compared.
+# If at most one row in this many meets the conditions, only those rows are compared.
 _RARE = 8
 
 # Sets of conditions whose rows are remembered.

@@ -1,7 +1,7 @@
 """Phrases in a query: words in quotation marks, which a passage is to have side by side.
 
-So are the words of a query that has none but such as every text has ("to be or not to be"): no
-index knows them, and only their order tells anything.
+A query of stop words alone ("to be or not to be") is one phrase: no index holds its words, so only
+their order can match.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def phrases_of(query: str, language: str) -> list[str]:
 
 
 def holding(phrases: Sequence[str]) -> list[str]:
-    """Return conditions in SQL that a passage meets that has all of some phrases."""
+    """Return conditions in SQL for passages that have all of the phrases."""
     return [f"regexp_like(text, {quoted(_pattern(phrase))})" for phrase in phrases]
 
 

@@ -44,10 +44,10 @@ class BatchReader:
             yield documents
 
     def refuse_empty(self, hint: str | None = None) -> None:
-        """Check that there were documents: none are more often a mistake than what is wanted.
+        """Check that there were documents: an empty corpus is usually a mistake.
 
         Raises:
-            CorpusError: there were none, with this hint or one about formats.
+            CorpusError: there were none; ``hint`` is what to do, None says which formats are read.
         """
         if any(self.documents.values()):
             return

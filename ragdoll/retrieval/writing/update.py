@@ -170,7 +170,7 @@ class Update:
             roots[key] = replace(root, documents=root.documents - len(gone), signature=None)
 
     def _remove_gone(self, source: Source, key: str, seen: Seen) -> int:
-        """Remove the documents of a root that are gone; count those that are not, but not seen."""
+        """Remove a root's documents that are gone; count those kept that this run did not read."""
         reading = self._corpus.readings[source.root]
         # A name that is new to ``seen`` is in the table and was not read.
         missing = [
