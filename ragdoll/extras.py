@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shlex
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +16,10 @@ _DISTRIBUTION = "ragdoll-cli"
 
 # A module of each library that an extra brings.
 _MODULES = {
-    "train": ("torch", "sentence_transformers", "sklearn", "tokenlearn", "datasets", "model2vec"),
+    "train": (
+        *("torch", "transformers", "sentence_transformers", "model2vec", "skeletoken", "peft"),
+        *("tokenlearn", "datasets", "sklearn"),
+    ),
     "documents": ("markitdown", "openpyxl", "pdfminer"),
     "ray": ("ray", "lance"),
     "serve": ("fastapi", "uvicorn", "httptools", "mcp", "watchfiles"),
@@ -47,19 +52,36 @@ def install_command(extra: str) -> str:
     An installation from a folder, an archive or a repository says so in its ``direct_url.json``
     (PEP 610); one from a package index has no such file.
     """
-    name = f"{_DISTRIBUTION}[{extra}]"
     try:
-        content = distribution(_DISTRIBUTION).read_text("direct_url.json")
+        here = distribution(_DISTRIBUTION)
+        content, installer = here.read_text("direct_url.json"), here.read_text("INSTALLER")
     except PackageNotFoundError:
-        content = None
-    if not content:
-        return f"pip install {shlex.quote(name)}"
-    origin = json.loads(content)
+        content = installer = None
+    return f"{_install((installer or '').strip())} {_what(extra, content)}"
+
+
+def _install(installer: str) -> str:
+    """Return how packages get into this environment, also where it is not the active one."""
+    is_active = sys.prefix in (sys.base_prefix, os.environ.get("VIRTUAL_ENV"))
+    python = shlex.quote(sys.executable)
+    if installer == "uv":
+        return "uv pip install" if is_active else f"uv pip install --python {python}"
+    return "pip install" if is_active else f"{python} -m pip install"
+
+
+def _what(extra: str, direct_url: str | None) -> str:
+    """Return ragdoll with an extra, as pip names it, from where it came from."""
+    name = f"{_DISTRIBUTION}[{extra}]"
+    if not direct_url:
+        return shlex.quote(name)
+    origin = json.loads(direct_url)
     url = str(origin["url"])
     if url.startswith("file:") and "dir_info" in origin:
         folder = shlex.quote(f"{unquote(urlsplit(url).path)}[{extra}]")
-        editable = "-e " if origin["dir_info"].get("editable") else ""
-        return f"pip install {editable}{folder}"
-    version_control = origin.get("vcs_info", {}).get("vcs")
-    source = f"{version_control}+{url}" if version_control else url
-    return f"pip install {shlex.quote(f'{name} @ {source}')}"
+        return f"-e {folder}" if origin["dir_info"].get("editable") else folder
+    if version_control := origin.get("vcs_info"):
+        revision = version_control.get("requested_revision") or version_control.get("commit_id")
+        url = f"{version_control['vcs']}+{url}" + (f"@{revision}" if revision else "")
+    if subfolder := origin.get("subdirectory"):
+        url += f"#subdirectory={subfolder}"
+    return shlex.quote(f"{name} @ {url}")

@@ -369,13 +369,17 @@ class ServeSettings(_Section):
         8765, "Port; 0 takes a free one.", option="--port PORT", least=0, most=65535
     )
     tables: list[str] | None = setting(
-        None, "Tables to serve, the first by default; else all of the database.", option=""
+        None,
+        "Tables to serve, the first by default; else all of the database.",
+        option="--table NAME",
     )
     allow_host: list[str] | None = setting(
-        None, "Names, besides the address, that the service goes by.", option=""
+        None, "Names, besides the address, that the service answers to.", option="--allow-host NAME"
     )
     allow_origin: list[str] | None = setting(
-        None, "Other sites whose pages may ask, such as https://example.org.", option=""
+        None,
+        "Other sites whose pages may ask, such as https://example.org.",
+        option="--allow-origin URL",
     )
     token_file: str | None = setting(
         None,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -123,6 +127,23 @@ def test_only_the_command_line_knows_the_configuration() -> None:
 
 def test_the_errors_import_nothing() -> None:
     assert imports_of(PACKAGE / "errors.py") == set()
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    declared = {
+        re.split(r"[^\w.-]", line, maxsplit=1)[0].lower().replace("_", "-")
+        for line in [*project["dependencies"], *itertools.chain(*extras)]
+    }
+    installed = packages_distributions()
+    imported = {name.partition(".")[0] for path in modules() for name in imports_of(path)}
+    unknown = {
+        module
+        for module in imported & installed.keys() - {"ragdoll"}
+        if declared.isdisjoint(name.lower().replace("_", "-") for name in installed[module])
+    }
+    assert unknown == set()
 
 
 def loaded_by(*commands: list[str]) -> set[str]:

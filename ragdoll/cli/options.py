@@ -50,10 +50,6 @@ TRUST_REMOTE_CODE = option(
     "--trust-remote-code", "Run code that comes with the teacher. Only if you trust it."
 )
 
-SERVED_TABLES = option(
-    "--table NAME", "Serve this table only; repeatable, the first is the default. [serve.tables]"
-)
-
 
 class Invocation(NamedTuple):
     """A command line: the values of settings by their names, and the options of all commands."""

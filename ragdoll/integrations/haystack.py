@@ -1,16 +1,20 @@
-"""A retriever for Haystack: ``pip install "ragdoll-cli[haystack]"``."""
+"""A retriever for Haystack, which the extra ``haystack`` brings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from haystack import Document, component, default_from_dict, default_to_dict
-
 from ragdoll.client import Client
+from ragdoll.extras import missing
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
+
+try:
+    from haystack import Document, component, default_from_dict, default_to_dict
+except ImportError as error:
+    raise missing("haystack", "This retriever") from error
 
 
 @component

@@ -1,19 +1,23 @@
-"""A retriever for LangChain: ``pip install "ragdoll-cli[langchain]"``."""
+"""A retriever for LangChain, which the extra ``langchain`` brings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from langchain_core.callbacks import (
-    AsyncCallbackManagerForRetrieverRun,
-    CallbackManagerForRetrieverRun,
-)
-from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
-
+from ragdoll.extras import missing
 from ragdoll.integrations import metadata_of
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
+
+try:
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForRetrieverRun,
+        CallbackManagerForRetrieverRun,
+    )
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+except ImportError as error:
+    raise missing("langchain", "This retriever") from error
 
 
 class RagdollRetriever(BaseRetriever):

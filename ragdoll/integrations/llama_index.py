@@ -1,15 +1,19 @@
-"""A retriever for LlamaIndex: ``pip install "ragdoll-cli[llama-index]"``."""
+"""A retriever for LlamaIndex, which the extra ``llama-index`` brings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-
+from ragdoll.extras import missing
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
+
+try:
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+except ImportError as error:
+    raise missing("llama-index", "This retriever") from error
 
 
 class RagdollRetriever(BaseRetriever):

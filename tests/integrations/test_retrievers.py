@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from ragdoll import Index
+from ragdoll.errors import MissingExtraError
 from tests.conftest import Trained
 from tests.making import open_corpus
 
@@ -19,6 +22,26 @@ def index(trained: Trained, docs: Path, tmp_path: Path) -> Index:
     index = Index.create(tmp_path / "base", model=trained.model)
     index.update(open_corpus([docs]))
     return index
+
+
+@pytest.mark.parametrize(
+    ("module", "framework", "extra"),
+    [
+        ("langchain", "langchain_core", "langchain"),
+        ("llama_index", "llama_index.core", "llama-index"),
+        ("haystack", "haystack", "haystack"),
+    ],
+)
+def test_without_its_framework_a_retriever_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, module: str, framework: str, extra: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(framework)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, framework, None)
+    monkeypatch.delitem(sys.modules, f"ragdoll.integrations.{module}", raising=False)
+    with pytest.raises(MissingExtraError) as caught:
+        importlib.import_module(f"ragdoll.integrations.{module}")
+    assert f"[{extra}]" in str(caught.value.hint)
 
 
 def test_langchain(index: Index) -> None:

@@ -4,32 +4,18 @@ import logging
 import sys
 from dataclasses import replace
 
-from ragdoll.cli.options import SERVED_TABLES, Invocation, command, option
+from ragdoll.cli.options import Invocation, command
 from ragdoll.cli.session import session
 from ragdoll.extras import require
 
 
-@command(
-    "index.database",
-    "serve",
-    table=SERVED_TABLES,
-    allow_host=option("--allow-host NAME", "Another name of this service. [serve.allow_host]"),
-    allow_origin=option("--allow-origin URL", "A site whose pages may ask. [serve.allow_origin]"),
-)
-def serve(
-    call: Invocation,
-    table: list[str] | None,
-    allow_host: list[str] | None,
-    allow_origin: list[str] | None,
-) -> None:
+@command("index.database", "serve")
+def serve(call: Invocation) -> None:
     """Answer searches over HTTP: for applications, agents and people.
 
     The service follows its tables: what index and run write is found at once. Without a token only
     this machine may ask.
     """
-    call.given["serve.tables"] = table or None
-    call.given["serve.allow_host"] = allow_host or None
-    call.given["serve.allow_origin"] = allow_origin or None
     with session(call) as (config, console):
         require("serve", "ragdoll serve")
         from ragdoll.serve.server import serve as run
