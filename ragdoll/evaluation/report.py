@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import ragdoll
+from ragdoll.corpus.formats.markdown import escaped
 from ragdoll.errors import UsageError, number_of
 from ragdoll.evaluation.chart import chart, text, visible
 from ragdoll.evaluation.evaluate import Evaluation, SystemScore
@@ -156,17 +157,11 @@ def _markdown(result: Evaluation, made_on: date) -> str:
     rows = [
         names,
         ["---", *["---:"] * (len(names) - 1)],
-        *([_plain(cell) for cell in cells(system)] for system in result.systems),
+        *([escaped(cell) for cell in cells(system)] for system in result.systems),
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     below = [*notes(result), origin(result, made_on)]
-    return "\n\n".join([f"## {_plain(title(result))}", table, *map(_plain, below)]) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Escape a text so that Markdown shows it as it is, on one line."""
-    line = visible(" ".join(text.split()))
-    return "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in line)
+    return "\n\n".join([f"## {escaped(title(result))}", table, *map(escaped, below)]) + "\n"
 
 
 def _page(result: Evaluation, made_on: date) -> str:

