@@ -190,7 +190,9 @@ class FeaturizeSettings(_Section):
         in_run="--features DIR",
         path="path",
     )
-    max_means: int = setting(1_000_000, "Embed at most N passages.", least=1)
+    max_means: int = setting(
+        1_000_000, "Embed at most N passages, taken evenly from the whole corpus.", least=1
+    )
     batch_size: int = setting(
         32,
         "Size of the teacher's batches: at most the tokens of N passages of full length, and fewer "

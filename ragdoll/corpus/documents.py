@@ -268,12 +268,16 @@ class Corpus:
         """
         if self._ended:
             return 1.0
-        self._sizes = self._sizes or [source.size() for source in self.sources]
-        if None in self._sizes:
+        total = self.size()
+        if total is None:
             return None
-        total = sum(size or 0 for size in self._sizes)
         done = sum(reading.done for reading in self.readings.values())
         return min(1.0, done / total) if total else 0.0
+
+    def size(self) -> int | None:
+        """Return the number of bytes to read; None where a source does not know."""
+        self._sizes = self._sizes or [source.size() for source in self.sources]
+        return None if None in self._sizes else sum(size or 0 for size in self._sizes)
 
     def signature(self) -> str | None:
         """Combine the sources' signatures; None where a source has none."""

@@ -191,6 +191,35 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
     assert_same(folder / "random", tmp_path / "f")
 
 
+def test_of_more_passages_than_are_wanted_those_at_equal_distances_are_taken(
+    small_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run(small_teacher, whole, max_means=40)
+    assert load_features(whole).texts == [TASKS[-(-n * 130 // 40)] for n in range(40)]
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            run(small_teacher, stopped, max_means=40)
+    assert run(small_teacher, stopped, max_means=40).rows_resumed == 16
+    assert_same(stopped, whole)
+
+
+@pytest.mark.parametrize(("wanted", "is_counted"), [(129, True), (300, True), (10_000, False)])
+def test_only_a_corpus_that_may_have_more_passages_is_counted(
+    small_teacher: Path, tmp_path: Path, wanted: int, is_counted: bool
+) -> None:
+    said: list[str] = []
+    run(
+        small_teacher,
+        tmp_path / "f",
+        max_means=wanted,
+        report=lambda stage, done, total: said.append(stage),
+    )
+    assert ("counting passages" in said) is is_counted
+    assert len(load_features(tmp_path / "f").texts) == min(wanted, len(TASKS))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as terminals send them")
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     small_teacher: Path, tmp_path: Path, uninterrupted: Path

@@ -204,6 +204,8 @@ def _settings(content: Any) -> dict[str, Any]:
     for key in ("teacher", "teacher_fingerprint", "computed_in", "prompt"):
         if not isinstance(settings.get(key), str | None):
             raise TypeError(f"{key} is no text")
+    if not isinstance(settings.get("corpus_passages"), int | None):
+        raise TypeError("corpus_passages is no number")
     paths = dict(settings.get("corpus") or {}).get("path") or []
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise TypeError("the corpus has no list of paths")

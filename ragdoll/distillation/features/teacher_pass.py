@@ -34,6 +34,11 @@ WINDOW = 1024
 _LARGEST_WINDOW = 8 * WINDOW
 _SHARE = 128
 
+# A corpus is not counted if its passages would have fewer bytes than these, were there more than
+# are wanted; nor any further, if the first tenth promises less than half as many.
+_SHORTEST = 16
+_FIRST, _FEW = 0.1, 0.5
+
 # Static models average tokens, which blurs longer passages. Long-context teachers are therefore
 # given passages no longer than this either.
 _MAX_PASSAGE_TOKENS = 256
@@ -99,9 +104,10 @@ class Embedder(Reader, Protocol):
 class Windows:
     """The passages of a corpus in windows, each text once; ``duplicates`` counts the others.
 
-    Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. The
-    first windows have the sizes of ``finished`` and are not tokenized. The others are numbered from
-    ``next_number`` on.
+    Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. Of
+    more passages, ``total`` in all, those at equal distances are taken; if the total is None, the
+    first. The first windows have the sizes of ``finished`` and are not tokenized. The others are
+    numbered from ``next_number`` on.
     """
 
     corpus: Corpus
@@ -110,10 +116,11 @@ class Windows:
     limit: int
     finished: Sequence[int] = ()
     next_number: int = 0
+    total: int | None = None
     duplicates: int = 0
 
     def __iter__(self) -> Iterator[Window]:
-        stream = islice(self._passages(), self.limit)
+        stream = islice(self._chosen(), self.limit)
         content, rows = NO_HASH, 0
         for index in count():
             is_finished = index < len(self.finished)
@@ -132,7 +139,19 @@ class Windows:
             )
             rows += len(texts)
 
-    def _passages(self) -> Iterator[str]:
+    def _chosen(self) -> Iterator[str]:
+        if self.total is None or self.total <= self.limit:
+            yield from self.passages()
+            return
+        due = 0
+        for number, text in enumerate(self.passages()):
+            if number * self.limit >= due * self.total:
+                due += 1
+                yield text
+
+    def passages(self) -> Iterator[str]:
+        """Yield the texts of all passages, each once."""
+        self.duplicates = 0
         seen = Seen()
         for document in self.corpus:
             for passage in cut(document, self.size, self.teacher.count_tokens):
@@ -196,6 +215,7 @@ class TeacherPass:
             [part["rows"] for part in manifest.parts],
             manifest.next_number,
         )
+        windows.total = self._total(windows)
         with closing(read_ahead(windows)) as coming:
             embedder.embed(self._new(coming), self._budget(), self._enter, self.report)
         if not manifest.parts:
@@ -209,6 +229,34 @@ class TeacherPass:
             "duplicates": windows.duplicates,
             "skipped": [astuple(item) for item in self.corpus.skipped],
         }
+
+    def _total(self, windows: Windows) -> int | None:
+        """Count the passages of a corpus that may have more than are wanted.
+
+        None where it has no more, or cannot be read twice. The number belongs to the features: a
+        run that goes on takes the same passages.
+        """
+        settings = self.manifest.settings
+        if not self.manifest.parts and "corpus_passages" not in settings:
+            total = self._counted(windows)
+            if total > windows.limit:
+                settings["corpus_passages"] = total
+        return settings.get("corpus_passages")
+
+    def _counted(self, windows: Windows) -> int:
+        """Count the passages of a corpus, as long as there may be more than are wanted."""
+        size = self.corpus.size()
+        if size is None or size < _SHORTEST * windows.limit:
+            return 0
+        total = 0
+        for total, _ in enumerate(windows.passages(), start=1):
+            share = self.corpus.share_read() if total % WINDOW == 0 else None
+            if share:
+                promised = total / share
+                if share >= _FIRST and promised < _FEW * windows.limit:
+                    return 0
+                self.report("counting passages", total, round(promised))
+        return total
 
     def _budget(self) -> int:
         """Return the tokens of a batch.
