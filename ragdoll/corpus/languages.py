@@ -30,6 +30,9 @@ SIGNS = (
     "\u0900-\u0963\u0966-\u0fff\u1000-\u109f\u1780-\u17d3"
 )
 
+# Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Japanese and Chinese.
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
+
 _WORD = re.compile(rf"(?:[^\W\d_]|[{SIGNS}])+")
 _NOT_LATIN = re.compile(r"[^\W\d_A-Za-z\u00aa-\u024f\u1e00-\u1eff]")
 

@@ -34,8 +34,8 @@ _LAYOUTS: tuple[tuple[str, str, Kind], ...] = (
     ("0_StaticEmbedding", "embedding.weight", "sentence-transformers-static"),
 )
 
-# BERT and most others, T5 and BART, DistilBERT, GPT-2, CLIP.
-_HIDDEN_SIZES = ("hidden_size", "d_model", "dim", "n_embd", "projection_dim")
+# SigLIP, BERT and most others, T5 and BART, DistilBERT, GPT-2, CLIP.
+_HIDDEN_SIZES = ("projection_size", "hidden_size", "d_model", "dim", "n_embd", "projection_dim")
 
 # A tokenizer of a million entries is about 70 MB.
 _MAX_JSON_BYTES = 256_000_000
@@ -204,7 +204,8 @@ def open_folder(path: Path) -> ModelFolder:
 def _open_transformer(
     path: Path, config: dict[str, Any], provenance: dict[str, Any] | None
 ) -> ModelFolder:
-    weights = _files(path, "*.safetensors") or _files(path, "0_*/*.safetensors")
+    found = (_files(place, "*.safetensors") for place in (path, *_first_modules(path)))
+    weights = next(filter(None, found), [])
     if not weights:
         pickled = [name for name in ("pytorch_model.bin", "model.bin") if (path / name).is_file()]
         if pickled:
@@ -235,6 +236,16 @@ def _open_transformer(
         provenance=provenance,
         transformer=transformer,
     )
+
+
+def _first_modules(path: Path) -> list[Path]:
+    """List the folders inside a model's own that may be that of its first module."""
+    inside = sorted(path.glob("*/"))
+    named = [module.path for module in read_modules(path)[:1]]
+    return [
+        *(place for place in inside if place.name in named),
+        *(place for place in inside if place.name.startswith("0_")),
+    ]
 
 
 def _files(path: Path, pattern: str) -> list[Path]:

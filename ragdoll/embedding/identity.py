@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,6 +20,7 @@ from typing import Literal, cast, get_args
 
 from ragdoll.embedding.folder import (
     ModelFolder,
+    Module,
     open_folder,
     read_any_json,
     read_json,
@@ -38,13 +39,27 @@ _SIMILARITIES: dict[str, Metric] = {"cosine": "cosine", "dot": "dot", "euclidean
 
 # The families of RoBERTa, which count positions from behind the padding's.
 _RESERVE_POSITIONS = frozenset(
-    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"}
+    {
+        *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"),
+        *("longformer", "xmod", "esm", "ibert", "data2vec-text"),
+    }
 )
 
 # Bytes that are read and hashed at a time.
 _CHUNK = 1 << 20
 
-# Keys of configurations that say how a model was saved.
+# What sentence-transformers and transformers read of a model's folder, and what they make a
+# tokenizer of where there is no whole one.
+_DECIDE = (
+    *("*.safetensors", "*.safetensors.index.json", "modules.json", "config.json"),
+    *("config_sentence_transformers.json", "sentence_*_config.json", "adapter_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("*processor_config.json", "chat_template.json", "*.jinja"),
+)
+_TOKENS = ("vocab.*", "merges.txt", "*.model")
+
+# Keys of configurations that say how a model was saved; a tokenizer.json also has how the tokenizer
+# was last used.
 _NOTES = frozenset(
     {
         "_name_or_path",
@@ -52,6 +67,8 @@ _NOTES = frozenset(
         "base_model_name_or_path",
         "transformers_version",
         "peft_version",
+        "truncation",
+        "padding",
         "__version__",
     }
 )
@@ -160,10 +177,19 @@ def truncates_at(folder: ModelFolder) -> int | None:
             f"{folder.path / 'config.json'}: max_length is {length!r}, not a number of tokens."
         )
     # sentence-transformers' own setting comes before the tokenizer's; no setting adds positions.
-    files = ("sentence_bert_config.json", "tokenizer_config.json")
-    settings = [read_json(folder.transformer / file) for file in files]
-    lengths = [its.get("max_seq_length", its.get("model_max_length")) for its in settings]
-    limits = [*[length for length in lengths if _is_limit(length)][:1], _positions(folder)]
+    own = sorted(folder.transformer.glob("sentence_*_config.json"))
+    settings = [read_json(file) for file in [*own, folder.transformer / "tokenizer_config.json"]]
+    passed = [
+        its[name]
+        for its in settings
+        for name in ("processor_kwargs", "tokenizer_args")
+        if isinstance(its.get(name), dict)
+    ]
+    names = ("max_seq_length", "model_max_length")
+    lengths = [its.get(name) for its in (*passed, *settings) for name in names]
+    stated = [length for length in lengths if _is_limit(length)][:1]
+    documents = [its.get("document_length") for its in settings]
+    limits = [*stated, *filter(_is_limit, documents), _positions(folder)]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -175,7 +201,8 @@ def _is_limit(length: object) -> bool:
 def _positions(folder: ModelFolder) -> int | None:
     """Return the number of tokens that a transformer has positions for; None without a limit."""
     config = folder.text_config
-    positions = config.get("max_position_embeddings", config.get("n_positions"))
+    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
+    positions = next((config[name] for name in names if name in config), None)
     padding = config.get("pad_token_id")
     if not isinstance(positions, int) or config.get("model_type") == "t5":
         return None
@@ -235,7 +262,7 @@ def teacher_fingerprint(folder: ModelFolder) -> str:
         for file, place in files:
             name = os.fsencode(place)
             digest.update(len(name).to_bytes(8, "little") + name)
-            if file.suffix == ".json" and file.name != "tokenizer.json":
+            if file.suffix == ".json":
                 digest.update(_without_notes(file))
             else:
                 digest.update(file.stat().st_size.to_bytes(8, "little"))
@@ -245,17 +272,30 @@ def teacher_fingerprint(folder: ModelFolder) -> str:
 
 
 def _deciding_files(folder: ModelFolder) -> list[Path]:
-    """List the files of a teacher that its vectors depend on, in the order of their paths."""
-    modules = {folder.path / module.path for module in read_modules(folder.path)}
-    places = {folder.path, *modules}
-    files = {
-        file
-        for place in places
-        for pattern in ("*.safetensors", "*.json", "*.txt", "*.model", "*.py", "*.jinja")
-        for file in place.glob(pattern)
-        if file.is_file()
-    }
-    return sorted(files)
+    """List the files of a teacher that its vectors depend on, in the order of their paths.
+
+    People keep others beside them: logs of the training, its script, a licence.
+    """
+    modules = read_modules(folder.path)
+    places = {folder.path, *(folder.path / module.path for module in modules)}
+    return sorted(
+        {
+            file
+            for place in places
+            for pattern in (*_DECIDE, *_patterns_of(place, modules))
+            for file in place.glob(pattern)
+            if file.is_file()
+        }
+    )
+
+
+def _patterns_of(place: Path, modules: Sequence[Module]) -> Iterator[str]:
+    """Yield the patterns of files that count in a folder for what it lacks, or for its own code."""
+    if not (place / "tokenizer.json").is_file():
+        yield from _TOKENS
+    own = any(not module.type.startswith("sentence_transformers.") for module in modules)
+    if own or "auto_map" in read_json(place / "config.json"):
+        yield "*.py"
 
 
 def _without_notes(file: Path) -> bytes:

@@ -137,7 +137,7 @@ def teacher_similarities(
     teacher = Teacher(find_teacher(choice.model), choice.device, choice.dtype, trust_remote_code)
     sample = list(islice(collection.documents.values(), 256))
     teacher.settle_dtype(teacher.tokenize(sample), "sentence")
-    budget = teacher.max_length * 32
+    budget = min(teacher.max_length, 512) * 32
 
     def encode(texts: Sequence[str], side: Side) -> Vectors:
         return teacher.encode(

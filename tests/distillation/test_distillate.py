@@ -105,6 +105,22 @@ def test_a_unigram_model_leaves_out_nothing_but_what_it_does_not_know(
     assert table.ids_of("☃") in ([], table.ids_of(" "))
 
 
+def test_the_unknown_token_may_be_the_last_of_a_vocabulary(tmp_path: Path) -> None:
+    architectures.t5(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    definition = json.loads(file.read_text())
+    vocab, unknown = definition["model"]["vocab"], definition["model"]["unk_id"]
+    vocab[unknown], vocab[-1] = vocab[-1], vocab[unknown]
+    definition["model"]["unk_id"] = len(vocab) - 1
+    for token in definition["added_tokens"]:
+        if token["content"] == "<unk>":
+            token["id"] = len(vocab) - 1
+    file.write_text(json.dumps(definition))
+    tokens = token_vectors(find_teacher(str(tmp_path)), [], "cpu")
+    model = json.loads(tokens.tokenizer.to_str())["model"]
+    assert model["vocab"][model["unk_id"]][0] == "<unk>"
+
+
 def test_a_teacher_of_the_old_layout_gives_the_same_tokens(tmp_path: Path) -> None:
     architectures.bert(tmp_path / "new")
     shutil.copytree(tmp_path / "new", tmp_path / "old")
@@ -130,7 +146,8 @@ def test_tokens_that_were_added_to_a_teacher_stay_tokens(tmp_path: Path) -> None
     architectures.bert(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(str(tmp_path))
     model = AutoModel.from_pretrained(str(tmp_path))
-    tokenizer.add_tokens(["covid-19", "c++"])
+    tokenizer.add_tokens(["covid-19"])
+    tokenizer.add_tokens(["c++", "<|end|>"], special_tokens=True)
     model.resize_token_embeddings(len(tokenizer))
     tokenizer.save_pretrained(str(tmp_path))
     model.save_pretrained(str(tmp_path))
@@ -139,6 +156,7 @@ def test_tokens_that_were_added_to_a_teacher_stay_tokens(tmp_path: Path) -> None
     expected = tokenizer.tokenize(text)
     assert {"covid-19", "c++"} < set(expected)
     assert tokens.tokenizer.encode(text, add_special_tokens=False).tokens == expected
+    assert tokens.tokenizer.token_to_id("<|end|>") is None
     ids = [tokens.tokenizer.token_to_id(token) for token in ("covid-19", "c++")]
     assert tokens.vectors[ids].any(axis=1).all()
 

@@ -67,3 +67,15 @@ def test_a_tokenizer_with_terms_stays_one_when_saved(extended: StaticTokenizer) 
     assert again.get_vocab() == extended.tokenizer.get_vocab()
     for text in CORPUS:
         assert ids(again, text) == ids(extended.tokenizer, text)
+
+
+def test_a_term_of_a_script_without_spaces_is_one_token_within_a_sentence() -> None:
+    extended = static_tokenizer(wordpiece()).with_terms(["机器学习", "event loop"])
+    assert extended.terms == ("机器学习", "event loop")
+    tokens = extended.tokenizer.encode("我们研究机器学习算法。", add_special_tokens=False).tokens
+    assert "机器学习" in tokens
+
+
+def test_a_word_that_the_teacher_does_not_know_can_be_a_term() -> None:
+    extended = static_tokenizer(wordpiece()).with_terms(["☃☃", "event loop"])
+    assert extended.terms == ("☃☃", "event loop")

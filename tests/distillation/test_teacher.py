@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,13 +247,16 @@ def test_long_texts_are_cut_off_where_sentence_transformers_cuts_them_off(
     assert_alike(loaded.encode(TEXTS, "sentence", 512), reference.encode(TEXTS))
 
 
-def test_a_model_without_a_stated_length_reads_512_tokens(tmp_path: Path) -> None:
+def test_a_model_without_a_stated_length_reads_as_much_as_the_library(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
     architectures.t5(tmp_path)
     teacher = load(tmp_path)
-    assert (teacher.max_length, teacher.passage_tokens) == (512, 511)
-    long = teacher.tokenize(["task " * 2000])
-    assert long.lengths == [512]
-    assert np.isfinite(teacher.embed(long, "mean", 64)).all()
+    assert (teacher.max_length, teacher.passage_tokens) == (8192, 8191)
+    long = ["task " * 2000, "timer " * 700]
+    expected = SentenceTransformer(str(tmp_path), device="cpu").encode(long, batch_size=1)
+    assert_alike(teacher.encode(long, "sentence", 64), expected)
+    assert teacher.tokenize(["task " * 9000]).lengths == [8192]
 
 
 def test_a_model_is_not_asked_for_more_tokens_than_it_has_positions(tmp_path: Path) -> None:
@@ -263,6 +267,48 @@ def test_a_model_is_not_asked_for_more_tokens_than_it_has_positions(tmp_path: Pa
     long = teacher.tokenize(["task " * 100])
     assert long.lengths == [18]
     assert np.isfinite(teacher.embed(long, "mean", 64)).all()
+
+
+def test_the_positions_of_texts_count_and_not_those_of_pictures(tmp_path: Path) -> None:
+    architectures.clip(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": None}))
+    (tmp_path / "sentence_bert_config.json").unlink(missing_ok=True)
+    positions = json.loads((tmp_path / "config.json").read_text())["text_config"]
+    teacher = load(tmp_path)
+    assert teacher.max_length == positions["max_position_embeddings"]
+    assert np.isfinite(teacher.encode(["task " * 500], "sentence", 64)).all()
+
+
+def test_a_limit_for_documents_is_none_for_queries(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    file = tmp_path / "sentence_bert_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"document_length": 8}))
+    teacher = check_own_vectors(tmp_path)
+    assert teacher.max_length == 8
+    assert teacher.tokenize(["loop " * 40], "query").lengths == [architectures.MAX_LENGTH]
+
+
+def test_own_tokens_are_told_from_the_frame_by_words_that_the_model_knows(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    vocab = tokenizer["model"]["vocab"]
+    # It knows neither of the words that are tried first.
+    renamed = {re.sub("^([ot])", r"¤\1", token): number for token, number in vocab.items()}
+    tokenizer["model"]["vocab"] = renamed
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    file = tmp_path / "sentence_bert_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"document_length": 10}))
+    teacher = load(tmp_path)
+    assert teacher.tokenize(["one two"]).columns["input_ids"][0][1:3] == [1, 1]
+    (own,) = teacher.tokenize(["one lock"]).columns["special_tokens_mask"]
+    assert own == [1, *[0] * (len(own) - 2), 1]
+
+
+def test_a_teacher_without_room_for_a_text_is_refused(tmp_path: Path) -> None:
+    architectures.bert(tmp_path, prompts={"document": "a loop of tasks: " * 20})
+    with pytest.raises(TeacherError, match=r"24 tokens, .* none is left for a text"):
+        load(tmp_path)
 
 
 def test_sentence_vectors_are_cut_off_where_the_model_says_so(tmp_path: Path) -> None:

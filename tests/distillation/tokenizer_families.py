@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +95,19 @@ def spaces_replaced_by_the_normalizer() -> Tokenizer:
     return tokenizer
 
 
+def merged_in_several_ways() -> Tokenizer:
+    """As SentencePiece's BPE, converted: a token has a merge for each pair that makes it."""
+    definition = json.loads(spaces_replaced_by_the_normalizer().to_str())
+    vocab = definition["model"]["vocab"]
+    definition["model"]["merges"] = [
+        [token[:end], token[end:]]
+        for token in sorted(vocab, key=vocab.__getitem__)
+        for end in range(1, len(token))
+        if token[:end] in vocab and token[end:] in vocab
+    ]
+    return Tokenizer.from_str(json.dumps(definition))
+
+
 def metaspace_unigram() -> Tokenizer:
     """As T5's."""
     return unigram(pre_tokenizers.Metaspace())
@@ -118,6 +132,7 @@ FAMILIES: list[Callable[[], Tokenizer]] = [
     metaspace_bpe,
     spaces_marked_by_the_normalizer,
     spaces_replaced_by_the_normalizer,
+    merged_in_several_ways,
     metaspace_unigram,
     words_then_metaspace_unigram,
     lower_casing_unigram,

@@ -266,4 +266,17 @@ def test_a_moved_or_saved_teacher_has_the_same_fingerprint(tmp_path: Path) -> No
     (moved / "README.md").write_text("# Another text\n")
     config = {"_name_or_path": "x", "transformers_version": "9", "normalize": True}
     (moved / "config.json").write_text(json.dumps(config))
+    tokenizer = json.loads((moved / "tokenizer.json").read_text())
+    used = {**tokenizer, "truncation": {"max_length": 8}, "padding": None}
+    (moved / "tokenizer.json").write_text(json.dumps(used, indent=4))
+    for name in ("trainer_state.json", "LICENSE.txt", "train.py", "vocab.txt"):
+        (moved / name).write_text("[1]")
     assert teacher_fingerprint(open_folder(moved)) == before
+
+
+def test_code_that_a_teacher_runs_is_in_its_fingerprint(tmp_path: Path) -> None:
+    folder = written(tmp_path / "teacher")
+    (folder / "config.json").write_text('{"auto_map": {"AutoModel": "code.Model"}}')
+    before = teacher_fingerprint(open_folder(folder))
+    (folder / "code.py").write_text("class Model: ...")
+    assert teacher_fingerprint(open_folder(folder)) != before

@@ -18,6 +18,7 @@ from ragdoll.embedding.identity import (
     normalizes,
     truncates_at,
 )
+from ragdoll.errors import ModelError
 from tests.conftest import Trained
 from tests.embedding.making import change_json as put
 from tests.embedding.making import load_table
@@ -129,6 +130,52 @@ def test_texts_are_cut_where_the_library_cuts_them(
 
 def test_a_sentence_transformer_says_where_it_cuts_texts(small_teacher: Path) -> None:
     assert truncates_at(open_folder(small_teacher)) == 256
+
+
+@pytest.mark.parametrize(
+    ("settings", "config", "length"),
+    [
+        ({"sentence_roberta_config.json": {"max_seq_length": 32}}, {}, 32),
+        ({"sentence_bert_config.json": {"tokenizer_args": {"model_max_length": 16}}}, {}, 16),
+        ({"sentence_bert_config.json": {"max_seq_length": 40, "document_length": 12}}, {}, 12),
+        ({}, {"model_type": "xmod", "max_position_embeddings": 50, "pad_token_id": 1}, 48),
+        ({}, {"model_type": "led", "max_encoder_position_embeddings": 50}, 50),
+        ({}, {"text_config": {"max_position_embeddings": 50}}, 50),
+    ],
+    ids=["another name", "arguments", "documents", "padding", "encoder", "text"],
+)
+def test_the_limit_of_a_sentence_transformer_may_stand_in_several_places(
+    small_teacher: Path,
+    tmp_path: Path,
+    settings: dict[str, dict[str, Any]],
+    config: dict[str, Any],
+    length: int,
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(small_teacher, folder)
+    for name in ("sentence_bert_config.json", "config.json"):
+        (folder / name).unlink()
+    for name, content in {**settings, "config.json": config}.items():
+        (folder / name).write_text(json.dumps(content))
+    assert truncates_at(open_folder(folder)) == length
+
+
+def test_the_first_module_of_a_sentence_transformer_holds_its_weights(
+    small_teacher: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(small_teacher, folder)
+    (folder / "text").mkdir()
+    for file in ("model.safetensors", "config.json", "tokenizer.json"):
+        (folder / file).rename(folder / "text" / file)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = "text"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    assert open_folder(folder).transformer == folder / "text"
+    modules[0]["path"] = "../elsewhere"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelError, match="no safetensors file"):
+        open_folder(folder)
 
 
 def test_an_encoder_of_ones_own_needs_a_fingerprint_and_a_dimension() -> None:

@@ -44,7 +44,7 @@ _KEEP_DIMENSION = {"Transformer", "Pooling", "Normalize"}
 # activation function of a Dense. Others import a class that the folder names, or read pickles.
 _SAFE_MODULES = re.compile(
     r"sentence_transformers(\.\w+)*\."
-    r"(Transformer|Pooling|Normalize|Dense|LayerNorm|Dropout|WeightedLayerPooling)"
+    r"(Transformer|CLIPModel|Pooling|Normalize|Dense|LayerNorm|Dropout|WeightedLayerPooling)"
 )
 _SAFE_ACTIVATION = re.compile(r"torch\.nn\.(modules\.\w+\.)?\w+")
 
@@ -91,7 +91,7 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
         if base and find_model(base) is None and not looks_like_path(base):
             _download(base)
     for module in read_modules(path):
-        if module.type.endswith(".Router"):
+        if module.type.endswith((".Router", ".Asym")):
             raise TeacherError(
                 f"{name} has the module '{module.type}': queries and documents have a model each.",
                 hint="A static model is one for both. Give one of its routes, saved as a model.",

@@ -28,7 +28,7 @@ from ragdoll.distillation.teacher.files import (
 from ragdoll.embedding.identity import open_with_base
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
-from ragdoll.errors import TeacherError, first_line
+from ragdoll.errors import TeacherError, first_line, number_of
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +54,16 @@ _SAMPLE = 16
 _MIN_TEXTS = 256
 
 _NO_LIMIT = 1_000_000
+# What a model without a limit reads of a text: attention to more takes gigabytes.
+_MOST_TOKENS = 8192
+
+# Tokens among which there are words that a model knows.
+_FIRST_TOKENS = 5000
 
 # The names of tables of positions in the models of transformers.
-_POSITION_TABLES = frozenset({"position_embeddings", "embed_positions", "wpe"})
+_POSITION_TABLES = frozenset(
+    {"position_embeddings", "position_embedding", "positions_embed", "embed_positions", "wpe"}
+)
 
 # What torch says when a GPU, or the processor, has no memory left.
 _NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
@@ -111,7 +118,7 @@ class TeacherFacts:
 class Teacher:
     """A sentence-transformer, loaded.
 
-    ``max_length`` is the number of tokens that it reads of a text, prompt and special tokens
+    ``max_length`` is the number of tokens that it reads of a document, prompt and special tokens
     included; ``passage_tokens`` is the part of them that remains for a document itself.
     """
 
@@ -144,21 +151,26 @@ class Teacher:
         self._tokenizer = tokenizer
         length = self._model.max_seq_length
         # A tokenizer without a limit says 10**30.
-        length = int(length) if length and length < _NO_LIMIT else 512
-        self.max_length = min([length, *_positions(self._model)])
-        if self._model.max_seq_length != self.max_length:
-            self._model.max_seq_length = self.max_length
+        length = int(length) if length and length < _NO_LIMIT else _MOST_TOKENS
+        self._limit = self.max_length = min([length, *_positions(self._model)])
+        if self._model.max_seq_length != self._limit:
+            self._model.max_seq_length = self._limit
         try:
             self._frames = {side: self._frame(side) for side in _PROMPT_NAMES}
             if self._frames["document"]:
-                long = self.tokenize(["word " * (self.max_length + 8)])
-                self.max_length = min(self.max_length, *long.lengths)
+                long = self.tokenize(["word " * (self._limit + 8)])
+                self.max_length = min(self._limit, *long.lengths)
         except Exception as error:  # the library's settings can be wrong in many ways
             raise TeacherError(
                 f"{files.name} cannot tokenize a text: {first_line(error)}"
             ) from error
         (empty,) = self.tokenize([""]).lengths
         self.passage_tokens = self.max_length - empty
+        if self.passage_tokens < 1:
+            raise TeacherError(
+                f"{files.name} reads {number_of('token', self.max_length)}, and its prompt and "
+                f"special tokens take {empty}: none is left for a text."
+            )
 
     @property
     def facts(self) -> TeacherFacts:
@@ -191,7 +203,7 @@ class Teacher:
         return next((prompts[name] or "" for name in names if name in prompts), "")
 
     def tokenize(self, texts: Sequence[str], side: Side = "document") -> Tokenized:
-        """Tokenize texts with the prompt of their side, and cut them off after ``max_length``.
+        """Tokenize texts with the prompt of their side, and cut them off where the model does.
 
         Two threads must not call this at once: tokenizers change when they are used.
         """
@@ -212,15 +224,25 @@ class Teacher:
         None for most teachers: there a text needs nothing but its prompt and the tokenizer. Others
         have a chat template, limits of length by side, or other settings that the library knows.
         """
-        texts = ["", _PROBE, "word " * (self.max_length + 8)]
+        texts = ["", _PROBE, "word " * (self._limit + 8)]
         if not hasattr(self._model, "preprocess"):  # sentence-transformers before 5.4
             return None
         theirs, ours = self._by_library(texts, side), self._plainly(texts, side)
         own = {name: ours.columns[name] for name in theirs.columns}
         if (own, ours.options) == (theirs.columns, theirs.options):
             return None
-        one, other = self._by_library(["one", "two"], side).columns["input_ids"]
+        one, other = self._by_library(self._unlike_words(), side).columns["input_ids"]
         return _alike(one, other), _alike(one[::-1], other[::-1])
+
+    def _unlike_words(self) -> list[str]:
+        """Return two words that neither begin nor end with the same token."""
+        vocabulary = self._tokenizer.get_vocab()
+        known = sorted(vocabulary, key=vocabulary.__getitem__)[:_FIRST_TOKENS]
+        words = ["one", "two", *filter(str.isalnum, known)]
+        read = self._tokenizer(words, add_special_tokens=False)["input_ids"]
+        (one, ids), *others = [(word, own) for word, own in zip(words, read, strict=True) if own]
+        unlike = (word for word, own in others if own[0] != ids[0] and own[-1] != ids[-1])
+        return [one, next(unlike)]
 
     def _by_library(self, texts: Sequence[str], side: Side) -> Tokenized:
         """Tokenize texts as ``SentenceTransformer.encode_document`` and ``encode_query`` do."""
@@ -298,7 +320,7 @@ class Teacher:
             while done < len(waiting):
                 size = max(1, budget // max(1, lengths[waiting[done]]))
                 rows = waiting[done : done + size]
-                if "attention_mask" not in texts.columns:  # such a model reads its padding
+                if self._reads_padding:
                     rows = [row for row in rows if lengths[row] == lengths[rows[0]]]
                 try:
                     embedded = self._forward(texts, rows, target)
@@ -309,7 +331,8 @@ class Teacher:
                         raise TeacherError(
                             f"{self.device} has no memory for one passage of "
                             f"{lengths[rows[0]]} tokens.",
-                            hint='Free memory there, or compute elsewhere: `device="cpu"`.',
+                            hint="Free memory there"
+                            + ("." if self.device == "cpu" else ', or use `device="cpu"`.'),
                         ) from error
                     budget = self._most_tokens = len(rows) // 2 * lengths[rows[0]]
                     logger.warning("%s is short of memory: smaller batches.", self.device)
@@ -330,6 +353,18 @@ class Teacher:
 
         with torch.inference_mode():
             return "token_embeddings" in self._outputs(self.tokenize([_PROBE]), [0])[1]
+
+    @cached_property
+    def _reads_padding(self) -> bool:
+        """Tell whether the vectors of a text depend on how far it is padded.
+
+        Models without an attention mask are like that, and some that do not keep to theirs.
+        """
+        texts = self.tokenize([_PROBE, " ".join([_PROBE] * 8)])
+        if "attention_mask" not in texts.columns:
+            return True
+        (alone,), (padded, _) = (self._forward(texts, rows, "sentence") for rows in ([0], [0, 1]))
+        return float((unit(alone[None]) * unit(padded[None])).sum()) < _PARITY
 
     def settle_dtype(
         self, texts: Tokenized, target: Target, clock: Callable[[], float] = time.perf_counter
@@ -378,7 +413,7 @@ class Teacher:
         encoding = self._tokenizer(
             texts,
             truncation=True,
-            max_length=self.max_length,
+            max_length=self._limit,
             return_special_tokens_mask=True,
             **options,
         )
@@ -451,13 +486,16 @@ def _alike(one: Sequence[int], other: Sequence[int]) -> int:
 def _positions(model: Any) -> Iterator[int]:
     """Yield the numbers of tokens that a model has positions for; none for relative positions.
 
-    The families of RoBERTa and BART leave their first positions to padding.
+    The families of RoBERTa and BART leave their first positions to padding. Models of texts and
+    pictures have positions of the parts of a picture too.
     """
     for name, module in model.named_modules():
-        if name.rpartition(".")[2] in _POSITION_TABLES and hasattr(module, "num_embeddings"):
-            padding = getattr(module, "padding_idx", None)
-            taken = getattr(module, "offset", 0) if padding is None else padding + 1
-            yield module.num_embeddings - taken
+        table = getattr(module, "weight", None)
+        if "vision" in name or name.rpartition(".")[2] not in _POSITION_TABLES or table is None:
+            continue
+        padding = getattr(module, "padding_idx", None)
+        taken = getattr(module, "offset", 0) if padding is None else padding + 1
+        yield table.shape[0] - taken
 
 
 def choose_device(device: str) -> str:

@@ -12,8 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, models, normalizers
+from tokenizers import AddedToken, Tokenizer, normalizers
 
+from ragdoll.corpus.languages import UNSPACED
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts
 from ragdoll.embedding.folder import read_json
@@ -22,6 +23,12 @@ from ragdoll.errors import TrainingError, first_line
 
 # BERT's vocabulary reserves these for later tokens: never trained, never in a text.
 _UNUSED = re.compile(r"\[unused\d+\]")
+
+# Signs of a tokenizer's own, such as <|end|>, which no text has.
+_MARKUP = re.compile(r"[<\[].*[>\]]")
+
+# A letter that hardly any vocabulary has: a hieroglyph.
+_UNKNOWN_LETTER = "\U00013080"
 
 # Put before a word, which some tokenizers read otherwise at the start of a text.
 _BEFORE = "a"
@@ -76,6 +83,11 @@ class StaticTokenizer:
             return text
         return str(normalizer.normalize_str(text))
 
+    def as_term(self, term: str) -> str:
+        """Return a term in the form in which it is matched."""
+        is_normalized = self._way_of(term)["normalized"]
+        return (self.as_matched(term) if is_normalized else term).strip()
+
     def pieces(self, terms: Sequence[str]) -> list[list[int]]:
         """Return the ids of the teacher's own tokens that each term consists of within a text."""
         texts = [f"{_BEFORE} {term}" for term in terms]
@@ -84,15 +96,19 @@ class StaticTokenizer:
     def with_terms(self, terms: Iterable[str]) -> StaticTokenizer:
         """Return a tokenizer that reads each term, where it stands alone, as one token.
 
-        A term is dropped if it is one token already, if it is spelt like a token (such as a piece
+        A term of a script without spaces is one also within others. A term is dropped if it is one
+        known token already, if it is spelt like a token (such as a piece
         inside of words), or if the extended tokenizer does not find it in a text. Where terms
         overlap in a text, the first one counts, and of those that begin together the longest; if
         that turns out to be the beginning of a longer word, none counts.
         """
-        cleaned = dict.fromkeys(self.as_matched(term).strip() for term in terms)
+        cleaned = dict.fromkeys(map(self.as_term, terms))
         known = self._teacher_ids.keys() | self._own.get_vocab().keys()
         new = [term for term in cleaned if term and term not in known]
-        new = [term for term, ids in zip(new, self.pieces(new), strict=True) if len(ids) > 1]
+        unknown, *pieces = self.pieces([_UNKNOWN_LETTER, *new])
+        new = [
+            term for term, ids in zip(new, pieces, strict=True) if len(ids) > 1 or ids == unknown
+        ]
         while new:
             extended = self._extended(new)
             matched = _matched(extended.tokenizer, new)
@@ -117,12 +133,17 @@ class StaticTokenizer:
         return alone + terms
 
     def _extended(self, terms: Sequence[str]) -> StaticTokenizer:
-        way = self._way
         extended = copy.copy(self)
         extended.tokenizer = copy.deepcopy(self.tokenizer)
-        extended.tokenizer.add_tokens([AddedToken(term, single_word=True, **way) for term in terms])
+        extended.tokenizer.add_tokens([AddedToken(term, **self._way_of(term)) for term in terms])
         extended.terms = tuple(terms)
         return extended
+
+    def _way_of(self, term: str) -> dict[str, bool]:
+        """Return the way to match a term: as a word, or in a script without spaces as written."""
+        if UNSPACED.search(term):
+            return {"normalized": False, "single_word": False}
+        return {**self._way, "single_word": True}
 
     @cached_property
     def _way(self) -> dict[str, bool]:
@@ -180,14 +201,15 @@ def open_tokenizer(
         if model.adds_prefix_space is not None:
             # So that a word is the same token at the start of a text and within it.
             model.adds_prefix_space = True
-        own = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED).to_tokenizer()
-        own = _with_unknown_token(own, reduced.backend_tokenizer)
+        cleaned = clean_and_create_vocabulary(model, [], token_remove_regex=_UNUSED)
+        own = _with_unknown_token(cleaned, reduced.backend_tokenizer)
         # Tokens that were added to the teacher, whose removal would cut their words into pieces.
         own.add_tokens(
             [
                 token
                 for _, token in sorted(tokenizer.added_tokens_decoder.items())
-                if not token.special and own.token_to_id(token.content) is None
+                if own.token_to_id(token.content) is None
+                and not (token.special and _is_sign(token.content, tokenizer))
             ]
         )
         if lowers:
@@ -208,21 +230,24 @@ def has_large_vocabulary(teacher: TeacherFiles) -> bool:
     return (open_with_base(teacher.path).vocab_size or 0) > SMALL
 
 
-def _with_unknown_token(own: Tokenizer, teachers: Tokenizer) -> Tokenizer:
-    """Return a tokenizer whose unknown token is the teacher's.
+def _with_unknown_token(cleaned: Any, teachers: Tokenizer) -> Tokenizer:
+    """Return a cleaned tokenizer whose unknown token is the teacher's.
 
-    A Unigram model names it by its id, which another token has once special tokens are removed;
-    static models would leave that token out of every text.
+    A Unigram model names it by its id, which another token or none has once special tokens are
+    removed; static models would leave that token out of every text.
     """
-    if not isinstance(own.model, models.Unigram):
-        return own
-    before, definition = (json.loads(tokenizer.to_str()) for tokenizer in (teachers, own))
-    place = before["model"].get("unk_id")
-    if place is None:
-        return own
-    unknown, _ = before["model"]["vocab"][place]
-    definition["model"]["unk_id"] = own.token_to_id(unknown)
-    return Tokenizer.from_str(json.dumps(definition))
+    definition = json.loads(teachers.to_str())["model"]
+    place = definition.get("unk_id")
+    if definition["type"] == "Unigram" and place is not None:
+        unknown, _ = definition["vocab"][place]
+        cleaned.model.unk_id = cleaned.model.vocab.vocabulary.get(unknown)
+    own: Tokenizer = cleaned.to_tokenizer()
+    return own
+
+
+def _is_sign(token: str, tokenizer: Any) -> bool:
+    """Tell whether a special token stands for no text: [SEP], say, or <|end|>."""
+    return token in tokenizer.all_special_tokens or bool(_MARKUP.fullmatch(token))
 
 
 def _lowers_texts(teacher: Path) -> bool:

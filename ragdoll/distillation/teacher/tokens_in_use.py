@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import count, islice
@@ -138,13 +138,17 @@ def _always(definition: dict[str, Any], tokens: Sequence[str]) -> set[int]:
 
 
 def _with_parts(model: dict[str, Any], names: set[str]) -> set[str]:
-    """Add the tokens that others are merged from, if the tokenizer merges."""
-    parts: dict[str, tuple[str, str]] = {}
+    """Add the tokens that others are merged from, if the tokenizer merges.
+
+    Some tokenizers can merge a token from several pairs. Which one they do depends on the word, so
+    all of them stay.
+    """
+    parts: defaultdict[str, set[str]] = defaultdict(set)
     for left, right in map(_pair, model.get("merges") or []):
-        parts.setdefault(left + right, (left, right))
+        parts[left + right] |= {left, right}
     waiting = list(names)
     while waiting:
-        new = set(parts.get(waiting.pop(), ())) - names
+        new = parts[waiting.pop()] - names
         names |= new
         waiting += new
     return names

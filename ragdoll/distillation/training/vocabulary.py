@@ -73,7 +73,7 @@ def listed_terms(file: Path, tokenizer: StaticTokenizer) -> list[str]:
     """
     listed = read_terms(file)
     terms = dict.fromkeys(tokenizer.with_terms(listed).terms)
-    others = [term for term in listed if tokenizer.as_matched(term).strip() not in terms]
+    others = [term for term in listed if tokenizer.as_term(term) not in terms]
     if others:
         logger.warning(
             "Not added of %s, as the teacher has a token for each, or no text would have it: %s.",

@@ -11,13 +11,18 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ragdoll.corpus.languages import ENGLISH, SIGNS, function_words, languages_of, stop_words
+from ragdoll.corpus.languages import (
+    ENGLISH,
+    SIGNS,
+    UNSPACED,
+    function_words,
+    languages_of,
+    stop_words,
+)
 from ragdoll.corpus.terms import CAMEL
 
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
 
-# Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Japanese and Chinese.
-UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 
 # English words too common to say what a passage is about. Letters alone may be names.

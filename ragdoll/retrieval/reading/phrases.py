@@ -10,9 +10,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from ragdoll.corpus.languages import function_words
+from ragdoll.corpus.languages import UNSPACED, function_words
 from ragdoll.retrieval.reading.filters import quoted
-from ragdoll.retrieval.reading.marks import COMMON, UNSPACED
+from ragdoll.retrieval.reading.marks import COMMON
 
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」")
 _WORD = re.compile(r"\w+")
