@@ -148,7 +148,6 @@ def refuse_code(name: str, path: Path) -> None:
         TeacherError: a module is of another kind, or lies outside the teacher's folder.
         ModelError: ``modules.json`` or a module's ``config.json`` is damaged.
     """
-    _refuse_adapter(name, path)
     for module in read_modules(path):
         if not _SAFE_MODULES.fullmatch(module.type):
             raise TeacherError(
@@ -168,6 +167,7 @@ def refuse_code(name: str, path: Path) -> None:
                 f"{name} has the activation function '{activation}', which is none of torch's.",
                 hint=HINT_TO_TRUST,
             )
+    _refuse_adapter(name, path)
 
 
 def _refuse_adapter(name: str, path: Path) -> None:
