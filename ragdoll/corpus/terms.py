@@ -6,13 +6,21 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from ragdoll.corpus.languages import UNSPACED
+
 # A candidate for an identifier: characters that programs, versions and error codes join words by.
 _JOINED = re.compile(r"-{0,2}\w(?:[\w.+#:-]|(?<=\d)/(?=\d))*")
+_HEXADECIMAL = r"[\da-fA-F]{1,4}(?::[\da-fA-F]{1,4}){3,}"
 _IDENTIFIER = re.compile(
-    r"-.*|.*_.*|.*[^\W_](?:\.|::)[^\W_].*|.*\w(?:\+\+|#)|(?=.*\d).*[^\W\d_]-.*"
+    r"-.*|.*_.*|.*[^\W_](?:\.{1,2}|::)[^\W_].*|.*\w(?:\+\+|#)|(?=.*\d).*[^\W\d_]-.*"
     # Dates, times, and other numbers that mean nothing in another order.
-    r"|\d+(?:[-/:]\d+){2,}"
+    rf"|\d+(?:[-/:]\d+)+|{_HEXADECIMAL}"
 )
+
+# The same inside of a longer word: an address before its port, a date before its time, the version
+# in the name of a file.
+_NUMBERS = re.compile(r"(?<!\d)\d+([-./:])\d+(?:\1\d+)*(?!\d)|\d+[年년]\d+[月월](?:\d+[日일])?")
+_NO_NUMBERS = re.compile(_HEXADECIMAL)
 
 # A letter alone that is no initial, as in "vitamin D" or "plan B"; "a" and "I" are mere words.
 _SHORT = 4
@@ -86,8 +94,10 @@ def _parts_and_whole(words: str) -> str:
         added += map(_one_word, _LETTER.findall(words))
     for match in _JOINED.finditer(words):
         word = match.group().rstrip(".:-")
-        if _IDENTIFIER.fullmatch(word):
-            added.append(_one_word(word))
+        wholes = [word] if _IDENTIFIER.fullmatch(word) else []
+        if not _NO_NUMBERS.fullmatch(word):
+            wholes += [found[0] for found in _NUMBERS.finditer(word)]
+        added += map(_one_word, dict.fromkeys(wholes))
         parts = CAMEL.findall(word)
         has_cases = not (word.islower() or word.isupper() or word.istitle())
         if has_cases and len(parts) > 1 and word.lower() != word.upper():
@@ -98,7 +108,9 @@ def _parts_and_whole(words: str) -> str:
 def _one_word(identifier: str) -> str:
     """Write an identifier in letters and digits alone, which no index splits and none stems."""
     written = "".join(
-        character if character.isalnum() else f"q{ord(character):x}q"
+        character
+        if character.isalnum() and not UNSPACED.match(character)
+        else f"q{ord(character):x}q"
         for character in identifier.casefold()
     )
     return f"{written}qq"
