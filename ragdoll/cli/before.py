@@ -12,6 +12,7 @@ from ragdoll.settings import READING
 if TYPE_CHECKING:
     from ragdoll.config import Config
     from ragdoll.corpus.documents import Corpus
+    from ragdoll.corpus.sources.folder import FileSource
     from ragdoll.retrieval.storage.table import Table
 
 
@@ -70,22 +71,35 @@ def documents(config: Config, table: Table | None, prune: bool = False) -> Corpu
         return again
     if table is None or not names:
         return read(*names or [], settings=config.corpus)
-    gone = [name for name in names if _is_gone(name, table)]
-    if gone and not prune:
+    there = [name for name in names if os.path.lexists(_path(name)) or not _lost(name, table)]
+    lost = [part for name in names if name not in there for part in _lost(name, table)]
+    if lost and not prune:
+        name = next(name for name in names if name not in there)
         raise CorpusError(
-            f"No file or folder at {gone[0]}.",
-            hint="The table may have documents of it, which `prune` removes.",
+            f"No file or folder at {name}.", hint="`prune` removes what the table has of it."
         )
-    there = [name for name in names if name not in gone]
     corpus = read(*there, settings=config.corpus) if there else Corpus([])
+    corpus = Corpus([*corpus.sources, *lost], corpus.description)
     keys = [key for key in READING if not config.is_given(f"corpus.{key}")]
     return as_before(corpus, table, keys)
 
 
-def _is_gone(name: str, table: Table) -> bool:
-    """Tell whether a path is not there, and lies where the table has documents of."""
-    path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111 (any name)
-    if os.path.lexists(path):
-        return False
-    roots = [Path(root.path) for root in table.roots().values()]
-    return any(root == path or root in path.parents or path in root.parents for root in roots)
+def _path(name: str) -> Path:
+    # These functions of os take any name, where the methods of Path raise for some.
+    return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
+
+
+def _lost(name: str, table: Table) -> list[FileSource]:
+    """Return the parts of the table's roots that a path that is not there stood for."""
+    from ragdoll.corpus.sources.folder import FileSource, is_part
+
+    path, found = _path(name), []
+    for key, root in table.roots().items():
+        folder = Path(root.path)
+        if folder == path or path in folder.parents:
+            found.append(FileSource(folder, parts=()))
+        elif folder in path.parents:
+            part = path.relative_to(folder).as_posix()
+            if any(is_part(source, [part]) for source in table.sources(key)):
+                found.append(FileSource(folder, parts=(part,)))
+    return found

@@ -62,7 +62,7 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
             hint="Names are those of Python, such as cp1252, shift_jis or gb18030; or auto.",
         )
     check_formats(settings.formats or ())
-    sources = [_source(name, settings) for name in names]
+    sources = [_source(name, settings, alone=len(names) == 1) for name in names]
     description = {
         "path": [str(Path(name).resolve()) if os.path.exists(name) else name for name in names],  # noqa: PTH110
         "text_key": settings.text_key,
@@ -132,7 +132,7 @@ def _canonical(sources: Sequence[Source]) -> list[Source]:
     )
 
 
-def _source(name: str, settings: CorpusSettings) -> Source:
+def _source(name: str, settings: CorpusSettings, alone: bool) -> Source:
     # These functions of os take any name, where the methods of Path raise for some.
     path = Path(os.path.expanduser(name))  # noqa: PTH111
     exists = bool(name) and os.path.exists(path)  # noqa: PTH110
@@ -142,8 +142,9 @@ def _source(name: str, settings: CorpusSettings) -> Source:
         return PythonSource(name.removeprefix(SCHEME))
     if exists and path.is_dir() and not is_dataset_folder(path):
         return _files(path.resolve(), settings)
-    if exists and not path.is_dir():
-        return _file(path, settings)
+    is_broken = os.path.islink(path) and not exists  # noqa: PTH114
+    if (exists and not path.is_dir()) or (is_broken and not alone):
+        return _file(path, settings, alone)
     if exists or _is_hub_id(name):
         return DatasetSource(
             str(path.resolve()) if exists else name,
@@ -188,13 +189,17 @@ def _manner(settings: CorpusSettings) -> Manner:
     )
 
 
-def _file(path: Path, settings: CorpusSettings) -> FileSource:
+def _file(path: Path, settings: CorpusSettings, alone: bool) -> FileSource:
+    """Open a file. One of several, as a shell names all of a folder, is left out in the reading."""
     suffix = _manner(settings).format_of(path)
-    if suffix not in SUPPORTED and not is_text(path):
-        raise CorpusError(
-            f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."
-        )
-    if suffix in CONVERTED:
-        require(EXTRA, str(path))
-    path = path.resolve()
+    if alone:
+        if not path.is_file():
+            raise CorpusError(f"{path} is no regular file.")
+        if suffix not in SUPPORTED and not is_text(path):
+            raise CorpusError(
+                f"{path} has a format that ragdoll does not read.", hint=f"It reads {FAMILIES}."
+            )
+        if suffix in CONVERTED:
+            require(EXTRA, str(path))
+    path = path.resolve() if path.exists() else path.parent.resolve() / path.name
     return replace(_files(path.parent, settings), parts=(path.name,))

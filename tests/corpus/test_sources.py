@@ -6,6 +6,8 @@ import datetime as dt
 import importlib.util
 import json
 import math
+import os
+import re
 import socket
 from pathlib import Path
 
@@ -163,6 +165,20 @@ def test_the_settings_reach_the_files(docs: Path) -> None:
 def test_a_script_is_read_and_never_run(tmp_path: Path) -> None:
     (tmp_path / "loader.py").write_text("raise SystemExit('run')\n")
     assert texts(open_corpus([str(tmp_path / "loader.py")])) == ["raise SystemExit('run')\n"]
+
+
+def test_of_several_named_files_those_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A lock.")
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\0\0\0")
+    (tmp_path / "c.zip").write_bytes(b"PK\0\0")
+    os.mkfifo(tmp_path / "d")
+    (tmp_path / "e.md").symlink_to("nowhere")
+    corpus = open_corpus(sorted(tmp_path.iterdir()))
+    assert [document.source for document in corpus] == ["a.md"]
+    assert [item.path for item in corpus.skipped] == ["b.png", "c.zip", "d", "e.md"]
+    for name in ("b.png", "c.zip", "d", "e.md"):
+        with pytest.raises(CorpusError, match=re.escape(name)):
+            open_corpus([tmp_path / name])
 
 
 @pytest.mark.parametrize("name", ["picture.png", "old.doc", "a.out"])

@@ -146,6 +146,26 @@ def test_the_last_file_of_a_place_goes_where_that_is_asked_for(
     assert "Nothing found" in ragdoll("query", "task", "--database", "base").err
 
 
+def test_a_named_file_that_is_gone_goes_where_that_is_asked_for(
+    ragdoll: Ragdoll, trained: Trained, tree: Path
+) -> None:
+    options = ["--model", trained.model, "--database", "base"]
+    (tree / "empty").mkdir()
+    ragdoll("index", tree / "a.md", tree / "b.md", *options)
+    (tree / "a.md").unlink()
+    refused = ragdoll("index", tree / "a.md", *options)
+    assert (refused.status, "--prune removes what the table has of it" in refused.err) == (1, True)
+    pruned = ragdoll("index", tree / "a.md", *options, "--prune", "--json").json
+    assert (pruned["removed"], pruned["chunks"]) == (1, 1)
+    for name in ("a.md", "*.md"):
+        unknown = ragdoll("index", tree / name, *options, "--prune")
+        assert (unknown.status, "--prune" in unknown.err) == (1, False)
+    empty = ragdoll("index", tree / "empty", *options)
+    assert (empty.status, "--prune" in empty.err) == (1, False)
+    (tree / "b.md").unlink()
+    assert ragdoll("index", *options, "--prune", "--json").json["removed"] == 1
+
+
 def test_files_of_the_same_name_are_told_apart(
     ragdoll: Ragdoll, trained: Trained, tree: Path
 ) -> None:

@@ -57,7 +57,8 @@ def opened(library: Indexed) -> Index:
 @pytest.fixture
 def find(opened: Index) -> Callable[..., list[Hit]]:
     def run(text: str, k: int, mode: Mode = "hybrid", alpha: float = 0.5) -> list[Hit]:
-        return opened.search(text, k, mode=mode, alpha=alpha)
+        weight = alpha if mode == "hybrid" else None
+        return opened.search(text, k, mode=mode, alpha=weight)
 
     return run
 

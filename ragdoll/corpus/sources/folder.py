@@ -227,7 +227,9 @@ class FileSource(Source):
             place = self.path / part
             if place.is_dir():
                 yield from self._files_in(place, named, reading)
-            else:
+            elif place.exists() and not place.is_file():
+                reading.skip(self._relative(place), NOT_REGULAR)
+            elif os.path.lexists(place) or not self.path.is_dir():
                 yield place
 
     def _files_in(self, folder: Path, named: AbstractSet[Path], reading: Reading) -> Iterator[Path]:

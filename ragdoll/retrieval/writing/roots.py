@@ -79,7 +79,7 @@ def placed(corpus: Corpus, table: Table) -> Corpus:
     )
     sources: list[Source] = []
     for source in corpus.sources:
-        if not isinstance(source, FileSource):
+        if not isinstance(source, FileSource) or not source.parts:
             sources.append(source)
             continue
         for path in (source.path / part for part in source.parts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +100,7 @@ class Update:
             self._reader.documents[path] += kept
             self._result.unchanged += kept
         if not prune:
-            self._refuse_empty(roots[key].documents for key in keys.values() if key in roots)
+            self._refuse_empty(keys, roots)
         self._result.skipped, self._result.notes = self._corpus.skipped, self._corpus.notes
         for source in self._corpus.sources:
             path, key = source.root, keys[source.root]
@@ -116,13 +116,19 @@ class Update:
                 roots.get(key),
             )
 
-    def _refuse_empty(self, documents: Iterable[int]) -> None:
+    def _refuse_empty(self, keys: Mapping[str, str], roots: Mapping[str, Root]) -> None:
         """Check that some documents were read.
 
         Raises:
             CorpusError: there are none. A disk may be missing, so that none are removed unasked.
         """
-        count = sum(documents)
+        count = sum(
+            roots[key].documents
+            if not isinstance(source, FileSource) or source.is_whole
+            else sum(is_part(name, source.parts) for name in self._table.sources(key))
+            for source in self._corpus.sources
+            if (key := keys[source.root]) in roots
+        )
         hint = f"`prune=True` removes what the table has of it: {number_of('document', count)}."
         self._reader.refuse_empty(hint if count else None)
 
