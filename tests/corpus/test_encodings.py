@@ -62,6 +62,112 @@ def test_a_few_broken_places_cost_no_file(tmp_path: Path) -> None:
     assert [note.reason for note in corpus.notes] == ["not UTF-8 in 1 place"]
 
 
+ENGLISH = "The quarterly report describes how turbines behave under load.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "note"),
+    [
+        ("café naïve ".encode() + b"\xff", "café naïve \ufffd", "not UTF-8 in 1 place"),
+        (b'{"a": "caf\xc3\xa9 \xff"}', '{"a": "café \ufffd"}', "not UTF-8 in 1 place"),
+        ("Le café est là, é".encode()[:-1], "Le café est là, \ufffd", "not UTF-8 in 1 place"),
+        (b"line one\0\nline two", "line one \nline two", "zeros in 1 place"),
+        ("Größe marmots\0 x\n".encode(), "Größe marmots  x\n", "zeros in 1 place"),
+        (
+            f"{ENGLISH}Größe\0\0\0\n".encode("cp1252"),
+            f"{ENGLISH}Größe \n",
+            "read as Windows-1252, zeros in 1 place",
+        ),
+    ],
+)
+def test_damage_costs_its_place_alone(content: bytes, text: str, note: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    corpus = open_corpus([str(tmp_path)])
+    assert [document.text for document in corpus] == [text]
+    assert [noted.reason for noted in corpus.notes] == [note]
+
+
+@pytest.mark.parametrize("place", [100, 3_000])
+def test_a_run_of_zeros_costs_nothing_else(place: int, tmp_path: Path) -> None:
+    lines = ENGLISH * place
+    (tmp_path / "a.log").write_bytes(lines.encode() + bytes(5000) + b"end")
+    (document,) = open_corpus([str(tmp_path)])
+    assert "".join(document.text.split()) == "".join(f"{lines}end".split())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes(range(256)) * 20,
+        b"".join(number.to_bytes(2, "little") for number in range(0, 9000, 7)),
+        b"\x7fELF\x02\x01\x01\0\0\0" + b"name\0\x01\x02\0\0" * 50,
+        b"\x01\0\x02\0one\0\x03\0two\0" * 40,
+    ],
+)
+@pytest.mark.parametrize("encoding", ["auto", "cp1252"])
+def test_a_binary_file_stays_out(content: bytes, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    corpus = open_corpus([str(tmp_path)], encoding=encoding)
+    assert list(corpus) == []
+    assert len(corpus.skipped) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("language", ["cp1252", "cp1251", "shift_jis", "gb18030", "euc_kr"])
+def test_a_wide_encoding_needs_no_mark(encoding: str, language: str, tmp_path: Path) -> None:
+    text = f"{TEXTS[language] * 4}\n" * 5
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    corpus = open_corpus([str(tmp_path)])
+    assert [document.text for document in corpus] == [text]
+    assert [note.reason for note in corpus.notes] == [f"read as {encoding}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Perché è così? La città è più bella.",
+        "Il est à Paris.",
+        "Ça c'est très bien, à demain",
+        "¿Qué tal? El niño está aquí.",
+        "id,text\n1,plain words\n2,the café\n",
+        f"{ENGLISH}don’t",
+        f"{ENGLISH}½ cup",
+    ],
+)
+def test_a_short_latin_text_stays_latin(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
+    assert [document.text for document in open_corpus([str(tmp_path)])] == [text]
+
+
+@pytest.mark.parametrize("text", ["# Проверка\nprint('hello world')\n", "plain words а слово"])
+def test_words_of_another_alphabet_among_latin_ones_stay(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(text.encode("cp1251"))
+    assert [document.text for document in open_corpus([str(tmp_path)])] == [text]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "iso2022_jp"])
+def test_ascii_is_utf_8_whatever_is_named(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("plain words")
+    assert [d.text for d in open_corpus([str(tmp_path)], encoding=encoding)] == ["plain words"]
+
+
+@pytest.mark.parametrize(
+    ("named", "encoding"),
+    [("utf-16", "utf-16-be"), ("utf-16", "utf-16-le"), ("utf-16-be", "utf-16-be")],
+)
+@pytest.mark.parametrize("text", ["Wide text about badgers.\n", "会議の議事録\n"])
+def test_a_wide_encoding_that_is_named_needs_no_mark(
+    named: str, encoding: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    assert [d.text for d in open_corpus([str(tmp_path)], encoding=named)] == [text]
+
+
+def test_an_encoding_with_escapes_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("会議".encode("iso2022_jp"))
+    assert [d.text for d in open_corpus([str(tmp_path)], encoding="iso2022_jp")] == ["会議"]
+
+
 def test_a_sign_for_a_broken_character_is_a_character(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("An \ufffd is known.", encoding="utf-8")
     corpus = open_corpus([str(tmp_path)])

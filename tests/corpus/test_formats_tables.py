@@ -87,7 +87,8 @@ def test_a_short_row_lacks_its_last_columns(tmp_path: Path) -> None:
 
 
 def test_a_row_that_cannot_be_read_is_named_by_the_line_where_it_begins(tmp_path: Path) -> None:
-    content = b'text,n\n"one\nline",1\ntwo,2,3\n"a" b,3\ncaf\xe9,4\n"z\n\0",5\n"",6\nlast,7\n'
+    content = b'text,n\n"one\nline",1\ntwo,2,3\n"a" b,3\ncaf\xe9,4\n"z\n'
+    content += b"\0 " * 6 + b'",5\n"",6\nlast,7\n'
     assert told(written(tmp_path, "a.csv", content)) == [
         "one\nline",
         "! line 4: 3 fields, where the header has 2",

@@ -21,19 +21,59 @@ MAX_BYTES = 64 * 2**20
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# A file in UTF-8 has this many times as many characters beyond ASCII as broken places, or more.
-_MOST_BROKEN = 10
 # From this number of broken places on, a file that has more of them than characters is no UTF-8.
 _CERTAIN = 1000
 # Bytes by which an encoding is recognised.
 _SAMPLE = 2**17
-_WIDE_ZEROS = 0.3
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
+
+_ZEROS = re.compile("\0+")
+_CONTROLS = re.compile("[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+# A text has this many times as many characters as runs of zeros and other controls, or more.
+_LEAST_TEXT = 16
+
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_WIDE_SAMPLE = 2**13
+_LEAST_WIDE = 4
+# Characters that are rare in text. Text of one byte a character has many when two are read as one.
+_RARE = re.compile(
+    "[^\t\n\f\r -~\xa0-\u1fff\u2010-\u205f\u20a0-\u27ff\u3000-\u30ff\u4e00-\u9fff"
+    "\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\U00010000-\U0003ffff]"
+)
+_MOST_RARE = 0.05
+_ASCII = b"\t\n\r" + bytes(range(32, 127))
+_MOST_ASCII = 7 / 8
+
+_WESTERN = "Windows-1252"
+# The sign for any currency, in whose place other encodings have a letter or the euro.
+_CURRENCY = b"\xa4"
+# What the codec of cp932 makes of bytes that stand for nothing.
+_PRIVATE = re.compile("[\uf8f0-\uf8f3]")
+# Short texts in other encodings look like these, in which hardly any file is.
+_UNLIKELY = ("hp-roman8", "iso8859-3", "iso8859-4", "mac-cyrillic", "mac-latin2")
+# A Western encoding that is this many times as likely as another Latin one is the better guess.
+_WESTERN_SHARE = 0.8
+_NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u02ff\u1e00-\u1eff]+")
+
+_DECLARED = re.compile(
+    rb"<(?:meta|\?xml)\b[^<>]*?(?:charset|encoding)\s*=\s*(?:[\"']\s*)?([\w.:-]+)", re.IGNORECASE
+)
+_DECLARED_WITHIN = 2**12
+# Browsers read these as their supersets, and pages count on it.
+_SUPERSETS = {
+    "ascii": "cp1252",
+    "euc_kr": "cp949",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "shift_jis_2004": "cp932",
+    "tis-620": "cp874",
+}
 
 
 def too_large(most: int) -> str:
@@ -77,7 +117,18 @@ def is_text(path: Path) -> bool:
             head = file.read(_SAMPLE)
     except OSError:
         return True  # Reading it says why it cannot be read.
-    return _marked(head) is not None or b"\0" not in head
+    return _marked(head) is not None or not _is_binary(head.decode("latin-1"))
+
+
+def declared(path: Path) -> str:
+    """Return the encoding that a page declares; ``auto`` where it is UTF-8, unknown or none."""
+    from chardet.registry import lookup_encoding
+
+    with path.open("rb") as file:
+        labels = _DECLARED.findall(file.read(_DECLARED_WITHIN))
+    known = filter(None, (lookup_encoding(label.decode()) for label in labels))
+    name = next(known, "utf-8")
+    return "auto" if name.startswith("utf-") else _SUPERSETS.get(name, name)
 
 
 def check_size(path: Path, most: int) -> None:
@@ -95,8 +146,8 @@ def readable(path: Path, encoding: str = "auto") -> Iterator[tuple[Path, str | N
     """Yield a file of the same text in UTF-8, not compressed, and a note on what that took.
 
     That is the file itself where it is UTF-8 already; the note is None then. Where it is not,
-    ``encoding`` says what it is, or ``auto`` to recognise it. A file in UTF-8 with a few broken
-    characters is read without these. What cannot be recognised stays as it is.
+    ``encoding`` says what it is, or ``auto`` to recognise it. A few broken characters and zeros
+    are read as a sign or a space. What cannot be recognised stays as it is.
 
     Raises:
         UnreadableError: a compressed file is broken, or grows too large.
@@ -107,12 +158,15 @@ def readable(path: Path, encoding: str = "auto") -> Iterator[tuple[Path, str | N
         if path.suffix.lower() in COMPRESSED:
             place = Path(stack.enter_context(TemporaryDirectory())) / path.stem
             _inflate(path, place)
-        found, note = _encoding_of(place, encoding)
+        found, is_guess = _encoding_of(place, encoding)
+        notes = [f"read as {found}"] if is_guess else []
         if found is not None:
             copy = Path(stack.enter_context(TemporaryDirectory())) / place.name
-            _transcode(place, copy, found)
+            broken, zeros = _transcode(place, copy, found)
+            places = {f"not {found.upper()}": broken, "zeros": zeros}
+            notes += [f"{what} in {number_of('place', n)}" for what, n in places.items() if n]
             place = copy
-        yield place, note
+        yield place, ", ".join(notes) or None
 
 
 @contextmanager
@@ -124,79 +178,136 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _encoding_of(path: Path, told: str) -> tuple[str | None, str | None]:
-    """Return the encoding of a file that has to be copied, and a note; None where it has not."""
+def _encoding_of(path: Path, told: str) -> tuple[str | None, bool]:
+    """Return the encoding of a file that has to be copied, and whether it is a guess.
+
+    The encoding is None where the file is UTF-8 or cannot be recognised.
+    """
     with path.open("rb") as file:
         head = file.read(_SAMPLE)
-    marked = _marked(head)
-    if marked == "utf-16":
-        return marked, None
-    is_wide = marked is None and b"\0" in head
-    valid, broken = (0, 0) if is_wide else _characters(path)
-    if broken and broken * _MOST_BROKEN <= valid:
-        return "utf-8", f"not UTF-8 in {number_of('place', broken)}"
-    if valid and not broken:
-        return None, None
-    if told != "auto":
-        return told, None
-    if not broken and not (is_wide and _may_be_wide(head)):
-        return None, None
-    found = _recognised(path)
-    return found, found and f"read as {found}"
+    name = told if told == "auto" else codecs.lookup(told).name
+    found, is_guess = _marked(head), False
+    if found is None or found == "utf-8-sig":
+        is_text = not _is_binary(head.decode("latin-1"))
+        valid, broken, zeros = _characters(path) if is_text else (0, 1, False)
+        if 2 * broken <= valid + 1:
+            if broken or zeros:
+                return "utf-8", False
+            # ASCII may be another encoding, which has escapes, but a wide one has zeros.
+            if valid or name.startswith(("auto", "utf-16", "utf-32")):
+                return None, False
+        if name in {"utf-16", "utf-32"}:
+            found = _wide(head) or f"{name}-le"
+        elif told != "auto":
+            found = told
+        else:
+            found = _wide(head) if b"\0" in head else None
+            found = found or (_recognised(path) if is_text else None)
+            is_guess = found is not None
+    if found is None or _is_binary(head.decode(found, "replace")):
+        return None, False
+    return found, is_guess
 
 
-def _may_be_wide(head: bytes) -> bool:
-    """Tell whether bytes with zeros may be text of two or four bytes a character.
-
-    Letters have their zeros in such a text, and other scripts have control characters. Text of one
-    byte a character with some zeros in it has neither.
-    """
-    zeros = head.count(0)
-    return (
-        zeros > _WIDE_ZEROS * len(head) or len(head.translate(None, _CONTROLS)) < len(head) - zeros
-    )
+def _is_binary(text: str) -> bool:
+    """Tell whether there are more zeros and other controls than a damaged text has."""
+    if "\0" not in text:
+        return False
+    text = _ZEROS.sub("\0", text)
+    return len(_CONTROLS.findall(text)) * _LEAST_TEXT > len(text)
 
 
-def _characters(path: Path) -> tuple[int, int]:
+def _characters(path: Path) -> tuple[int, int, bool]:
     """Count the characters beyond ASCII in a file, and the places where it is not UTF-8.
 
-    Counting ends where the file is certain to have another encoding.
+    Tell whether there are zeros, too. Counting ends where the file is certain to have another
+    encoding.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     valid = broken = 0
+    zeros = False
     with path.open("rb") as file:
         while piece := file.read(_TEXT_PIECE):
             text = decoder.decode(piece)
+            zeros = zeros or b"\0" in piece
             if text.isascii():
                 continue
-            # A sign for a broken character may also stand in the file itself.
-            lost = text.count("\ufffd") - piece.count("\ufffd".encode())
+            lost = _signs(text, piece)
             broken += lost
             valid += len(text) - len(text.encode("ascii", "ignore")) - lost
             if broken > _CERTAIN and broken > valid:
                 break
-    return valid, broken + len(decoder.decode(b"", final=True))
+    return valid, broken + len(decoder.decode(b"", final=True)), zeros
+
+
+def _signs(text: str, piece: bytes) -> int:
+    """Count the signs for broken characters that do not stand in the UTF-8 itself."""
+    return text.count("\ufffd") - piece.count("\ufffd".encode())
+
+
+def _wide(head: bytes) -> str | None:
+    """Return the encoding of two or four bytes a character that bytes are text in; None for none.
+
+    Bytes in the wrong order are letters, too, but neither spaces nor line ends.
+    """
+    head = head[:_WIDE_SAMPLE]
+    if len(head) - len(head.translate(None, _ASCII)) > _MOST_ASCII * len(head):
+        return None
+    found, most = None, 0
+    for name in _WIDE:
+        text = head.decode(name, "replace")
+        plain = len(text.encode("ascii", "ignore"))
+        # A character of ASCII has a zero, besides the two of any character of four bytes.
+        zeros = head.count(0) - (len(head) - 2 * len(text))
+        is_likely = len(text) >= _LEAST_WIDE and zeros <= 2 * plain and plain > most
+        if is_likely and len(_RARE.findall(text)) <= _MOST_RARE * len(text):
+            found, most = name, plain
+    return found
 
 
 def _recognised(path: Path) -> str | None:
-    """Return the encoding that the bytes beyond ASCII speak for; None where none does."""
+    """Return the encoding that the bytes beyond ASCII speak for; None where it is no text."""
     import chardet
 
     with path.open("rb") as file:
         sample = file.read(_SAMPLE)
-        while sample.isascii() and b"\0" not in sample and (piece := file.read(_SAMPLE)):
+        while sample.isascii() and (piece := file.read(_SAMPLE)):
             sample = piece
-    found = chardet.detect(sample)["encoding"]
-    return None if found is None or "utf-8" in found.lower() else str(found)
+    sample = sample.replace(b"\0", b" ")
+    ranked = chardet.detect_all(sample, ignore_threshold=True, exclude_encodings=_UNLIKELY)
+    likely = {found["encoding"]: found["confidence"] for found in ranked}
+    western = 0 if _CURRENCY in sample else likely.get(_WESTERN, 0)
+    for name, confidence in likely.items():
+        if name is None:
+            return None
+        text = sample.decode(name, "replace")
+        others = _NOT_LATIN.findall(text)
+        count = sum(map(len, others))
+        if not others and western >= _WESTERN_SHARE * confidence:
+            break
+        # The letters with accents of a Latin text stand alone, whatever they are taken for.
+        if "utf" not in name.lower() and (count >= 2 * len(others) or 2 * count > len(text)):
+            return name
+    return _WESTERN
 
 
-def _transcode(path: Path, copy: Path, encoding: str) -> None:
-    """Write a copy in UTF-8, with a sign for each broken character."""
+def _transcode(path: Path, copy: Path, encoding: str) -> tuple[int, int]:
+    """Write a copy in UTF-8, with signs for broken characters and a space for zeros.
+
+    Return the number of places with either.
+    """
     decoder = codecs.getincrementaldecoder(encoding)("replace")
+    broken = zeros = 0
+    piece = b"begin"
     with path.open("rb") as file, copy.open("wb") as written:
-        while piece := file.read(_TEXT_PIECE):
-            written.write(decoder.decode(piece).encode("utf-8", "replace"))
-        written.write(decoder.decode(b"", final=True).encode("utf-8", "replace"))
+        while piece:
+            piece = file.read(_TEXT_PIECE)
+            text = _PRIVATE.sub("\ufffd", decoder.decode(piece, final=not piece))
+            broken += _signs(text, piece if encoding == "utf-8" else b"")
+            text, runs = _ZEROS.subn(" ", text)
+            zeros += runs
+            written.write(text.encode("utf-8", "replace"))
+    return broken, zeros
 
 
 def _inflate(path: Path, place: Path) -> None:

@@ -96,11 +96,14 @@ def _document(path: Path, kind: str, manner: Manner, note: Callable[[str], None]
         raise UnreadableError(f"needs the extra {EXTRA}: {install_command(EXTRA)}")
     if reader := BEHIND_WALL.get(kind):
         decoding.check_size(path, _MAX_HTML if kind in HTML else decoding.MAX_BYTES)
-        if kind in HTML and manner.encoding != "auto":
-            with decoding.readable(path, manner.encoding) as (place, _):
+        if kind in HTML:
+            told = decoding.declared(path) if manner.encoding == "auto" else manner.encoding
+            with decoding.readable(path, told) as (place, noted):
+                if noted:
+                    note(noted)
                 return wall.document(reader, place)
-        told = {} if manner.outputs or kind != ".ipynb" else {"outputs": False}
-        return wall.document(reader, path, **told)
+        arguments = {} if manner.outputs or kind != ".ipynb" else {"outputs": False}
+        return wall.document(reader, path, **arguments)
     return _text(path, kind, manner, note)
 
 

@@ -13,13 +13,11 @@ from typing import cast
 
 from bs4 import BeautifulSoup, Tag
 from bs4.builder import HTMLTreeBuilder
-from bs4.dammit import EncodingDetector
 from lxml import etree
 from markdownify import ATX, MarkdownConverter
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats import decoding
-from ragdoll.corpus.formats.decoding import UnreadableError, display_name
+from ragdoll.corpus.formats.decoding import UnreadableError, decode, display_name
 from ragdoll.corpus.formats.markdown import tidy
 
 # Elements that are no part of the text: code for the browser, what surrounds the text, and what a
@@ -63,12 +61,12 @@ _CONVERTER = MarkdownConverter(
 
 
 def read_html(path: Path) -> Document:
-    """Read a page: its main text with headings, lists, tables and code, without links and images.
+    """Read a page in UTF-8: its main text with headings, lists, tables and code, without links.
 
     Raises:
         UnreadableError: the page has no text, or is nested too deeply.
     """
-    text, title = page_of(_decoded(path))
+    text, title = page_of(decode(path.read_bytes()))
     if not text:
         raise UnreadableError("no text in it")
     return Document(text, title=title or display_name(path.name), markup="markdown")
@@ -89,21 +87,6 @@ def page_of(html: str) -> tuple[str, str]:
     text = tidy(_CONVERTER.convert_soup(main))
     titles = (" ".join(words.split()) for words in (title, heading.get_text() if heading else ""))
     return text, next(filter(None, titles), "")
-
-
-def _decoded(path: Path) -> str:
-    """Decode a page by what it declares, or else by its bytes."""
-    content = path.read_bytes()
-    try:
-        return decoding.decode(content)
-    except UnreadableError:
-        declared = EncodingDetector.find_declared_encoding(content, is_html=True)
-        if declared and not declared.startswith("utf-"):
-            # Browsers read these two as their superset, and pages count on it.
-            latin = declared in {"ascii", "iso-8859-1", "latin-1", "latin1", "us-ascii"}
-            return decoding.decode(content, "windows-1252" if latin else declared)
-    with decoding.readable(path) as (place, _):
-        return decoding.decode(place.read_bytes())
 
 
 class _VisibleTree(HTMLTreeBuilder):
