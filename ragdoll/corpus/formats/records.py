@@ -29,9 +29,11 @@ _PIECE = 2**18
 # the process. A run of digits within a text is refused too where it stands like a number.
 _MAX_DIGITS = 4300
 _LONG_NUMBER = re.compile(rb"[\s\[,:-]\d{%d}" % (_MAX_DIGITS + 1))
-# What some programs write for a number that JSON lacks, and its place in the parser's errors.
-_NO_NUMBER = re.compile(rb"NaN|-?Infinity")
-_QUOTED_BEFORE = 39
+# What some programs write for a number that JSON lacks, and a string, which may be cut off.
+_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+# A piece should not end within such a word, nor behind a backslash.
+_UNFINISHED = b"-\\INafinty"
+_LONGEST = len("-Infinity")
 
 
 def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
@@ -237,18 +239,11 @@ def _json_values(source: _Counted) -> Iterator[Any]:
     except (ijson.JSONError, ValueError, ArithmeticError, SystemError) as error:
         if not source.has_text:
             raise UnreadableError("empty") from error
-        raise UnreadableError(_why_not_json(error)) from error
-
-
-def _why_not_json(error: Exception) -> str:
-    """Return the reason for an error of the parser, whose second line quotes what it read."""
-    said = error.args[0] if error.args else ""
-    said = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
-    first, _, quoted = said.partition(b"\n")
-    if isinstance(error, UnicodeDecodeError) or first.endswith(b"invalid bytes in UTF8 string."):
-        return "not utf-8 text"
-    word = _NO_NUMBER.match(quoted, _QUOTED_BEFORE)
-    return f"not JSON ({word[0].decode()})" if word else "not JSON"
+        said = error.args[0] if error.args else ""
+        said = said if isinstance(said, bytes) else str(said).encode("utf-8", "replace")
+        is_no_text = said.partition(b"\n")[0].endswith(b"invalid bytes in UTF8 string.")
+        is_no_text = is_no_text or isinstance(error, UnicodeDecodeError)
+        raise UnreadableError("not utf-8 text" if is_no_text else "not JSON") from error
 
 
 class _Counted:
@@ -257,7 +252,7 @@ class _Counted:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._tail = b" "
-        self._is_over = False
+        self._is_over = self._is_in_string = False
         self.taken = 0
         self.has_text = False
 
@@ -272,6 +267,11 @@ class _Counted:
         if self._is_over:
             raise UnreadableError("not JSON")
         piece = self._file.read(size)
+        for _ in range(_LONGEST):
+            if not piece or piece[-1] not in _UNFINISHED:
+                break
+            piece += self._file.read(1)
+        piece = self._with_null(piece)
         number = _LONG_NUMBER.search(self._tail + piece)
         if number:
             # The values before the number are read first.
@@ -282,6 +282,16 @@ class _Counted:
         self.has_text = self.has_text or bool(piece.strip()) or self._is_over
         # An empty piece would mean the end of the file.
         return piece or (b" " if self._is_over else b"")
+
+    def _with_null(self, piece: bytes) -> bytes:
+        """Put null in the place of NaN and infinity, where they are no part of a string."""
+        begin = b'"' if self._is_in_string else b""
+        # Without escapes, which take their quotes with them.
+        quotes = piece.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"')
+        self._is_in_string ^= bool(quotes % 2)
+        if b"NaN" not in piece and b"Infinity" not in piece:
+            return piece
+        return _NO_NUMBER.sub(lambda found: found[1] or b"null", begin + piece)[len(begin) :]
 
 
 def _record(value: Any, text_key: str, number: int) -> Document:
