@@ -59,12 +59,24 @@ def test_compressed_records_are_read_as_others_are(inner: str, outer: str, tmp_p
     assert named.text == document.text
 
 
+@pytest.mark.parametrize("outer", COMPRESS.keys() - {".zst"})  # whose library tells less
+def test_what_is_there_of_a_compressed_file_is_read(outer: str, tmp_path: Path) -> None:
+    lines = "".join(f'{{"text": "{number * 7919 % 99_991}"}}\n' for number in range(200_000))
+    whole = COMPRESS[outer](lines.encode())
+    notes: list[str] = []
+    file = written(tmp_path, f"a.jsonl{outer}", whole[: len(whole) // 2])
+    found = list(read(file, note=notes.append))
+    assert len(found) > 10_000
+    assert all(isinstance(record, Document) for record in found[:-1])
+    assert notes == ["cut off; its end is missing"]
+
+
 @pytest.mark.parametrize("outer", COMPRESS)
 def test_a_compressed_file_that_is_damaged_or_a_bomb_is_left_out(
     outer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = COMPRESS[outer](TABLES[".jsonl"].encode() * 5000)
-    for content in (b"no such file", whole[: len(whole) // 2]):
+    for content in (b"no such file", whole[:12], whole[:-8] + bytes(8)):
         assert "damaged" in reason(written(tmp_path, f"a.jsonl{outer}", content))
     monkeypatch.setattr(decoding, "_LEAST_INFLATED", 1000)
     monkeypatch.setattr(decoding, "_INFLATION", 2)
@@ -76,6 +88,27 @@ def test_a_compressed_text_is_read(tmp_path: Path) -> None:
     page = b".TH GIT-LOG 1\n.SH NAME\ngit-log \\- Show \\fBcommit\\fR logs\n"
     record = only(written(tmp_path, "git-log.1.gz", gzip.compress(page)))
     assert (record.title, record.text) == ("git-log(1)", "\n# NAME\ngit-log - Show commit logs\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "title", "text"),
+    [
+        ("a.html", b'<meta charset="cp1252"><p>caf\xe9</p>', "a.html.gz", "café"),
+        ("a.ipynb", b'{"cells": [{"cell_type": "raw", "source": "A."}]}', "a.ipynb.gz", "A."),
+        ("a.eml", b"Subject: S\n\ncaf\xc3\xa9", "S", "Subject: S\n\ncafé"),
+        ("a.mbox", b"From x\nSubject: S\n\nText.", "S", "Subject: S\n\nText."),
+    ],
+)
+def test_other_texts_are_read_compressed(
+    name: str, content: bytes, title: str, text: str, tmp_path: Path
+) -> None:
+    record = only(written(tmp_path, f"{name}.gz", gzip.compress(content)))
+    assert (record.title, record.text) == (title, text)
+
+
+def test_a_page_that_is_too_large_when_it_is_decompressed_is_left_out(tmp_path: Path) -> None:
+    page = gzip.compress(b"<p>" + b"x" * 2**24)
+    assert reason(written(tmp_path, "a.html.gz", page)) == "larger than 16 MiB; split it"
 
 
 def test_another_compressed_file_is_of_no_known_format(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -107,7 +107,21 @@ def text_of(path: Path, encoding: str) -> tuple[str, str | None]:
         except UnreadableError:  # not UTF-8
             pass
     with readable(path, encoding) as (place, note):
+        check_size(place, MAX_BYTES)
         return decode(place.read_bytes()), note
+
+
+def guessed(content: bytes) -> str:
+    """Decode a part of a file as files are decoded, with signs for what is broken."""
+    try:
+        return decode(content)
+    except UnreadableError:  # not UTF-8
+        pass
+    with TemporaryDirectory() as folder:
+        part = Path(folder) / "part"
+        part.write_bytes(content)
+        with readable(part, declared(part)) as (place, _):
+            return place.read_bytes().decode("utf-8", "replace")
 
 
 def is_text(path: Path) -> bool:
@@ -153,20 +167,44 @@ def readable(path: Path, encoding: str = "auto") -> Iterator[tuple[Path, str | N
         UnreadableError: a compressed file is broken, or grows too large.
         OSError: the file cannot be read, or there is no room for a copy.
     """
-    with ExitStack() as stack:
-        place = path
-        if path.suffix.lower() in COMPRESSED:
-            place = Path(stack.enter_context(TemporaryDirectory())) / path.stem
-            _inflate(path, place)
-        found, is_guess = _encoding_of(place, encoding)
-        notes = [f"read as {found}"] if is_guess else []
-        if found is not None:
-            copy = Path(stack.enter_context(TemporaryDirectory())) / place.name
-            broken, zeros = _transcode(place, copy, found)
-            places = {f"not {found.upper()}": broken, "zeros": zeros}
-            notes += [f"{what} in {number_of('place', n)}" for what, n in places.items() if n]
-            place = copy
-        yield place, ", ".join(notes) or None
+    with inflated(path) as (place, cut_off), in_utf8(place, encoding) as (copy, noted):
+        yield copy, "; ".join(filter(None, (cut_off, noted))) or None
+
+
+@contextmanager
+def in_utf8(path: Path, encoding: str) -> Iterator[tuple[Path, str | None]]:
+    """Yield a file that is not compressed in UTF-8, and a note; see ``readable``.
+
+    Raises:
+        OSError: the file cannot be read, or there is no room for a copy.
+    """
+    found, is_guess = _encoding_of(path, encoding)
+    notes = [f"read as {found}"] if is_guess else []
+    if found is None:
+        yield path, None
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        broken, zeros = _transcode(path, copy, found)
+        places = {f"not {found.upper()}": broken, "zeros": zeros}
+        notes += [f"{what} in {number_of('place', n)}" for what, n in places.items() if n]
+        yield copy, ", ".join(notes) or None
+
+
+@contextmanager
+def inflated(path: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield a file that is not compressed, of the same name, and a note where it is cut off.
+
+    Raises:
+        UnreadableError: a compressed file is broken, or grows too large.
+        OSError: the file cannot be read, or there is no room for a copy.
+    """
+    if path.suffix.lower() not in COMPRESSED:
+        yield path, None
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        yield copy, _inflate(path, copy)
 
 
 @contextmanager
@@ -310,19 +348,26 @@ def _transcode(path: Path, copy: Path, encoding: str) -> tuple[int, int]:
     return broken, zeros
 
 
-def _inflate(path: Path, place: Path) -> None:
-    """Decompress a file.
+def _inflate(path: Path, place: Path) -> str | None:
+    """Decompress a file; return a note where its end is missing, as after a broken transfer.
 
     Raises:
         UnreadableError: the file is damaged, or grows to more than a corpus of text does.
         OSError: the file cannot be read, or there is no room for its content.
     """
     most = max(_LEAST_INFLATED, path.stat().st_size * _INFLATION)
+    note = None
     try:
-        with COMPRESSED[path.suffix.lower()](path) as file, place.open("wb") as inflated:
-            while inflated.tell() <= most and (piece := file.read(_PIECE)):
-                inflated.write(piece)
-            size = inflated.tell()
+        with COMPRESSED[path.suffix.lower()](path) as file, place.open("wb") as copy:
+            try:
+                # Not ``read``, which loses what it has where the file ends too soon.
+                while copy.tell() <= most and (piece := file.read1(_PIECE)):
+                    copy.write(piece)
+            except EOFError:
+                if not copy.tell():
+                    raise
+                note = "cut off; its end is missing"
+            size = copy.tell()
     except _DAMAGES as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -332,6 +377,7 @@ def _inflate(path: Path, place: Path) -> None:
         raise UnreadableError(
             f"more than {_INFLATION} times as large when it is decompressed; do that beforehand"
         )
+    return note
 
 
 def _zstandard(path: Path) -> BinaryIO:

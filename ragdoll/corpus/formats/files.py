@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from ragdoll.corpus import structure
@@ -76,10 +76,9 @@ def read(
                 raise UnreadError("changed while it was read")
             yield document
             return
-        is_text = kind not in BINARY_RECORDS
-        readable = decoding.readable(path, manner.encoding)
-        with readable if is_text else nullcontext((path, None)) as read:
-            place, noted = read
+        is_binary = kind in BINARY_RECORDS
+        content = decoding.inflated(path) if is_binary else decoding.readable(path, manner.encoding)
+        with content as (place, noted):
             if noted:
                 note(noted)
             yield from _RECORDS[RECORDS[kind]](place, manner.text_key)
@@ -95,15 +94,19 @@ def _document(path: Path, kind: str, manner: Manner, note: Callable[[str], None]
         # The same for every file, so that an account of many can name it once.
         raise UnreadableError(f"needs the extra {EXTRA}: {install_command(EXTRA)}")
     if reader := BEHIND_WALL.get(kind):
-        decoding.check_size(path, _MAX_HTML if kind in HTML else decoding.MAX_BYTES)
-        if kind in HTML:
-            told = decoding.declared(path) if manner.encoding == "auto" else manner.encoding
-            with decoding.readable(path, told) as (place, noted):
-                if noted:
-                    note(noted)
-                return wall.document(reader, place)
+        most = _MAX_HTML if kind in HTML else decoding.MAX_BYTES
+        decoding.check_size(path, most)
         arguments = {} if manner.outputs or kind != ".ipynb" else {"outputs": False}
-        return wall.document(reader, path, **arguments)
+        with ExitStack() as stack:
+            place, cut_off = stack.enter_context(decoding.inflated(path))
+            decoding.check_size(place, most)
+            noted = None
+            if kind in HTML:
+                told = decoding.declared(place) if manner.encoding == "auto" else manner.encoding
+                place, noted = stack.enter_context(decoding.in_utf8(place, told))
+            for what in filter(None, (cut_off, noted)):
+                note(what)
+            return wall.document(reader, place, **arguments)
     return _text(path, kind, manner, note)
 
 

@@ -61,10 +61,12 @@ RECORDS = {
     **{suffix: suffix[1:] for suffix in BINARY_RECORDS},
     **{f".{name}{outer}": name for name in _TEXT_RECORDS for outer in ("", *COMPRESSED)},
 }
+# The formats that are read from a compressed file, besides the records.
+_INFLATED = PLAIN | HTML | {".eml", ".ipynb", ".mbox"}
 SUPPORTED = PLAIN | frozenset(BEHIND_WALL) | frozenset(RECORDS)
 FAMILIES = (
     "text, Markdown, reStructuredText, AsciiDoc, Org, LaTeX, HTML, JSON, JSON lines, CSV, TSV, "
-    "man pages, source code, these also compressed, Parquet, notebooks, mail, EPUB, OpenDocument, "
+    "man pages, source code, notebooks, mail, these also compressed, Parquet, EPUB, OpenDocument, "
     "and with the extra 'documents' PDF, Word, PowerPoint and Excel"
 )
 
@@ -128,7 +130,9 @@ def format_of(path: Path) -> str:
     suffix = f".{ending.lower()}" if dot and ending else ""
     if suffix in COMPRESSED:
         inner = format_of(Path(stem))
-        return inner + suffix if inner + suffix in RECORDS else inner if inner in PLAIN else suffix
+        return (
+            inner + suffix if inner + suffix in RECORDS else inner if inner in _INFLATED else suffix
+        )
     if _SECTION.fullmatch(suffix):
         return MAN
     return ".txt" if not suffix and _CAPITALISED.fullmatch(name) else suffix

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.decoding import UnreadableError, decode
+from ragdoll.corpus.formats.decoding import UnreadableError, guessed
 from ragdoll.corpus.formats.markdown import converted, first_heading
 
 # Characters of what a cell printed: more is data.
@@ -25,12 +25,16 @@ def read_notebook(path: Path, outputs: bool = True) -> Document:
         UnreadableError: the file is no notebook, or has no text.
     """
     try:
-        content = json.loads(decode(path.read_bytes()))
-        language = content.get("metadata", {}).get("language_info", {}).get("name", "python")
+        content = json.loads(guessed(path.read_bytes()))
+        told = (content.get("metadata") or {}).get("language_info") or {}
         # The third version of the format has its cells in worksheets.
         sheets = content.get("worksheets", [content])
         cells = [cell for sheet in sheets for cell in sheet["cells"]]
-        parts = [part for cell in cells for part in _parts(cell, str(language), outputs)]
+        parts = [
+            part
+            for cell in cells
+            for part in _parts(cell, str(told.get("name") or "python"), outputs)
+        ]
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise UnreadableError("not a notebook") from error
     text = "\n\n".join(parts)
@@ -38,20 +42,20 @@ def read_notebook(path: Path, outputs: bool = True) -> Document:
 
 
 def _parts(cell: dict[str, Any], language: str, outputs: bool) -> Iterator[str]:
-    text = _joined(cell.get("source", cell.get("input", "")))
-    kind = cell["cell_type"]
+    text = _joined(cell.get("source", cell.get("input")))
+    kind = cell.get("cell_type")
     if not text.strip():
         return
     if kind != "code":
         yield f"{'#' * int(cell.get('level', 1))} {text}" if kind == "heading" else text
         return
     yield f"```{language}\n{text}\n```"
-    for output in cell.get("outputs", []) if outputs else []:
-        data = output.get("data", output)
-        printed = _joined(data.get("text/plain", data.get("text", ""))).strip()
+    for output in (cell.get("outputs") or []) if outputs else []:
+        data = output.get("data") or output
+        printed = _joined(data.get("text/plain", data.get("text"))).strip()
         if printed:
             yield f"```\n{printed[:_MAX_OUTPUT]}\n```"
 
 
 def _joined(lines: Any) -> str:
-    return lines if isinstance(lines, str) else "".join(lines)
+    return lines if isinstance(lines, str) else "".join(lines or ())

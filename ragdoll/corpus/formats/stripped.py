@@ -6,9 +6,10 @@ import re
 import shlex
 
 # The times of a subtitle, its number before them, and what WebVTT has for programs.
-_TIMES = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3}[ \t]+-->")
+_TIMES = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{1,3}[ \t]*-->")
 _NUMBER = re.compile(r"\s*\d+\s*")
-_FOR_PROGRAMS = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION)\b")
+_WEBVTT = "WEBVTT"
+_FOR_PROGRAMS = re.compile(rf"\ufeff?{_WEBVTT}\b|NOTE(?!\S)|(?:STYLE|REGION)\s*$")
 _TAG = re.compile(r"</?[a-zA-Z0-9][^<>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
 
 # The marks of roff within a line, and the characters that some of them stand for.
@@ -60,11 +61,12 @@ def subtitles(text: str) -> str:
     """
     lines = text.split("\n")
     shown = []
-    is_for_programs = False
+    is_webvtt = text.removeprefix("\ufeff").startswith(_WEBVTT)
+    is_for_programs, is_first = False, True
     for number, line in enumerate(lines):
-        is_for_programs = bool(line.strip()) and (
-            is_for_programs or _FOR_PROGRAMS.match(line) is not None
-        )
+        is_blank = not line.strip()
+        begins = is_first and is_webvtt and _FOR_PROGRAMS.match(line) is not None
+        is_for_programs, is_first = not is_blank and (is_for_programs or begins), is_blank
         following = lines[number + 1] if number + 1 < len(lines) else ""
         is_number = _NUMBER.fullmatch(line) is not None and _TIMES.match(following) is not None
         is_mark = is_for_programs or is_number or _TIMES.match(line) is not None
