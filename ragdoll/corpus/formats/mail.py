@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import mailbox
+import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name, storable
-from ragdoll.corpus.formats.html import page_of
+from ragdoll.corpus.formats.html import decoded_part, page_of
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
+
+# A line of a calendar that goes on, what a person reads of an entry, and its escapes.
+_FOLD = re.compile(r"\r?\n[ \t]")
+_ENTRY = re.compile(
+    r"^(?:SUMMARY|LOCATION|DESCRIPTION)(?:;(?:\"[^\"\n]*\"|[^\":\n])*)?:(.*)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_ESCAPED = re.compile(r"\\(.)")
 
 
 def read_message(path: Path) -> Document:
@@ -43,37 +53,73 @@ def read_box(path: Path) -> Iterator[Document | UnreadableError]:
 
 
 def _document(content: bytes, source: str, name: str) -> Document:
+    content = content.removeprefix(codecs.BOM_UTF8)
     message = message_from_bytes(content, policy=policy.default)
-    stated = {head: " ".join(str(message[head] or "").split()) for head in _SHOWN}
-    heads = {head: storable(value) for head, value in stated.items() if value}
+    heads = _heads(message)
     if not heads:
         raise UnreadableError("not a message")
-    text = _text(message).replace("\r\n", "\n").strip()
+    text = _text(message)
     files = [part.get_filename() for part in message.iter_attachments()]
     if named := ", ".join(filter(None, files)):
         heads["Attachments"] = storable(named)
     if not text and "Subject" not in heads:
         raise UnreadableError("no text in it")
-    above = "\n".join(f"{head}: {value}" for head, value in heads.items())
     metadata: dict[str, Any] = {
         head.lower(): heads[head] for head in ("From", "To", "Cc") if head in heads
     }
     if date := _date(heads.get("Date", "")):
         metadata["date"] = date
     title = heads.get("Subject") or name
-    return Document(f"{above}\n\n{storable(text)}".strip(), title, source, metadata)
+    return Document(_below(heads, text), title, source, metadata)
 
 
-def _text(message: EmailMessage) -> str:
-    """Return the text of a message: the plain one, or else that of its page."""
-    body = message.get_body(preferencelist=("plain", "html"))
-    if not isinstance(body, EmailMessage):
+def _heads(message: Message) -> dict[str, str]:
+    stated = {head: " ".join(str(message[head] or "").split()) for head in _SHOWN}
+    return {head: storable(value) for head, value in stated.items() if value}
+
+
+def _below(heads: dict[str, str], text: str) -> str:
+    above = "\n".join(f"{head}: {value}" for head, value in heads.items())
+    return f"{above}\n\n{storable(text)}".strip()
+
+
+def _text(part: Message) -> str:
+    """Return the texts of a part of a message, those of messages and files in it too.
+
+    Of several forms of the same text it is the plain one, or else the first that says something.
+    """
+    kind = part.get_content_type()
+    if part.is_multipart():
+        parts: Any = part.get_payload()
+        if kind == "multipart/alternative":
+            parts = sorted(parts, key=lambda one: one.get_content_type() != "text/plain")
+            return next(filter(None, map(_text, parts)), "")
+        heads = [_heads(one) if kind == "message/rfc822" else {} for one in parts]
+        return "\n\n".join(filter(None, map(_below, heads, map(_text, parts))))
+    if part.get_content_maintype() not in {"multipart", "text"}:
         return ""
+    text = _decoded(part)
+    if kind == "text/html":
+        text = page_of(text)[0]
+    elif kind == "text/calendar" and (said := _ENTRY.findall(_FOLD.sub("", text))):
+        text = "\n".join(_ESCAPED.sub(_unescaped, one) for one in dict.fromkeys(said))
+    return text.replace("\r\n", "\n").strip()
+
+
+def _decoded(part: Message) -> str:
+    """Decode a text by the encoding that it names, or else by its bytes."""
+    content = part.get_payload(decode=True)
+    content = content if isinstance(content, bytes) else b""
     try:
-        content = str(body.get_content())
-    except (LookupError, ValueError, KeyError):  # an encoding that nobody knows
-        content = bytes(body.get_payload(decode=True) or b"").decode("utf-8", "replace")
-    return page_of(content)[0] if body.get_content_subtype() == "html" else content
+        if charset := part.get_content_charset():
+            return content.decode(charset)
+    except (LookupError, ValueError):  # an encoding that nobody knows, or another one
+        pass
+    return decoded_part(content)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return "\n" if found[1] in "nN" else found[1]
 
 
 def _date(written: str) -> str | None:
