@@ -127,6 +127,7 @@ BOOK = {
 }
 
 OPEN_DOCUMENT = """<d xmlns:o="o" xmlns:t="t" xmlns:b="b"><o:body><o:text>
-<t:h t:outline-level="2">Head</t:h><t:p>One <t:span>two</t:span>.</t:p><o:annotation><t:p>no</t:p>
+<t:h t:outline-level="2">Head</t:h>
+<t:p>One <t:span>two</t:span>.</t:p><o:annotation><t:p>Aside.</t:p>
 </o:annotation><b:table><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell>
 <t:p>b</t:p></b:table-cell></b:table-row></b:table></o:text></o:body></d>"""

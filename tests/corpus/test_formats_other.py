@@ -16,7 +16,7 @@ from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.reading import read
 from ragdoll.errors import UsageError
 from ragdoll.settings import CorpusSettings
-from tests.corpus.archives import BOOK, OPEN_DOCUMENT, archive
+from tests.corpus.archives import BOOK, OPEN_DOCUMENT, archive, changed
 from tests.corpus.reading import only, reason, records, written
 
 CELLS = [
@@ -44,6 +44,25 @@ def test_a_notebook_is_its_cells_and_what_they_printed(content: object, tmp_path
     (short,) = read_file(file, Manner(outputs=False))
     assert isinstance(short, Document)
     assert short.text == code
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"cells": [{"cell_type": "raw", "source": "A."}], "metadata": None},
+        {"cells": [{"cell_type": "raw", "source": "A."}], "metadata": {"language_info": None}},
+        {"cells": [{"source": ["A."]}, {"cell_type": "markdown", "source": None}]},
+        {"cells": [{"cell_type": "raw", "source": "A."}, {"cell_type": "code", "outputs": None}]},
+    ],
+)
+def test_what_a_notebook_leaves_out_costs_nothing_else(content: object, tmp_path: Path) -> None:
+    assert only(written(tmp_path, "a.ipynb", json.dumps(content))).text == "A."
+
+
+def test_code_without_outputs_is_read(tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "source": "x", "outputs": None}]
+    text = only(written(tmp_path, "a.ipynb", json.dumps({"cells": cells}))).text
+    assert text == "```python\nx\n```"
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"cells": [1]}', "not JSON", "[" * 100_000])
@@ -83,6 +102,61 @@ def test_a_message_that_is_a_page_alone_is_read_as_one(tmp_path: Path) -> None:
     assert only(written(tmp_path, "a.eml", mail.as_bytes())).text == "Subject: Page\n\n# Hello"
 
 
+def body(content: bytes, folder: Path) -> str:
+    text = only(written(folder, "a.eml", b"Subject: S\n" + content)).text
+    return text.removeprefix("Subject: S").removeprefix("\n\n")
+
+
+def parts(kind: str, *contents: str) -> bytes:
+    inner = "".join(f"--x\nContent-Type: {content}\n" for content in contents)
+    return f'Content-Type: multipart/{kind}; boundary="x"\n\n{inner}--x--\n'.encode()
+
+
+PLAIN, PAGE = "text/plain\n\nOne.", "text/html\n\n<p>Two.</p>"
+EVENT = (
+    'text/calendar\n\nBEGIN:VEVENT\nSUMMARY;X="a:b":Kiln\\, lit\nDTSTART:2024\n'
+    "DESCRIPTION:Bring\n  clay.\\nAnd water.\nEND:VEVENT"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (parts("alternative", PAGE, PLAIN), "One."),
+        (parts("alternative", "text/plain\n\n ", PAGE), "Two."),
+        (parts("mixed", PLAIN, PAGE, "text/csv\n\na,b"), "One.\n\nTwo.\n\na,b"),
+        (
+            parts("mixed", PLAIN, "text/plain\nContent-Disposition: attachment\n\nThree."),
+            "One.\n\nThree.",
+        ),
+        (
+            parts("mixed", PLAIN, "message/rfc822\n\nSubject: In\nFrom: a@b\n\nInner."),
+            "One.\n\nFrom: a@b\nSubject: In\n\nInner.",
+        ),
+        (parts("alternative", EVENT), "Kiln, lit\nBring clay.\nAnd water."),
+        (parts("mixed", "text/calendar\n\nno entry"), "no entry"),
+        (parts("mixed", PLAIN, "application/pdf\n\nx"), "One."),
+        (b"Content-Type: multipart/mixed\n\nNo boundary.", "No boundary."),
+    ],
+)
+def test_all_that_a_message_says_is_read_once(content: bytes, text: str, tmp_path: Path) -> None:
+    assert body(content, tmp_path) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("charset", ["", "; charset=x-unknown", "; charset=us-ascii"])
+def test_a_text_that_names_no_encoding_is_decoded_as_a_file(
+    encoding: str, charset: str, tmp_path: Path
+) -> None:
+    text = "Grüße aus München: die Brücke über den Fluß ist geöffnet."
+    head = f"Content-Type: text/plain{charset}\nContent-Transfer-Encoding: 8bit\n\n"
+    assert body(head.encode() + text.encode(encoding), tmp_path) == text
+
+
+def test_a_mark_before_a_message_is_passed_over(tmp_path: Path) -> None:
+    assert only(written(tmp_path, "a.eml", b"\xef\xbb\xbfSubject: S\n\nText.")).title == "S"
+
+
 def test_a_box_has_a_document_for_each_message(tmp_path: Path) -> None:
     box = b"".join(
         b"From x@example.org Tue Mar  5 10:00:00 2024\n"
@@ -103,10 +177,94 @@ def test_a_book_is_its_chapters_in_the_order_of_reading(tmp_path: Path) -> None:
     assert (record.title, record.text) == ("Narwhals", "One.\n\n# Two")
 
 
+@pytest.mark.parametrize(
+    ("chapter", "text"),
+    [
+        (b'<?xml version="1.0" encoding="iso-8859-1"?><p>caf\xe9</p>', "café"),
+        (
+            "<p>café, naïve \udcff, Größe</p>".encode(errors="surrogateescape"),
+            "café, naïve �, Größe",
+        ),
+        (b'<meta charset="no-such"><p>caf\xe9</p>', "caf�"),
+    ],
+)
+def test_a_broken_character_costs_no_book(chapter: bytes, text: str, tmp_path: Path) -> None:
+    book = archive(tmp_path / "a.epub", BOOK)
+    assert only(changed(book, "x/2.xhtml", lambda _: chapter)).text == f"One.\n\n{text}"
+
+
+@pytest.mark.parametrize("place", ["../x/2.xhtml", "./2.xhtml", "y/../2.xhtml", "2.xhtml#top"])
+def test_the_places_of_chapters_are_those_of_the_archive(place: str, tmp_path: Path) -> None:
+    book = archive(tmp_path / "a.epub", BOOK)
+    changed(book, "x/a.opf", lambda package: package.replace(b"2.xhtml", place.encode()))
+    assert only(book).text == "One.\n\n# Two"
+
+
+def test_the_notes_of_a_book_are_read(tmp_path: Path) -> None:
+    aside = b'<p>Text.</p><aside epub:type="footnote"><p>Note.</p></aside>'
+    book = archive(tmp_path / "a.epub", BOOK)
+    assert only(changed(book, "x/2.xhtml", lambda _: aside)).text == "One.\n\nText.\n\nNote."
+
+
 @pytest.mark.parametrize("suffix", [".odt", ".ods", ".odp"])
 def test_open_documents_are_their_headings_paragraphs_and_rows(suffix: str, tmp_path: Path) -> None:
     record = only(archive(tmp_path / f"a{suffix}", {"content.xml": OPEN_DOCUMENT}))
-    assert (record.title, record.text) == ("Head", "## Head\n\nOne two.\n\n| a | b |")
+    assert (record.title, record.text) == (
+        "Head",
+        "## Head\n\nOne two.\n\nAside.\n\n| a | b |\n| --- | --- |",
+    )
+
+
+def opened(folder: Path, suffix: str, inner: str) -> Document:
+    content = f'<d xmlns:o="o" xmlns:t="t" xmlns:b="b"><o:body>{inner}</o:body></d>'
+    return only(archive(folder / f"a{suffix}", {"content.xml": content}))
+
+
+@pytest.mark.parametrize(
+    ("inner", "text"),
+    [
+        ("<t:p>a<t:line-break/>b<t:tab/>c<t:s/>d<t:span>e</t:span>f</t:p>", "a b c def"),
+        (
+            "<t:p>a<t:note><t:note-citation>1</t:note-citation><t:p>n</t:p></t:note>b</t:p>",
+            "ab\n\nn",
+        ),
+        ("<t:p>a<o:annotation><o:date>9</o:date><t:p>n</t:p></o:annotation> b</t:p>", "a b\n\nn"),
+        ("<t:p>a<!-- c -->b</t:p>", "ab"),
+    ],
+)
+def test_words_of_an_open_document_stay_apart(inner: str, text: str, tmp_path: Path) -> None:
+    assert opened(tmp_path, ".odt", inner).text == text
+
+
+def cells(*contents: str) -> str:
+    made = "".join(f"<b:table-cell {content}</b:table-cell>" for content in contents)
+    return f"<b:table-row>{made}</b:table-row>"
+
+
+def test_a_sheet_is_a_table_below_its_name(tmp_path: Path) -> None:
+    rows = [
+        cells("><t:p>a|b</t:p>", "><t:p>two</t:p><t:p>lines</t:p>", "><t:p>c</t:p>"),
+        cells('b:number-columns-repeated="2"><t:p>5</t:p>', 'b:number-columns-repeated="16382">'),
+        cells('b:number-columns-repeated="2">', "><t:p>z</t:p>"),
+    ]
+    sheet = f'<o:spreadsheet><b:table b:name="Kilns">{"".join(rows)}</b:table></o:spreadsheet>'
+    record = opened(tmp_path, ".ods", sheet)
+    assert record.title == "a.ods"
+    assert record.text.splitlines() == [
+        "## Kilns",
+        "| a\\|b | two lines | c |",
+        "| --- | --- | --- |",
+        "| 5 | 5 |  |",
+        "|  |  | z |",
+    ]
+
+
+@pytest.mark.parametrize("row", ["{0}><t:p>x</t:p>", "{0}>|><t:p>x</t:p>"])
+def test_cells_that_a_sheet_repeats_without_end_are_refused(row: str, tmp_path: Path) -> None:
+    repeated = row.format('b:number-columns-repeated="9999999999999"').split("|")
+    sheet = f"<o:spreadsheet><b:table>{cells(*repeated)}</b:table></o:spreadsheet>"
+    with pytest.raises(UnreadableError, match="a table of more than 1,000,000 cells; split it"):
+        opened(tmp_path, ".ods", sheet)
 
 
 @pytest.mark.parametrize("name", ["a.epub", "a.odt"])
@@ -133,6 +291,20 @@ def test_subtitles_are_what_is_said_line_by_line(tmp_path: Path) -> None:
     times = "00:01.000 --> 00:02.000 line:0"
     vtt = f"WEBVTT\nKind: x\n\nNOTE hidden\nmore\n\nid\n{times}\n<v Ann>Hello\n"
     assert only(written(tmp_path, "a.vtt", vtt)).text.split() == ["id", "Hello"]
+
+
+@pytest.mark.parametrize("said", ["NOTE well", "REGION of the north", "STYLE\nnext"])
+@pytest.mark.parametrize("suffix", [".srt", ".vtt"])
+def test_only_a_block_of_webvtt_may_be_for_programs(said: str, suffix: str, tmp_path: Path) -> None:
+    head = "WEBVTT\n\nSTYLE\n::cue{}\n\n" if suffix == ".vtt" else "NOTE that\n\n"
+    content = f"{head}1\n00:01.000 --> 00:02.000\n{said}\nmore\n"
+    text = only(written(tmp_path, f"a{suffix}", content)).text
+    assert text.split() == f"{'' if suffix == '.vtt' else 'NOTE that'} {said} more".split()
+
+
+@pytest.mark.parametrize("times", ["00:00:03,000-->00:00:04,000", "0:00:03,0 --> 0:00:04,0"])
+def test_times_in_other_spellings_are_not_shown(times: str, tmp_path: Path) -> None:
+    assert only(written(tmp_path, "a.srt", f"1\n{times}\nHello\n")).text == "\n\nHello\n"
 
 
 MAN = r""".\" Comment.

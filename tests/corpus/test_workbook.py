@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.worksheet.formula import ArrayFormula
 
 from ragdoll.corpus.formats import workbook as module
 from ragdoll.corpus.formats.decoding import UnreadableError
@@ -55,6 +56,11 @@ def test_a_cell_reads_as_a_person_sees_it(
 ) -> None:
     text = only(book([["name", "value", "end"], ["x", value, "y"]])).text
     assert text == f"## One\n| name | value | end |\n| --- | --- | --- |\n| x | {shown} | y |"
+
+
+def test_a_formula_for_several_cells_is_read(book: Callable[[Rows], Path]) -> None:
+    formula = ArrayFormula("B2:B3", "=A2:A3*2")
+    assert "| 2 | =A2:A3*2 |" in only(book([["name", "value"], [2, formula]])).text
 
 
 def test_empty_rows_and_columns_are_left_out(book: Callable[[Rows], Path]) -> None:

@@ -36,6 +36,22 @@ def without_noise(text: str) -> str:
     return tidy(_NOISE.sub("", text))
 
 
+def row_of(texts: list[str], width: int) -> tuple[str, int]:
+    """Return a row of a table, and how wide the table is with it; at first that is 0.
+
+    The first row is the head of the table. Cells that are empty to the end of a row are left out,
+    and so is a row of such cells.
+    """
+    texts = [" ".join(text.replace("|", "\\|").split()) for text in texts]
+    while texts and not texts[-1]:
+        texts.pop()
+    if not texts:
+        return "", width
+    rule = "" if width else f"\n| {' | '.join(['---'] * len(texts))} |"
+    width = max(width, len(texts))
+    return f"| {' | '.join(texts + [''] * (width - len(texts)))} |{rule}", width
+
+
 def first_heading(text: str) -> str | None:
     """Return the first heading of a text, code blocks aside; None where it has none."""
     return structure_of(text, "markdown").title

@@ -8,7 +8,7 @@ from markitdown import StreamInfo
 from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.archives import word_extras
+from ragdoll.corpus.formats.archives import check_office, word_extras
 from ragdoll.corpus.formats.markdown import converted, first_heading
 
 # One format's converter each: not the class that guesses formats and knows addresses.
@@ -29,8 +29,9 @@ def read_office(path: Path) -> Document:
     Heads and feet of pages and comments stand behind the text.
 
     Raises:
-        UnreadableError: there is no text.
+        UnreadableError: the file is encrypted, or there is no text.
     """
+    check_office(path)
     suffix = path.suffix.lower()
     with path.open("rb") as file:
         markdown = _CONVERTERS[suffix]().convert(file, StreamInfo(extension=suffix), **_OPTIONS)

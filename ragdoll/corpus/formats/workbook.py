@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.archives import has_formulas_alone, sheet_comments
 from ragdoll.corpus.formats.decoding import UnreadableError
-from ragdoll.corpus.formats.markdown import converted
+from ragdoll.corpus.formats.markdown import converted, row_of
 
 # Of all sheets. A row has all cells up to its last, used or not, and a sheet all rows.
 _MAX_CELLS = 1_000_000
@@ -64,16 +65,9 @@ def _lines(book: Workbook, formulas: Workbook | None = None) -> Iterator[str]:
             cells += max(1, len(row))
             if cells > _MAX_CELLS:
                 raise UnreadableError(f"sheets of more than {_MAX_CELLS:,} cells; split it")
-            texts = [_text(value) for value in row]
-            while texts and not texts[-1]:
-                texts.pop()
-            if not texts:
-                continue
-            is_head = not width
-            width = max(width, len(texts))
-            yield _line(texts + [""] * (width - len(texts)))
-            if is_head:
-                yield _line(["---"] * width)
+            line, width = row_of([_text(value) for value in row], width)
+            if line:
+                yield line
         yield ""
 
 
@@ -83,12 +77,10 @@ def _filled(row: Sequence[Any], written: Sequence[Any]) -> list[Any]:
     return [formula if value is None else value for value, formula in pairs]
 
 
-def _line(texts: list[str]) -> str:
-    return f"| {' | '.join(texts)} |"
-
-
 def _text(value: Any) -> str:
-    """Write a cell as a person reads it, in one line."""
+    """Write a cell as a person reads it."""
+    if isinstance(value, ArrayFormula | DataTableFormula):
+        value = getattr(value, "text", None)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -97,4 +89,4 @@ def _text(value: Any) -> str:
         return f"{value:.15g}"
     if isinstance(value, datetime) and value.time() == time():
         return value.date().isoformat()
-    return " ".join(str(value).replace("|", "\\|").split())
+    return str(value)
