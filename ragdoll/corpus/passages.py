@@ -2,8 +2,9 @@
 
 A passage ends at the coarsest boundary in the second half of the text that fits, so that no passage
 is a small fragment beside a full one; without a heading there, at one in the second quarter. A
-block of code that fits is kept whole. Sizes are counted in the tokens that the words have for the
-model that will read the passage.
+block of code that fits is kept whole. No passage goes over the end of a page, so that its page is
+that of whatever is found in it. Sizes are counted in the tokens that the words have for the model
+that will read the passage.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def cut(
     more than ``size`` characters.
     """
     text, length = document.text, _STRETCH
-    if len(text) <= _SHORT * size and _fits(text, size, count, tokens):
+    has_pages = len(document.pages) > 1
+    if not has_pages and len(text) <= _SHORT * size and _fits(text, size, count, tokens):
         if words := text.strip():
             start = text.index(words)
             yield Passage(document, start, start + len(words))
@@ -154,7 +156,9 @@ class _Outline:
         by_level: dict[int, list[int]] = {}
         for section in self.structure.sections:
             by_level.setdefault(section.level, []).append(section.start)
-        self.headings = [by_level[level] for level in sorted(by_level)]
+        levels = [by_level[level] for level in sorted(by_level)]
+        # Pages are sections, too: one in two passages is cut into halves.
+        self.headings = [list(document.pages), *levels] if document.pages else levels
         self.kinds = _LEVELS_OF_CODE if document.markup in CODE else _LEVELS
         self._open: list[Section] = []
         self._seen = 0
@@ -190,6 +194,7 @@ class _Stretch:
             places[bisect_right(places, begin) : bisect_right(places, stop)]
             for places in outline.headings
         ]
+        self._pages = self._headings[0] if outline.document.pages else []
         self._levels = [
             [match.end() for match in level.finditer(text, begin, stop + _WIDTH)]
             for level in outline.kinds
@@ -234,8 +239,11 @@ class _Stretch:
         It is the number of units where no other passage follows in this stretch.
         """
         starts, total, size = self.starts, self._total, self._share(first)
-        # One unit at least, however large, else as many as fit.
+        # One unit at least, however large, else as many as fit and stand on the page.
         last = max(first + 1, bisect_right(total, total[first] + size) - 1)
+        page = self._pages[bisect_right(self._pages, starts[first]) :][:1]
+        if page and bisect_left(starts, page[0]) <= last:
+            return bisect_left(starts, page[0])
         if last < len(starts):
             half, quarter = (
                 starts[min(last, max(first + 1, bisect_left(total, total[first] + share)))]

@@ -6,8 +6,14 @@ import zlib
 from collections.abc import Sequence
 
 
-def pdf(pages: Sequence[str], encrypted: bool = False, packed: bool = False) -> bytes:
-    """A PDF with a line of text on each page."""
+def pdf(
+    pages: Sequence[str],
+    encrypted: bool = False,
+    packed: bool = False,
+    info: str = "",
+    field: str = "",
+) -> bytes:
+    """A PDF with a line of text on each page, and on the first the field of a form."""
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -27,6 +33,12 @@ def pdf(pages: Sequence[str], encrypted: bool = False, packed: bool = False) -> 
             f"<< /Type /Page /Parent 2 0 R {page} /Resources << /Font << /F1 3 0 R >> >> >>",
             f"<< /Length {len(content)} {kind} >>\nstream\n{content}\nendstream",
         ]
+    if field:
+        objects.append(field)
+        form = f"{len(objects)} 0 R"
+        objects[0] = f"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [{form}] >> >>"
+        objects[3] = objects[3].replace("/Parent", f"/Annots [{form}] /Parent")
+    objects += [info] if info else []
     lock = f"<< /Filter /Standard /V 1 /R 2 /O <{'00' * 32}> /U <{'00' * 32}> /P 0 >>"
     objects += [lock] if encrypted else []
     body, places = b"%PDF-1.4\n", []
@@ -36,6 +48,7 @@ def pdf(pages: Sequence[str], encrypted: bool = False, packed: bool = False) -> 
     size = len(objects) + 1
     entries = "".join(f"{place:010} 00000 n \n" for place in places)
     locked = f"/Encrypt {len(objects)} 0 R /ID [<00> <00>]" if encrypted else ""
+    locked += f"/Info {len(objects)} 0 R" if info else ""
     end = f"trailer << /Size {size} /Root 1 0 R {locked} >>\nstartxref\n{len(body)}\n%%EOF\n"
     return body + f"xref\n0 {size}\n0000000000 65535 f \n{entries}{end}".encode()
 

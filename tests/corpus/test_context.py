@@ -75,6 +75,22 @@ def test_source_code_is_cut_at_functions() -> None:
 def test_the_page_of_a_passage_is_that_where_it_begins() -> None:
     found = passages("a b. c d. e f. g h. i j.", 4, pages=(0, 10, 15))
     assert [one.page for one in found] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("size", [8, 1000])
+def test_no_passage_goes_over_the_end_of_a_page(size: int) -> None:
+    pages = ["One narwhal.", "", "Two ocelots.", "Three. " * 9, "Four"]
+    starts = [len("\n\n".join(pages[:number]) + "\n\n") for number in range(1, len(pages))]
+    found = passages("\n\n".join(pages), size, pages=(0, *starts))
+    assert {one.page: one.text for one in found if one.page != 4} == {
+        1: "One narwhal.",
+        3: "Two ocelots.",
+        5: "Four",
+    }
+    assert " ".join(one.text for one in found if one.page == 4) == pages[3].strip()
+
+
+def test_a_passage_of_a_text_without_pages_has_none() -> None:
     assert passages("a b")[0].page is None
 
 

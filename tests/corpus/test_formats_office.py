@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,49 @@ def test_a_damaged_or_locked_file_is_unreadable_with_one_line(
     assert said.startswith("cannot be converted: ")
     assert said.removeprefix("cannot be converted: ").strip()
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.xlsx"])
+def test_an_encrypted_or_old_file_is_named_as_such(name: str, tmp_path: Path) -> None:
+    file = written(tmp_path, name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512))
+    assert reason(file) == "needs a password, or is in the old binary format"
+
+
+def test_words_of_the_head_of_a_page_stay_apart(tmp_path: Path) -> None:
+    file = docx(tmp_path / "a.docx", paragraph("Text."))
+    run = "<w:r><w:t>Acme</w:t><w:tab/><w:t>Invoice</w:t><w:br/><w:t>Two</w:t></w:r>"
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("word/header1.xml", f'<w:hdr xmlns:w="w"><w:p>{run}</w:p></w:hdr>')
+    assert only(file).text == "Text.\n\nAcme Invoice Two"
+
+
+@pytest.mark.parametrize(
+    ("stated", "title"),
+    [
+        ("Introduction to Node.js", "Introduction to Node.js"),
+        ("Handbook of version 3.11", "Handbook of version 3.11"),
+        ("report_2.docx", "a.pdf"),
+        ("Microsoft Word - My report.doc", "a.pdf"),
+    ],
+)
+def test_the_title_of_a_pdf_is_stated_and_no_name(stated: str, title: str, tmp_path: Path) -> None:
+    file = written(tmp_path, "a.pdf", pdf(["Text."], info=f"<< /Title ({stated}) >>"))
+    assert only(file).title == title
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("<< /T (name) /V (Ada) >>", "name: Ada"),
+        ("<< /T (name) /V [(Ada) (Bo)] >>", "name: Ada, Bo"),
+        ("<< /T (name) /V /Off >>", ""),
+    ],
+)
+def test_what_is_filled_in_stands_on_its_page(field: str, shown: str, tmp_path: Path) -> None:
+    record = only(written(tmp_path, "a.pdf", pdf(["One", "Two"], field=field)))
+    one = f"One\n{shown}".rstrip()
+    assert record.text == f"{one}\n\nTwo"
+    assert list(record.pages) == [0, len(one) + 2]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

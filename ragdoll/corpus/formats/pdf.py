@@ -13,17 +13,19 @@ from typing import Any
 
 from pdfminer.high_level import extract_text
 from pdfminer.pdfdocument import PDFDocument, PDFPasswordIncorrect
+from pdfminer.pdfpage import PDFPage
 from pdfminer.pdfparser import PDFParser
-from pdfminer.pdftypes import resolve1
+from pdfminer.pdftypes import PDFObjRef, resolve1
 from pdfminer.utils import decode_text
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name, storable
 from ragdoll.corpus.formats.markdown import without_noise
 
-# What programs write for a title that nobody gave.
+# What programs write for a title that nobody gave: some the name of a file.
 _NO_TITLE = re.compile(
-    r"(?:untitled|unknown|unspecified|document\d*|(?:Microsoft \w+ - )?.*\.\w{2,4})?", re.IGNORECASE
+    r"(?:untitled|unknown|unspecified|document\d*|(?:Microsoft \w+ - .*|\S*)\.\w{2,4})?",
+    re.IGNORECASE,
 )
 
 # Fields in fields, at most.
@@ -31,7 +33,7 @@ _MAX_DEPTH = 20
 
 
 def read_pdf(path: Path) -> Document:
-    """Read the text of the pages, one after another, then what is filled in into forms.
+    """Read the text of the pages, one after another, each with what is filled in into its forms.
 
     Scanned pages have no text. The title is the one that the file states.
 
@@ -43,12 +45,15 @@ def read_pdf(path: Path) -> Document:
             document = PDFDocument(PDFParser(file))
         except PDFPasswordIncorrect as error:
             raise UnreadableError("needs a password") from error
-        title, values = _title(document), list(_values(document))
+        title = _title(document)
+        values: dict[int, list[str]] = {}
+        for number, value in _values(document, _pages(document)):
+            values.setdefault(number, []).append(value)
         file.seek(0)
         # A form feed ends each page.
         pages = [without_noise(page) for page in extract_text(file).removesuffix("\f").split("\f")]
-    if values:
-        pages[-1] = "\n".join([*filter(None, pages[-1:]), *values])
+    for number, filled_in in values.items():
+        pages[number] = "\n".join(filter(None, [pages[number], *filled_in]))
     # Two line feeds between pages, so that a paragraph ends with its page.
     starts = list(accumulate((len(page) + 2 for page in pages), initial=0))[: len(pages)]
     text = "\n\n".join(pages).rstrip()
@@ -66,23 +71,44 @@ def _title(document: PDFDocument) -> str:
     return ""
 
 
-def _values(document: PDFDocument) -> Iterator[str]:
-    """Yield the values of a form's fields, each behind the name of its field."""
+def _pages(document: PDFDocument) -> dict[int, int]:
+    """Return the numbers of pages, from 0, by their objects and those of the fields on them."""
+    numbers: dict[int, int] = {}
+    for number, page in enumerate(PDFPage.create_pages(document)):
+        fields = (one.objid for one in _list(page.annots) if isinstance(one, PDFObjRef))
+        numbers |= dict.fromkeys((page.pageid, *fields), number)
+    return numbers
+
+
+def _values(document: PDFDocument, pages: dict[int, int]) -> Iterator[tuple[int, str]]:
+    """Yield the values of a form's fields, each behind the name of its field, with their pages.
+
+    The page is the last, -1, where none has the field.
+    """
     form = resolve1(document.catalog.get("AcroForm"))
-    fields = resolve1(form.get("Fields")) if isinstance(form, dict) else None
-    waiting = [(one, "", 0) for one in reversed(fields if isinstance(fields, list) else [])]
+    fields = _list(form.get("Fields")) if isinstance(form, dict) else []
+    waiting = [(one, "", 0) for one in reversed(fields)]
     while waiting:
         reference, above, depth = waiting.pop()
         field: Any = resolve1(reference)
         if not isinstance(field, dict):
             continue
         name = _string(resolve1(field.get("TU")) or resolve1(field.get("T"))) or above
-        kids = resolve1(field.get("Kids"))
-        if isinstance(kids, list) and depth < _MAX_DEPTH:
+        kids = _list(field.get("Kids"))
+        if depth < _MAX_DEPTH:
             waiting += [(kid, name, depth + 1) for kid in reversed(kids)]
-        value = _string(resolve1(field.get("V")))
-        if value and value != "Off":
-            yield f"{name}: {value}" if name else value
+        stated = resolve1(field.get("V"))
+        values = map(_string, map(resolve1, stated if isinstance(stated, list) else [stated]))
+        if value := ", ".join(one for one in values if one and one != "Off"):
+            places = (getattr(one, "objid", 0) for one in (field.get("P"), reference, *kids))
+            page = next((pages[place] for place in places if place in pages), -1)
+            yield page, f"{name}: {value}" if name else value
+
+
+def _list(value: Any) -> list[Any]:
+    """Return a list of a PDF; empty for another value."""
+    resolved = resolve1(value)
+    return resolved if isinstance(resolved, list) else []
 
 
 def _string(value: Any) -> str:
