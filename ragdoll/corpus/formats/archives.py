@@ -16,8 +16,8 @@ from lxml import etree
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
-from ragdoll.corpus.formats.decoding import UnreadableError
-from ragdoll.corpus.formats.html import decoded_part, page_of
+from ragdoll.corpus.formats.decoding import UnreadableError, guessed
+from ragdoll.corpus.formats.html import page_of
 from ragdoll.corpus.formats.markdown import converted, first_heading, row_of
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, huge_tree=False)
@@ -62,7 +62,7 @@ def read_book(path: Path) -> Document:
             place = unquote(places.get(one.get("idref"), "").partition("#")[0])
             name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), place))
             if name in names:
-                page = _ASIDE.sub(r"\1div", decoded_part(_content(archive, name)))
+                page = _ASIDE.sub(r"\1div", guessed(_content(archive, name)))
                 chapters.append(page_of(page)[0])
         title = next((_text(one) for one in _named(package, "title")), "")
     return converted("\n\n".join(filter(None, chapters)), path, title=lambda _: title or None)

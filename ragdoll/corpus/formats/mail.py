@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.decoding import UnreadableError, display_name, storable
-from ragdoll.corpus.formats.html import decoded_part, page_of
+from ragdoll.corpus.formats.decoding import UnreadableError, display_name, guessed, storable
+from ragdoll.corpus.formats.html import page_of
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 
@@ -115,7 +115,7 @@ def _decoded(part: Message) -> str:
             return content.decode(charset)
     except (LookupError, ValueError):  # an encoding that nobody knows, or another one
         pass
-    return decoded_part(content)
+    return guessed(content)
 
 
 def _unescaped(found: re.Match[str]) -> str:
