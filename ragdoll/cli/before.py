@@ -90,16 +90,17 @@ def _path(name: str) -> Path:
 
 
 def _lost(name: str, table: Table) -> list[FileSource]:
-    """Return the parts of the table's roots that a path that is not there stood for."""
+    """Return the table's roots that hold documents of a path that is not there.
+
+    Nothing of them is read; what their files tell is which documents are gone.
+    """
     from ragdoll.corpus.sources.folder import FileSource, is_part
 
     path, found = _path(name), []
     for key, root in table.roots().items():
         folder = Path(root.path)
-        if folder == path or path in folder.parents:
+        is_whole = folder == path or path in folder.parents
+        part = "" if is_whole or folder not in path.parents else path.relative_to(folder).as_posix()
+        if is_whole or (part and any(is_part(one, [part]) for one in table.sources(key))):
             found.append(FileSource(folder, parts=()))
-        elif folder in path.parents:
-            part = path.relative_to(folder).as_posix()
-            if any(is_part(source, [part]) for source in table.sources(key)):
-                found.append(FileSource(folder, parts=(part,)))
     return found

@@ -229,7 +229,7 @@ class FileSource(Source):
                 yield from self._files_in(place, named, reading)
             elif place.exists() and not place.is_file():
                 reading.skip(self._relative(place), NOT_REGULAR)
-            elif os.path.lexists(place) or not self.path.is_dir():
+            else:
                 yield place
 
     def _files_in(self, folder: Path, named: AbstractSet[Path], reading: Reading) -> Iterator[Path]:
