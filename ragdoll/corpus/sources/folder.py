@@ -187,6 +187,8 @@ class FileSource(Source):
 
         The signature also changes when the extra for a format is installed.
         """
+        if not self.parts:
+            return None  # nothing is read, and the content of the folder is not known
         told = dict(self.told)
         parts = [told.pop("text_key"), str(told.pop("ignore_files")), told.pop("encoding")]
         parts += told.pop("parts")
