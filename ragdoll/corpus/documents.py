@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ragdoll.corpus.structure import Markup
@@ -72,6 +72,14 @@ _OTHER_REASONS = "other reasons"
 
 # The number of skipped items that the message about an empty corpus names.
 _FIRST_REASONS = 3
+
+# A file within a text, as an address: in base64, whose lines may be cut, as a drawing, or escaped.
+_DATA = re.compile(
+    r"(data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.=-]+)*,)"
+    r"(?:(?:<|%3c)svg(?:(?!data:).){,65535}?(?:<|%3c)/svg(?:>|%3e)"
+    r"|[\w+/=%.~!*-]{60,}(?:(?:\s+[\w+/=-]{60,})+(?:\s+[\w+/=-]++(?! ))?)?)",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
 
 _PLACE = re.compile(r"(?:line|record|row) \d+(?=: )")
 
@@ -258,7 +266,7 @@ class Corpus:
             reading = self.readings[source.root]
             for document in source.documents(reading):
                 reading.documents += 1
-                yield document
+                yield _without_data(document)
         self._ended = True
 
     def share_read(self) -> float | None:
@@ -285,6 +293,14 @@ class Corpus:
         if any(signature is None for signature in signatures):
             return None
         return " ".join(str(signature) for signature in signatures)
+
+
+def _without_data(document: Document) -> Document:
+    """Leave out files that are written within a text, but for the ends of their lines."""
+    if document.pages:
+        return document  # its pages begin where they do in the whole text
+    text = _DATA.sub(lambda found: f"{found[1]}…{chr(10) * found[0].count(chr(10))}", document.text)
+    return document if text == document.text else replace(document, text=text)
 
 
 def count_skipped(items: Iterable[Skipped]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -77,11 +79,45 @@ def test_hidden_files_are_read_when_asked_for(tmp_path: Path) -> None:
     assert "a.md" in names(opened(tmp_path / ".github", ["a.md"]))
 
 
-def test_a_file_in_the_text_of_another_is_left_out(tmp_path: Path) -> None:
-    data = "aGVs\nbG8h" * 40
-    (tmp_path / "a.md").write_text(f"One.\n![x](data:image/png;base64,{data})\nTwo.\n")
+DATA = "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4" * 5 + "Jggg=="
+LINES = "\n".join(DATA[at : at + 76] for at in range(0, len(DATA), 76))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"data:image/png;base64,{DATA}",
+        f"data:image/png;base64,{LINES}",
+        f"DATA:image/png;charset=x;BASE64,{DATA}",
+        f"data:;base64,{DATA}",
+        f"data:font/woff2;base64,{'-_8A' * 30}",
+        f"data:image/svg+xml;utf8,{'%3Csvg%20xmlns%3D%22http' * 5}",
+        "data:image/svg+xml;utf8,<svg xmlns='http://x.org'><path d='M0 1'/></svg>",
+        "data:image/svg+xml,%3csvg xmlns='http://x.org'%3e%3cpath d='M0 1'/%3e%3c/svg%3e",
+    ],
+    ids=lambda data: data[:28],
+)
+@pytest.mark.parametrize("name", ["a.md", "a.jsonl", "a.html", "a.ipynb", "a.csv"])
+def test_a_file_in_the_text_of_another_is_left_out(tmp_path: Path, name: str, data: str) -> None:
+    text = f"One.\n\n(({data}))\n\nTwo.\n"
+    cell = {"cell_type": "markdown", "source": text}
+    contents = {
+        "a.jsonl": json.dumps({"text": text}),
+        "a.html": f"<p>{escape(text)}</p>",
+        "a.ipynb": json.dumps({"cells": [cell]}),
+        "a.csv": f'text\n"{text}"\n',
+    }
+    (tmp_path / name).write_text(contents.get(name, text))
     (document,) = opened(tmp_path, [])
-    assert "aGVs" not in document.text
-    assert document.text.index("Two.") > 0
-    lines = f"One.\n{data}\nTwo.".count("\n")
-    assert document.text[: document.text.index("Two.")].count("\n") == lines
+    assert "".join(document.text.split()) == f"One.(({data.partition(',')[0]},…))Two."
+    if name == "a.md":
+        assert document.text.count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text", [f"data:;base64,{DATA} limestone arches", "data:a,b", "data:image/png;base64,aGVsbG8="]
+)
+def test_what_stands_beside_a_file_in_a_text_is_kept(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    (document,) = opened(tmp_path, [])
+    assert document.text == text.replace(DATA, "…")

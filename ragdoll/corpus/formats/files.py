@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,11 +45,6 @@ _RECORDS: dict[str, Callable[[Path, str], _Records]] = {
 # Code that has no fewer characters, and more than this in a line on average, was made by a program.
 _LEAST_MINIFIED = 2000
 _LONG_LINE = 400
-
-# A file within a text, as an address.
-_DATA = re.compile(
-    r"(data:[\w.+-]+/[\w.+-]+(?:;[\w.=-]+)*;base64,)[A-Za-z0-9+/=\s]{64,}(?<=[\w+/=])"
-)
 
 # Parsed, a page takes some thirty times its size.
 _MAX_HTML = 16 * 2**20
@@ -125,7 +119,6 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
         markup = "markdown"
     elif kind in CODE and _is_minified(text):
         raise UnreadableError(MINIFIED)
-    text = _DATA.sub(_without_data, text)
     if not text.strip():
         raise UnreadableError("empty")
     # Front matter stays in the text, so that lines are the file's lines and it can be searched.
@@ -146,11 +139,6 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
 def _is_minified(code: str) -> bool:
     """Tell whether code was made small for machines: by lines that nobody writes."""
     return len(code) >= _LEAST_MINIFIED and len(code) > _LONG_LINE * (code.count("\n") + 1)
-
-
-def _without_data(found: re.Match[str]) -> str:
-    """Leave out a file that is written within a text, but for the ends of its lines."""
-    return f"{found[1]}…{chr(10) * found[0].count(chr(10))}"
 
 
 def _state(path: Path) -> tuple[int, int]:
