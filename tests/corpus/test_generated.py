@@ -35,10 +35,44 @@ def names(corpus: Corpus) -> list[str]:
         (["target/CACHEDIR.TAG", "target/x.txt"], "target", "folder of a build"),
         (["package.json.txt", "package.json", "dist/x.js"], "dist", "folder of a build"),
         (["Cargo.toml", "target/x.txt"], "target", "folder of a build"),
+        (["pyproject.toml", "build/lib/x.py"], "build", "folder of a build"),
+        (["mkdocs.yml", "site/x.txt"], "site", "folder of a build"),
+        (["_build/html/x.txt"], "_build", "folder of a build"),
+        (["_site/x.txt"], "_site", "folder of a build"),
+        (["htmlcov/x.txt"], "htmlcov", "folder of a build"),
+        (["x.egg-info/SOURCES.txt"], "x.egg-info", "folder of a build"),
+        (["cmake-build-debug/x.txt"], "cmake-build-debug", "folder of a build"),
+        (["out/CMakeCache.txt"], "out", "folder of a build"),
+        (["env/conda-meta/history", "env/x.py"], "env", "folder of installed packages"),
+        (["go.mod", "vendor/x.txt"], "vendor", "folder of installed packages"),
+        (["composer.json", "vendor/x.txt"], "vendor", "folder of installed packages"),
+        (["Gemfile", "vendor/x.txt"], "vendor", "folder of installed packages"),
+        (["Podfile", "Pods/x.txt"], "Pods", "folder of installed packages"),
         (["poetry.lock"], "poetry.lock", "versions of packages, written by a program"),
         (["package-lock.json"], "package-lock.json", "versions of packages, written by a program"),
         (["app.min.js"], "app.min.js", "minified"),
         (["genindex-A.html"], "genindex-A.html", "index or search page of a website"),
+        *(
+            (files, files[0].partition("/")[0], "index or search page of a website")
+            for files in (
+                ["search/search_index.json", "search/worker.js"],
+                ["searchindex.json"],
+                ["searchindex-1a2b.js"],
+                ["print.html", "book-1a2b.js"],
+                ["np-modindex.html"],
+                ["genindex/index.html", "objects.inv"],
+                ["search/index.html", "searchindex.js"],
+                ["search/all_0.js", "menudata.js"],
+                ["index-all.html"],
+                ["allclasses-index.html"],
+                ["index-files/index-1.html"],
+                ["member-search-index.js"],
+                ["search-index.js"],
+                ["search-index1.57.0.js"],
+                ["search.index/x.js"],
+            )
+        ),
+        (["objects.inv", "_modules/a.txt"], "_modules", "copies of what a website was made of"),
         (["objects.inv", "search.html"], "search.html", "index or search page of a website"),
         (["objects.inv", "_sources/a.txt"], "_sources", "copies of what a website was made of"),
     ],
@@ -56,7 +90,23 @@ def test_what_programs_made_is_left_out_and_named(
 
 
 @pytest.mark.parametrize(
-    "name", ["build/a.md", "dist/a.md", "target/a.md", "search.html", "env/a.md"]
+    "name",
+    [
+        "build/a.md",
+        "dist/a.md",
+        "target/a.md",
+        "vendor/a.md",
+        "Pods/a.md",
+        "site/a.md",
+        "env/a.md",
+        "search/a.md",
+        "genindex/a.md",
+        "index-files/a.md",
+        "search.html",
+        "print.html",
+        "searchIndex.js",
+        "build-search-index.js",
+    ],
 )
 def test_names_alone_do_not_tell_a_build(tmp_path: Path, name: str) -> None:
     assert names(opened(tmp_path, [name])) == [name]
