@@ -143,6 +143,80 @@ def test_the_main_part_of_a_page_is_read_where_it_says_which_that_is(
     assert text(tmp_path, body) == "kept"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<h2><button>kept <svg><text>x</text></svg></button></h2>",
+        "<h2><span>1.</span><button>kept</button></h2>",
+        "<dl><dt><button>kept</button></dt></dl>",
+        "<details><summary><button>kept</button></summary></details>",
+        "<button aria-expanded='false'>kept</button>",
+        "<button aria-controls='a'>kept</button>",
+        "<button role='tab'>kept</button>",
+        "<button class='accordion'>kept</button>",
+        "<div class='tabcontent' style='display:none'>kept</div>",
+        "<div class='tabs__item hidden' hidden>kept</div>",
+        "<div class='tabbed-block' style='display: none'>kept</div>",
+        "<div class='panel' style='display:none'>kept</div>",
+        "<div class='code-tabs'><pre hidden>kept</pre></div>",
+        "<dl class='faq'><dt>Q</dt><dd style='display:none'>kept</dd></dl>",
+        "<ul class='uk-switcher'><li hidden>kept</li></ul>",
+        "<table class='mw-collapsed'><tbody><tr style='display:none'><td>kept</table>",
+        "<div x-show='open' style='display:none'>kept</div>",
+        "<p>Short<span id='more' style='display:none'> kept</span></p>",
+        "<div class='spoiler' hidden>kept</div>",
+        "<div class='dropdown-content' style='display:none'>kept</div>",
+        "<div hidden='Until-Found'>kept</div>",
+        "<div id='a' hidden>kept</div><button aria-controls='b a'>Q</button>",
+        "<button data-bs-target='#a'>x</button><div id='a' hidden>kept</div>",
+        "<a href='#a'>Q</a><div id='a' style='display:none'>kept</div>",
+        "<div role='main'><aside class='topic'>kept</aside></div>",
+        "<section><p>Text.</p><aside>kept</aside></section>",
+        "<div id='bodyContent'><aside>kept</aside></div>",
+        "<article><p>Text.</p><footer>kept</footer></article>",
+        "<blockquote><p>Text.</p><footer>kept</footer></blockquote>",
+        "<h1>Title</h1><p>kept</p><div><article>card</article></div>",
+        "<article><div class='related'>kept</div></article>",
+    ],
+)
+def test_what_a_reader_can_open_and_what_belongs_to_a_text_is_read(
+    body: str, tmp_path: Path
+) -> None:
+    assert "kept" in text(tmp_path, body)
+    assert "x" not in text(tmp_path, body).replace("Text", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<h2>kept <button>Copy</button></h2>",
+        "<button class='copy-btn'>x</button><h2>kept</h2>",
+        "<button class='navbar-toggler' aria-expanded='false'>x</button><h2>kept</h2>",
+        "<button aria-haspopup='true' aria-expanded='false'>x</button><h2>kept</h2>",
+        "<h2>kept</h2><button aria-controls='site-menu'>x</button><ul id='site-menu' hidden>x</ul>",
+        "<h2>kept</h2><a href='#nav'></a><div id='nav' hidden>x</div>",
+        "<h2>kept</h2><div class='cookie-banner panel' hidden>x</div>",
+        "<h2>kept</h2><div role='region' class='cookie-consent' hidden>x</div>",
+        "<h2>kept</h2><div class='accordion-template' hidden>x</div>",
+        "<h2>kept</h2><span class='sr-only more' style='display:none'>x</span>",
+        "<h2>kept</h2><div class='panel print-only' style='display:none'>x</div>",
+        "<h2 class='accordion'>kept<span aria-hidden='true'>x</span></h2>",
+        "<DIV CLASS='NAVHEADER'>x</DIV><h2>kept</h2>",
+        "<div class='header'><p>Next: <a>x</a>, Up: <a>x</a> [<a>x</a>]</p></div><h2>kept</h2>",
+        "<div class='node'><p><a name='a'></a>Previous:&nbsp;<a>x</a></p></div><h2>kept</h2>",
+        "<div class='related'><h3>x</h3></div><h2>kept</h2><div class='sphinxsidebar'>x</div>",
+        "<main><h2>kept</h2></main><footer>x</footer>",
+    ],
+)
+def test_what_only_looks_like_it_is_left_out(body: str, tmp_path: Path) -> None:
+    assert text(tmp_path, body) == "## kept"
+
+
+def test_labels_of_tabs_do_not_run_into_each_other(tmp_path: Path) -> None:
+    body = "<div><button role='tab'>one</button><button role='tab'>two</button></div>"
+    assert text(tmp_path, body).split() == ["one", "two"]
+
+
 def test_several_articles_are_all_read(tmp_path: Path) -> None:
     body = "<article>one</article><article>two</article><p>three</p>"
     assert text(tmp_path, body) == "one\n\ntwo\n\nthree"
@@ -211,7 +285,14 @@ def test_a_list_that_would_take_too_long_to_number_has_marks(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "piece", ["<p>a</p><button>x</button>", "<p>a</p><img alt='x'>", "<h2></h2>"]
+    "piece",
+    [
+        "<p>a</p><button>x</button>",
+        "<h2><button>x</button></h2>",
+        "<p hidden id='a'>",
+        "<p>a</p><img alt='x'>",
+        "<h2></h2>",
+    ],
 )
 def test_the_work_of_a_page_grows_with_its_length_whatever_is_left_out(
     piece: str, tmp_path: Path
@@ -244,7 +325,7 @@ def lines_run(function: Callable[[], object]) -> int:
 def test_what_is_left_out_and_replaced_may_be_in_what_is_left_out(tmp_path: Path) -> None:
     body = """
       <p>one<img alt=" two"><button>no</button><img alt=" three"></p><nav><img alt="no"><p>no</nav>
-      <h2><button><img alt="no"></button></h2><h3><img alt="four"></h3><header><h1><svg></svg></h1>
+      <h2><audio><img alt="no"></audio></h2><h3><img alt="four"></h3><header><h1><svg></svg></h1>
       no</header><p>last</p><footer>no</footer>"""
     assert text(tmp_path, body) == "one two three\n\n### four\n\nlast"
 

@@ -23,25 +23,45 @@ from ragdoll.corpus.formats.markdown import tidy
 # Elements that are no part of the text: code for the browser, what surrounds the text, and what a
 # reader acts on.
 _NO_TEXT = """
-    script style template noscript svg nav footer
-    button datalist dialog input select textarea
+    script style template noscript svg nav
+    datalist dialog input select textarea
     audio canvas embed iframe map object video
 """
 _NOT_SHOWN = frozenset(_NO_TEXT.split())
 _HIDDEN_ROLES = frozenset({"banner", "contentinfo", "navigation", "search"})
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-# Classes of what can be opened, and of the bars above and below a page of DocBook.
-_OPENABLE = re.compile(r"\b(?:accordion|collaps|expand|fold|tabs?\b|toggle)", re.IGNORECASE)
-_NAVIGATION = frozenset(("navheader", "navfooter"))
+# Names of what a reader can open, and of what looks like it and is no part of the text.
+_OPENABLE = re.compile(
+    r"\b_?tab(?!l|u)|tabs?\b|accordion|collaps|\bexpand|\bfold|toggle|pane|spoiler|details|answer"
+    r"|faq|\bmore|more\b|disclosure|dropdown|switcher",
+    re.IGNORECASE,
+)
+_APART = re.compile(
+    r"cookie\W?(?:banner|bar|consent|notice|popup)|consent|menu(?!\d)|modal\b|dialog\b|popup\b"
+    r"|nav(?:bar|igation)|nav\b(?!-)|dropdown-toggle|\bsearch-|\bprint-|-print\b|\btemplate\b"
+    r"|sr-only|screen-?reader|visually-?hidden",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"\b(?:accordion|collapsible|faq|tab(?!le))", re.IGNORECASE)
+# The attributes that name a thing, and those by which a control names what it opens.
+_NAMES = ("class", "id", "role", "x-show", "aria-controls")
+_TARGETS = ("data-target", "data-bs-target", "href")
+# Classes of the bars and lists around a page of documentation.
+_NAVIGATION = frozenset(
+    ("bottomnav", "nav-panel", "navfooter", "navheader", "navpath", "sphinxsidebar", "subnav")
+) | {"topnav"}
+# How a line of links begins that leads from page to page.
+_STEPS = frozenset(("Next:", "Previous:", "Prev:", "Up:"))
 # The text of a link that stands beside a heading and leads to that heading.
 _PERMALINKS = frozenset({"#", "§", "¶", "🔗"})
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_TITLES = (*_HEADINGS, "dt", "summary")
 # A table that holds one of these lays out the page.
 _NOT_IN_DATA = ("table", "pre", *_HEADINGS)
 # Blocks that the converter does not know as such, and would let run into each other.
 _UNKNOWN_BLOCKS = frozenset(
     ("address", "center", "details", "fieldset", "figure", "form", "header", "hgroup", "legend")
-) | {"summary"}
+) | {"button", "footer", "summary"}
 
 # No page is nested more deeply on purpose, and the converter calls itself at each level. What is in
 # deeper elements is kept without them.
@@ -132,11 +152,24 @@ def _parsed(content: bytes) -> etree._Element | None:
 def _hidden(root: etree._Element) -> set[etree._Element]:
     """Find the elements that, with all that they hold, are no part of the text."""
     hidden: set[etree._Element] = set()
+    opened = _opened(root)
     # From the end, so that the elements within an element come before it.
     for element in reversed(list(root.iter(etree.Element))):
-        if _is_hidden(element, hidden):
+        if element.tag in _TITLES and not _has_words(element, hidden):
+            hidden.difference_update(element.iter("button"))  # it opens what the heading is of
+        if _is_hidden(element, hidden, opened):
             hidden.add(element)
     return hidden
+
+
+def _opened(root: etree._Element) -> set[str]:
+    """Return the ids of what a control of the page opens, or a link leads to."""
+    opened: set[str] = set()
+    for element in root.iter(etree.Element):
+        opened.update(element.get("aria-controls", "").split())
+        targets = (element.get(name, "") for name in _TARGETS)
+        opened.update(target[1:] for target in targets if target.startswith("#"))
+    return opened
 
 
 def _visible(
@@ -157,7 +190,7 @@ def _visible(
             yield "hidden", element
 
 
-def _is_hidden(element: etree._Element, hidden: set[etree._Element]) -> bool:
+def _is_hidden(element: etree._Element, hidden: set[etree._Element], opened: set[str]) -> bool:
     name = element.tag
     if name in {"html", "body", "main"}:
         return False  # some pages show these by a script
@@ -168,11 +201,12 @@ def _is_hidden(element: etree._Element, hidden: set[etree._Element]) -> bool:
         is_inner = any(True for _ in element.iterancestors("article", "main", "section"))
         starts = (inner.tag for event, inner in _visible(element, hidden) if event == "start")
         return not is_inner and "h1" not in starts
-    if name == "aside" or element.get("role") == "complementary":
-        # Beside an article it is about other things; within one it is a note or a box.
-        return not any(True for _ in element.iterancestors("article", "main"))
-    is_permalink = name == "a" and "".join(islice(_texts(element, hidden), 2)) in _PERMALINKS
-    if is_permalink or (name in _HEADINGS and not any(_texts(element, hidden))):
+    classes = element.get("class", "").lower().split()
+    if _is_beside(element, classes) or (name == "button" and not _is_label(element)):
+        return True
+    first = "".join(islice(_texts(element, hidden), 2)) if name == "a" else ""
+    is_step = name == "p" and next(_texts(element, hidden), "") in _STEPS
+    if first in _PERMALINKS or is_step or (name in _HEADINGS and not any(_texts(element, hidden))):
         return True
     is_closed = (
         element.get("hidden") is not None
@@ -180,19 +214,61 @@ def _is_hidden(element: etree._Element, hidden: set[etree._Element]) -> bool:
         or bool(_HIDDEN_STYLE.search(element.get("style", "")))
     )
     return (
-        (is_closed and not _can_be_opened(element))
+        (is_closed and not _can_be_opened(element, opened))
         or element.get("data-nosnippet") is not None
-        or not _NAVIGATION.isdisjoint(element.get("class", "").split())
+        or not _NAVIGATION.isdisjoint(classes)
     )
 
 
-def _can_be_opened(element: etree._Element) -> bool:
-    """Tell whether a reader can open an element that is not shown at first: a tab, a fold."""
+def _is_beside(element: etree._Element, classes: list[str]) -> bool:
+    """Tell whether an element stands below a text, or beside it: there it is about other things."""
+    if element.tag == "footer":
+        # Of an article it has notes, of a quotation its author.
+        return not any(True for _ in element.iterancestors("article", "blockquote"))
+    is_aside = element.tag == "aside" or element.get("role") == "complementary"
+    # Within a text it is a note or a box.
+    return (is_aside or "related" in classes) and not any(map(_is_content, element.iterancestors()))
+
+
+def _is_content(element: etree._Element) -> bool:
+    """Tell whether an element has the text of a page, or a part of it."""
     return (
-        element.get("role") in {"tabpanel", "region"}
-        or element.get("hidden") == "until-found"
-        or bool(_OPENABLE.search(element.get("class", "")))
+        element.tag in {"article", "main", "section"}
+        or element.get("role") == "main"
+        or "content" in element.get("id", "").lower()
     )
+
+
+def _is_label(button: etree._Element) -> bool:
+    """Tell whether a button is the label of a text that it opens."""
+    is_control = button.get("aria-haspopup") is None and (
+        button.get("aria-expanded") is not None or button.get("aria-controls") is not None
+    )
+    is_label = is_control or button.get("role") == "tab" or _LABEL.search(button.get("class", ""))
+    return bool(is_label) and not _APART.search(_names(button))
+
+
+def _can_be_opened(element: etree._Element, opened: set[str]) -> bool:
+    """Tell whether a reader can open an element that is not shown at first: a tab, a fold."""
+    names = _names(element)
+    # An item or a row is opened by what it is in; what is shown all the same is an ornament.
+    up = 0 if element.get("aria-hidden") == "true" else 2 if element.tag == "tr" else 1
+    around = islice(element.iterancestors(), up)
+    return not _APART.search(names) and (
+        element.get("role") in {"tabpanel", "region"}
+        or element.get("hidden", "").lower() == "until-found"
+        or element.get("x-show") is not None
+        or element.get("id") in opened
+        or any(map(_OPENABLE.search, (names, *map(_names, around))))
+    )
+
+
+def _names(element: etree._Element) -> str:
+    return " ".join(element.get(name, "") for name in _NAMES)
+
+
+def _has_words(element: etree._Element, hidden: set[etree._Element]) -> bool:
+    return any(any(map(str.isalpha, text)) for text in _texts(element, hidden))
 
 
 def _texts(element: etree._Element, hidden: set[etree._Element]) -> Iterator[str]:
@@ -229,5 +305,12 @@ def _main(page: BeautifulSoup) -> Tag:
     marked = page.find_all(
         lambda tag: tag.name == "main" or (tag.get("role") == "main" and tag.name != "article")
     )
-    candidates = [*marked, *(articles if len(articles) == 1 else [])]
+    candidates = [*marked, *(_with_heading(page, *articles) if len(articles) == 1 else [])]
     return next((tag for tag in candidates if tag.get_text(strip=True)), page.body or page)
+
+
+def _with_heading(page: BeautifulSoup, article: Tag) -> Iterator[Tag]:
+    """Yield the only article of a page, or what holds it and the heading of the page."""
+    heading = article.h1 or page.h1 or article
+    around = {id(tag) for tag in (heading, *heading.parents)}
+    yield next(tag for tag in (article, *article.parents) if id(tag) in around)
