@@ -132,7 +132,7 @@ class CorpusSettings(_Section):
     )
     text_key: str = setting(
         "text",
-        "Key or column of the text in JSON, CSV, Parquet and datasets; several with commas.",
+        "Key or column of the text in JSON, CSV, Parquet and datasets; several (a,b) are joined.",
         option="--text-key KEY",
     )
     name: str | None = setting(

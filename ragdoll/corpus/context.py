@@ -9,7 +9,8 @@ the place of a language model's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ragdoll.corpus.documents import BETWEEN, PAGE, SECTION, Document
@@ -19,8 +20,11 @@ from ragdoll.corpus.terms import searchable, undivided
 
 # Characters. Beyond them the words of the passage would count for little beside those around it.
 _MAX_CONTEXT = 400
-# Longer values are texts that nobody chose to be searched.
+# Of a longer value its first words.
 _MAX_VALUE = 200
+_MOST_VALUES = 1000
+# The fields of a record, what they hold, and what that holds.
+_LEVELS = 3
 
 
 def context_of(passage: Passage) -> str:
@@ -45,14 +49,17 @@ def with_context(passage: Passage) -> str:
 def words_of(passage: Passage) -> str:
     """Return the same as the index over words reads it, with more that has no meaning for a vector.
 
-    That is the whole name of the file, or the other fields of a record.
+    That is the whole name of the file; of a record its other fields, and the path of its file.
     """
     document, text = passage.document, joined(passage.text, passage.context)
     if _is_file(document):
         return searchable(f"{text}\n{document.source.rpartition('/')[2]}")
-    if document.whole_file or not document.metadata:
+    if document.whole_file:
         return searchable(text)
-    values = dict.fromkeys(_short(document.metadata.values()))
+    values = dict.fromkeys(islice(_short(document.metadata, _LEVELS), _MOST_VALUES))
+    if document.root.startswith("/"):
+        file = document.source.partition("#")[0]
+        values |= dict.fromkeys((file, os.path.splitext(file)[0]))  # noqa: PTH122  (as below)
     return searchable("\n".join([text, *(value for value in values if value not in text)]))
 
 
@@ -80,15 +87,15 @@ def _parts(passage: Passage) -> Iterator[str]:
         yield from folders.split("/")
 
 
-def _short(values: Iterable[Any]) -> Iterator[str]:
-    """Yield the values of fields that somebody may search for, lists' one by one."""
-    for value in values:
-        if isinstance(value, list):
-            yield from _short(item for item in value if not isinstance(item, list))
-        elif isinstance(value, str | int) and not isinstance(value, bool):
-            text = storable(str(value).strip())
-            if 0 < len(text) <= _MAX_VALUE:
-                yield text
+def _short(value: Any, levels: int) -> Iterator[str]:
+    """Yield the values that somebody may search for, of lists and objects one by one."""
+    if isinstance(value, dict | list):
+        for item in (value.values() if isinstance(value, dict) else value) if levels else ():
+            yield from _short(item, levels - 1)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        text = storable(str(value).strip())
+        if text:
+            yield text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE].rsplit(None, 1)[0]
 
 
 def _is_file(document: Document) -> bool:

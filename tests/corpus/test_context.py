@@ -45,6 +45,23 @@ def test_of_a_record_neither_its_number_nor_its_file_is_added(root: str, source:
     assert with_context(alone) == alone.text
 
 
+def test_a_record_is_found_by_its_fields_and_by_its_file() -> None:
+    fields = {
+        "customer": {"name": "Quokka", "address": {"city": "Perth"}},
+        "lines": [{"sku": "AB-7"}],
+        "price": 12.75,
+        "answer": f"begins {'word ' * 100}ends",
+        "flag": True,
+        "far": {"too": {"deep": {"to": "find"}}},
+    }
+    (alone,) = passages("a b", source="shop/orders_2024.jsonl#7", root="/docs", metadata=fields)
+    words = words_of(alone).split()
+    for word in ("Quokka", "Perth", "AB-7", "12.75", "begins", "shop/orders_2024.jsonl"):
+        assert word in words
+    assert not {"ends", "True", "find"} & set(words)
+    assert len(words) < 100
+
+
 def test_the_head_of_a_table_is_known_to_each_of_its_pieces() -> None:
     table = "| Lamp | Oil |\n| --- | --- |\n" + "| brass | 3 |\n" * 9
     found = passages(f"a b\n\n{table}\nc d e f g h i j k l m n\n", 20)

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read as read_file
 from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.reading import read
 from ragdoll.errors import UsageError
 from ragdoll.settings import CorpusSettings
 from tests.corpus.archives import BOOK, OPEN_DOCUMENT, archive, changed
-from tests.corpus.reading import only, reason, records, written
+from tests.corpus.reading import only, reason, records, told, written
 
 CELLS = [
     {"cell_type": "markdown", "source": ["# Tides\n", "When it rises."]},
@@ -374,12 +373,15 @@ def test_a_format_that_is_not_known_is_refused(told: str, tmp_path: Path) -> Non
     [
         ('{"Text": "a"}', "text", "a"),
         ('{"body": "a"}', "text,body", "a"),
-        ('{"body": "a", "text": "b"}', "text, body", "b"),
+        ('{"body": "a", "text": "b"}', "text, body", "b\n\na"),
+        ('{"question": "Why?", "n": 7, "Answer": "So."}', "question,n,answer", "Why?\n\nSo."),
+        ('{"question": "Why?", "answer": null}', "answer,question", "Why?"),
+        ('{"a": " ", "b": "c"}', "a,b", "c"),
         ('{"a": {"b": "c"}}', "x,a.b", "c"),
         ('{"a,b": "c", "a": "d"}', "a,b", "c"),
     ],
 )
-def test_one_of_several_keys_holds_the_text(
+def test_the_keys_of_the_text_that_are_there_hold_it(
     content: str, text_key: str, found: str, tmp_path: Path
 ) -> None:
     assert only(written(tmp_path, "a.jsonl", content), text_key).text == found
@@ -388,8 +390,29 @@ def test_one_of_several_keys_holds_the_text(
 def test_records_may_be_wrapped_in_an_object(tmp_path: Path) -> None:
     file = written(tmp_path, "a.json", '{"count": 2, "data": [{"text": "a"}, {"text": "b"}]}')
     assert [record.text for record in records(file)] == ["a", "b"]
-    two = written(tmp_path, "b.json", '{"data": [{"text": "a"}], "more": [{"text": "b"}]}')
-    assert all(isinstance(one, UnreadableError) for one in read_file(two))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"data": [{"text": "a"}], "links": [{"href": "x"}]}', ["a"]),
+        ('{"links": [{"href": "x"}], "pages": [{"text": "a"}]}', ["a"]),
+        ('{"train": [{"text": "a"}], "test": [{"text": "b"}]}', ["a", "b"]),
+        ('{"data": [{"text": "a"}, null, "b"]}', ["a", "! {} {}: not a JSON object", "b"]),
+        ('{"tags": ["x"], "rows": ["a", "b"]}', ["a", "b"]),
+        ('{"data": {"text": "a"}}', ["a"]),
+        ('{"text": "a", "data": [{"text": "b"}]}', ["a"]),
+        ('{"tags": ["x"]}', ["! {} {}: no key 'text' (`text_key` names another)"]),
+    ],
+)
+@pytest.mark.parametrize(("suffix", "place"), [("json", "record"), ("jsonl", "line")])
+def test_an_object_without_a_text_may_wrap_records(
+    content: str, found: list[str], suffix: str, place: str, tmp_path: Path
+) -> None:
+    number = 2 if suffix == "json" and len(found) > 1 else 1
+    assert told(written(tmp_path, f"a.{suffix}", content)) == [
+        text.format(place, number) for text in found
+    ]
 
 
 @pytest.mark.parametrize(("said", "mark"), [("sep=;", ";"), ('"sep=|"', "|"), ("SEP=,", ",")])

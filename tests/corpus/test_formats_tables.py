@@ -62,7 +62,7 @@ def test_the_text_may_be_in_another_column(tmp_path: Path) -> None:
     assert (record.text, record.metadata) == ("this", {"text": "not this"})
 
 
-@pytest.mark.parametrize("mark", [";", "\t", ","])
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
 @pytest.mark.parametrize("quote", ['"', ""])
 def test_what_spreadsheets_write_for_commas_is_understood(
     mark: str, quote: str, tmp_path: Path
@@ -73,6 +73,18 @@ def test_what_spreadsheets_write_for_commas_is_understood(
 
 def test_commas_in_a_table_separated_by_tabs_are_text(tmp_path: Path) -> None:
     assert told(written(tmp_path, "a.tsv", "n\ttext\n1\tone, two; three\n")) == ["one, two; three"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_lines_may_end_in_a_carriage_return_alone(encoding: str, tmp_path: Path) -> None:
+    content = "n,text\r1,café\r2,two\r"
+    assert told(written(tmp_path, "a.csv", content.encode(encoding))) == ["café", "two"]
+
+
+def test_several_columns_may_hold_the_text(tmp_path: Path) -> None:
+    (first, second) = records(written(tmp_path, "a.csv", "a,n,b\none,1,two\n,2,three\n"), "b,a")
+    assert (first.text, first.metadata) == ("two\n\none", {"n": "1"})
+    assert (second.text, second.metadata) == ("three", {"n": "2"})
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

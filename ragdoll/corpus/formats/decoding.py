@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 from ragdoll.errors import number_of
@@ -209,8 +209,20 @@ def inflated(path: Path) -> Iterator[tuple[Path, str | None]]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file in UTF-8 behind its mark, if it has one."""
-    with path.open("rb") as file:
+    """Open a file in UTF-8 behind its mark, if it has one.
+
+    Where lines end in a carriage return alone, that is a copy whose lines end in a line feed.
+    """
+    with ExitStack() as stack:
+        file: Any = stack.enter_context(path.open("rb"))
+        head = file.read(_SAMPLE)
+        if b"\r" in head and b"\n" not in head:
+            copy = stack.enter_context(TemporaryFile())
+            while head:
+                copy.write(head.replace(b"\r", b"\n"))
+                head = file.read(_SAMPLE)
+            file = copy
+        file.seek(0)
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
         yield file

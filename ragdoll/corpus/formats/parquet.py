@@ -25,7 +25,7 @@ def read_parquet(path: Path, text_key: str) -> Iterator[Document | UnreadableErr
     """Yield the rows of a Parquet file."""
     number = 0
     with path.open("rb") as file, open_parquet(file) as table:
-        text_key = check_columns(table.schema_arrow.names, text_key)
+        check_columns(table.schema_arrow.names, text_key)
         rows = _rows_at_once(table.metadata)
         for batch in table.iter_batches(rows, use_threads=False):
             values = [_values(column) for column in batch.columns]

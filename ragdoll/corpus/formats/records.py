@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
-from itertools import count, repeat
+from itertools import chain, count, repeat
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +17,8 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, storable
 
+# The usual keys of what an object wraps.
+_WRAPPERS = ("data", "items", "results", "records", "rows", "documents")
 _ID_KEYS = ("_id", "id", "doc_id", "docid")
 _END = object()
 # A deeper value is a mistake or an attack.
@@ -39,24 +41,17 @@ _LONGEST = len("-Infinity")
 def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
     """Make a document of a JSON object or dataset row: its text with its title, the rest metadata.
 
-    ``text_key`` may be several keys with commas between them; see ``key_of``. One with dots leads
-    into objects, unless the record has a key of that very name. A list of strings becomes
-    paragraphs, and messages of a conversation do with the names of their roles. ``name`` becomes
-    the ``source`` where no key of the record (``_id``, ``id`` …) identifies it.
+    ``text_key`` may be several keys with commas between them, whose texts become one; see
+    ``keys_of``. One with dots leads into objects, unless the record has a key of that very name. A
+    list of strings becomes paragraphs, and messages of a conversation do with the names of their
+    roles. ``name`` becomes the ``source`` where no key of the record (``_id``, ``id`` …) identifies
+    it.
 
     Raises:
         UnreadableError: ``text_key`` is missing or holds no text; text and title are blank; the
             text is too large; or the record is nested too deeply.
     """
-    try:
-        value, fields = _taken(fields, key_of(fields, text_key))
-    except KeyError as error:
-        raise UnreadableError(f"no key '{text_key}' (`text_key` names another)") from error
-    if value is None:
-        raise UnreadableError(f"'{text_key}' is null")
-    text = _text_of(value)
-    if text is None:
-        raise UnreadableError(f"'{text_key}' is not a string, nor a list of strings or messages")
+    text, fields = _with_text(fields, text_key)
     if len(text) > decoding.MAX_BYTES:
         raise UnreadableError(decoding.TOO_LARGE)
     title = fields.get("title")
@@ -83,43 +78,66 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
 
 
 def has_key(fields: dict[str, Any], key: str) -> bool:
-    """Tell whether a record has a key, which may lead into objects by dots."""
-    try:
-        _taken(fields, key_of(fields, key))
-    except KeyError:
-        return False
-    return True
+    """Tell whether a record has a key of the text; see ``keys_of``."""
+    return any(_taken(fields, one) for one in keys_of(fields, key))
 
 
-def key_of(keys: Collection[str], text_key: str) -> str:
-    """Return the key of the text among those of a record; ``text_key`` where there is none.
+def keys_of(keys: Collection[str], text_key: str) -> list[str]:
+    """Return the keys of the text among those of a record.
 
-    It is the first of ``text_key`` that is there, as it is written, else in capital or small
+    They are those of ``text_key`` that are there, as they are written, else in capital or small
     letters.
     """
     if text_key in keys:
-        return text_key
-    wanted = [text_key, *(part.strip() for part in text_key.split(","))]
-    for key in wanted:
-        if key in keys or key.partition(".")[0] in keys:
-            return key
+        return [text_key]
     by_small = {key.lower(): key for key in reversed(list(keys))}
-    return next((by_small[key.lower()] for key in wanted if key.lower() in by_small), text_key)
+    found: dict[str, None] = {}
+    for key in map(str.strip, text_key.split(",")):
+        if key in keys or key.partition(".")[0] in keys:
+            found[key] = None
+        elif key.lower() in by_small:
+            found[by_small[key.lower()]] = None
+    return list(found)
 
 
-def _taken(fields: dict[str, Any], key: str) -> tuple[Any, dict[str, Any]]:
-    """Return the value of a key, which may lead into objects by dots, and the fields without it.
+def _with_text(fields: dict[str, Any], text_key: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of a record, with empty lines between those of several keys, and the rest.
 
     Raises:
-        KeyError: there is no such key.
+        UnreadableError: no key of the text is there, or none holds a text.
+    """
+    texts = []
+    problem = f"no key '{text_key}' (`text_key` names another)"
+    for key in keys_of(fields, text_key):
+        if (taken := _taken(fields, key)) is None:
+            continue
+        value, others = taken
+        text = _text_of(value)
+        if text is not None:
+            texts.append(text)
+            fields = others
+        elif value is None:
+            problem = f"'{key}' is null"
+        else:
+            problem = f"'{key}' is not a string, nor a list of strings or messages"
+    if not texts:
+        raise UnreadableError(problem)
+    return "\n\n".join(filter(str.strip, texts)) or texts[0], fields
+
+
+def _taken(fields: dict[str, Any], key: str) -> tuple[Any, dict[str, Any]] | None:
+    """Return the value of a key, which may lead into objects by dots, and the fields without it.
+
+    None where there is no such key.
     """
     if key in fields:
         return fields[key], {name: value for name, value in fields.items() if name != key}
     first, dot, rest = key.partition(".")
     below = fields.get(first)
-    if not dot or not isinstance(below, dict):
-        raise KeyError(key)
-    value, others = _taken(below, rest)
+    taken = _taken(below, rest) if dot and isinstance(below, dict) else None
+    if taken is None:
+        return None
+    value, others = taken
     fields = {name: item for name, item in fields.items() if name != first}
     return value, {**fields, first: others} if others else fields
 
@@ -166,7 +184,8 @@ def read_json_lines(path: Path, text_key: str) -> Iterator[Document | Unreadable
                 if not line.strip():
                     continue
                 empty = False
-                yield record_from(json_object(line), text_key, name=str(number))
+                values = _unwrapped(json_object(line), text_key)
+                yield from _documents(values, text_key, "line", repeat(number))
             except UnreadableError as error:
                 empty = False
                 yield UnreadableError(f"line {number}: {error}")
@@ -193,23 +212,34 @@ def read_json(path: Path, text_key: str) -> Iterator[Document | UnreadableError]
                 return
             if value is _END:
                 break
-            for place, one in enumerate(_unwrapped(value, text_key), number):
-                try:
-                    yield _record(one, text_key, place)
-                except UnreadableError as error:
-                    yield UnreadableError(f"record {place}: {error}")
+            values_of_one = _unwrapped(value, text_key)
+            yield from _documents(values_of_one, text_key, "record", count(number))
     if number == 1:
         raise UnreadableError("empty")
 
 
 def _unwrapped(value: Any, text_key: str) -> list[Any]:
-    """Return the records that an object without a text holds in a list; else the value alone."""
-    if not isinstance(value, dict):
+    """Return the records that an object without a text wraps; else the value alone.
+
+    They are those of each list with a record that has a text, else what a usual key holds: a list
+    of texts, or a record.
+    """
+    if not isinstance(value, dict) or has_key(value, text_key):
         return [value]
-    lists = [item for item in value.values() if isinstance(item, list) and item]
-    lists = [items for items in lists if all(isinstance(item, dict) for item in items)]
-    # Last, for it takes a copy of the fields.
-    return lists[0] if len(lists) == 1 and not has_key(value, text_key) else [value]
+    lists = [item for item in value.values() if isinstance(item, list)]
+    lists = [items for items in lists if any(_has_text(one, text_key) for one in items)]
+    if lists:
+        return list(chain.from_iterable(lists))
+    for held in map(value.get, _WRAPPERS):
+        if _has_text(held, text_key):
+            return [held]
+        if isinstance(held, list) and any(isinstance(one, str) for one in held):
+            return held
+    return [value]
+
+
+def _has_text(value: Any, text_key: str) -> bool:
+    return isinstance(value, dict) and has_key(value, text_key)
 
 
 def _json_values(source: _Counted) -> Iterator[Any]:
@@ -294,11 +324,19 @@ class _Counted:
         return _NO_NUMBER.sub(lambda found: found[1] or b"null", begin + piece)[len(begin) :]
 
 
-def _record(value: Any, text_key: str, number: int) -> Document:
-    fields = {text_key: value} if isinstance(value, str) else value
-    if not isinstance(fields, dict):
-        raise UnreadableError("not a JSON object")
-    return record_from(fields, text_key, name=str(number))
+def _documents(
+    values: Iterable[Any], text_key: str, place: str, numbers: Iterable[int]
+) -> Iterator[Document | UnreadableError]:
+    """Make a document of each object or text; ``place`` and its number name it in errors."""
+    for value, number in zip(values, numbers, strict=False):
+        fields = {text_key: value} if isinstance(value, str) else value
+        if not isinstance(fields, dict):
+            yield UnreadableError(f"{place} {number}: not a JSON object")
+            continue
+        try:
+            yield record_from(fields, text_key, name=str(number))
+        except UnreadableError as error:
+            yield UnreadableError(f"{place} {number}: {error}")
 
 
 def json_object(line: bytes) -> dict[str, Any]:

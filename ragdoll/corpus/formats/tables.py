@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError
-from ragdoll.corpus.formats.records import key_of, record_from
+from ragdoll.corpus.formats.records import keys_of, record_from
 
 _SAID_SEPARATOR = re.compile(rb'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
 
@@ -22,7 +22,7 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 def read_csv(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the rows of a table separated by commas, or by what spreadsheets write instead."""
-    return _read_separated(path, text_key, separators=",;\t")
+    return _read_separated(path, text_key, separators=",;\t|")
 
 
 def read_tsv(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
@@ -46,11 +46,11 @@ def _read_separated(
         if isinstance(header, UnreadableError):
             raise header
         columns = [name.strip() for name in header]
-        text_key = check_columns(columns, text_key)
+        texts = check_columns(columns, text_key)
         number = 0
         for number, row in enumerate(rows, start=1):
             try:
-                yield record_from(_fields(row, columns, text_key), text_key, name=str(number))
+                yield record_from(_fields(row, columns, texts), text_key, name=str(number))
             except UnreadableError as error:
                 yield type(error)(f"line {lines.row}: {error}")
     if not number:
@@ -151,7 +151,7 @@ def _separator(file: BinaryIO, text_key: str, separators: str) -> str:
     file.seek(start)
     for separator in separators:
         names = [name.strip(' "\r\n') for name in first.split(separator)]
-        if key_of(names, text_key) in names:
+        if set(keys_of(names, text_key)) & set(names):
             return separator
     return separators[0]
 
@@ -206,7 +206,7 @@ class _Lines:
 
 
 def _fields(
-    row: list[str] | UnreadableError, columns: Sequence[str], text_key: str
+    row: list[str] | UnreadableError, columns: Sequence[str], texts: Sequence[str]
 ) -> dict[str, Any]:
     """Return a row by the names of its columns; a row may be short, and empty values are left out.
 
@@ -218,17 +218,17 @@ def _fields(
     if len(row) > len(columns):
         raise UnreadableError(f"{len(row)} fields, where the header has {len(columns)}")
     fields = {name: value for name, value in zip(columns, row, strict=False) if name and value}
-    return {text_key: "", **fields}
+    return {**dict.fromkeys(texts, ""), **fields}
 
 
-def check_columns(columns: Sequence[str], text_key: str) -> str:
-    """Check that a table has a column of this name, and return it; see ``key_of``.
+def check_columns(columns: Sequence[str], text_key: str) -> list[str]:
+    """Check that a table has a column of the text, and return all of them; see ``keys_of``.
 
     Raises:
         UnreadableError: it has not.
     """
-    key = key_of(columns, text_key)
-    if key not in columns and key.partition(".")[0] not in columns:
+    keys = keys_of(columns, text_key)
+    if not keys:
         names = shorten(", ".join(columns), 200, placeholder=" …")
         raise UnreadableError(f"no column '{text_key}'; it has {names}")
-    return key
+    return keys
