@@ -30,9 +30,7 @@ def test_fields_are_metadata_and_the_text_stays_what_it_is(tmp_path: Path) -> No
         pytest.param("---\n---\n", id="empty"),
         pytest.param("---\nyear 1\n---\n", id="no field"),
         pytest.param("+++\nyear 1\n+++\n", id="not TOML"),
-        pytest.param("---\na: &a [x]\nb: [*a, *a]\n---\n", id="an alias"),
         pytest.param("---\na: " + "[" * 1000 + "\n---\n", id="very deep"),
-        pytest.param("---\na: !!python/object/apply:os.getcwd []\n---\n", id="code"),
     ],
 )
 def test_what_is_no_front_matter_is_only_text(tmp_path: Path, text: str) -> None:
@@ -49,10 +47,28 @@ def test_what_is_no_front_matter_is_only_text(tmp_path: Path, text: str) -> None
         ("title: Oops\ndate: 2024-13-45", "Oops", {"date": "2024-13-45"}),
         ("tags:\n- a\n- b\nx: [1\nn: 2", "a.md", {"tags": ["a", "b"], "x": "[1", "n": 2}),
         ("by:\n  name: Ada\n  at: @x\nn: 2", "a.md", {"n": 2}),
-        ("a: !!python/object/apply:os.getcwd []\nn: 2", "a.md", {"n": 2}),
+        (
+            "a: !!python/object/apply:os.getcwd []\nn: 2",
+            "a.md",
+            {"a": "!!python/object/apply:os.getcwd []", "n": 2},
+        ),
+        ("title: *One*\nn: !two", "*One*", {"n": "!two"}),
+        ("a: &a [x]\nb: [*a, *a]\nn: 2", "a.md", {"a": ["x"], "b": "[*a, *a]", "n": 2}),
+        ("tags:\n\t- a\n\t- b\nn: 2", "a.md", {"tags": ["a", "b"], "n": 2}),
         ("title: 1984\nyear: 1949", "1984", {"year": 1949}),
     ],
-    ids=["a colon", "a sign", "no date", "a bracket", "below", "a tag", "a number"],
+    ids=[
+        "a colon",
+        "a sign",
+        "no date",
+        "a bracket",
+        "below",
+        "a tag",
+        "a star",
+        "an alias",
+        "tabs",
+        "a number",
+    ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_mistake_costs_no_other_field(
@@ -70,6 +86,29 @@ def test_fields_may_be_in_toml(tmp_path: Path) -> None:
     (document,) = open_corpus([str(tmp_path)])
     assert (document.title, document.text) == ("Locks", text)
     assert document.metadata == {"year": 2020, "when": "2020-01-02", "tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("x = bare words", {"x": "bare words"}),
+        ('x = "open', {"x": '"open'}),
+        ('x = ["open"', {"x": '["open"'}),
+        ("no field", {}),
+        ("year = 2021", {"year": 2021}),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_mistake_in_toml_costs_no_other_field(
+    line: str, fields: dict[str, object], end: str
+) -> None:
+    block = (
+        f'year = 2020\ntags = [\n  "a",\n]\n{line}\nby = "Ada"\n[params]\nn = 1\n[params.x]\nm = 2'
+    )
+    found, mistake = front_matter(f"+++\n{block}\n+++\n".replace("\n", end))
+    expected = {"year": 2020, "tags": ["a"], "by": "Ada", "params": {"n": 1, "x": {"m": 2}}}
+    assert found == expected | fields
+    assert mistake
 
 
 def test_only_markdown_has_front_matter(tmp_path: Path) -> None:
@@ -98,6 +137,9 @@ def test_brackets_are_not_followed_to_any_depth(monkeypatch: pytest.MonkeyPatch)
     [
         ("---\nyear: 2020\ntitle: Redis: the basics\n---\n", ["line 3"]),
         ("---\nyear: 2020\nauthor: @ada\n---\n", ["line 3"]),
+        ('---\ntitle: "Open\nyear: 2020\nby: Ada\n---\n', ["line 2"]),
+        ("---\ntags: [a, b\nyear: 2020\n---\n", ["line 2"]),
+        ("---\nyear: 2020\na: &a x\nb: *a\n---\n", ["line 4"]),
         ("+++\nyear = 2020\ntitle = Redis\n+++\n", ["line 3"]),
         ("---\nyear: 2020\n---\n", []),
         ("---\nA rule above, and one below.\n\n---\n", []),

@@ -219,6 +219,9 @@ def test_a_list_is_a_column_that_can_be_filtered(tmp_path: Path, trained: Traine
     index.update(read(tmp_path / "docs"))
     assert sources(index, "lock", where="array_has(tags, 'cache')") == {"a.md", "c.md"}
     assert sources(index, "lock", where="tags IS NULL") == {"d.md"}
+    with pytest.raises(UsageError) as caught:
+        index.search("lock", where="'cache' IN tags")
+    assert "array_has(tags, 'x')" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "text"])

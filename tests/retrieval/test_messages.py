@@ -358,7 +358,7 @@ ERRORS = [
     case(
         UsageError,
         "The field 'a b' of index.metadata cannot be the name of a column.",
-        "A name has letters, digits and '_', and begins with a letter.",
+        "A name has letters, digits and '_', which stands for '-' too, and begins with a letter.",
         declared(**{"a b": "string"}),
     ),
     case(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.errors import TableError, UsageError
-from ragdoll.retrieval.storage.schema import TYPES, check_columns, typed
+from ragdoll.retrieval.storage.schema import TYPES, check_columns, typed, typed_columns
 from tests.conftest import Trained
 from tests.retrieval.conftest import Indexed
 
@@ -197,6 +197,7 @@ def test_fields_that_cannot_be_columns_are_refused(
         ([], "string", None),
         (["x", 2, None], "list", ["x", "2"]),
         ("x", "list", ["x"]),
+        ("x, y z,,", "list", ["x", "y z"]),
         ("TRUE", "boolean", True),
         (1, "boolean", None),
         ("2020-02-30", "date", None),
@@ -206,6 +207,12 @@ def test_fields_that_cannot_be_columns_are_refused(
 )
 def test_values_are_read_as_the_declared_type(value: object, kind: str, expected: object) -> None:
     assert typed(value, kind) == expected
+
+
+@pytest.mark.parametrize("name", ["last-modified", "last_modified"])
+def test_a_column_takes_a_field_whose_name_has_hyphens(name: str) -> None:
+    (column,) = typed_columns([json.dumps({name: "2024-05-06"}), ""], {"last_modified": "date"})
+    assert column.to_pylist() == [dt.date(2024, 5, 6), None]
 
 
 JSON = st.recursive(

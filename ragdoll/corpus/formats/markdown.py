@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -82,8 +83,12 @@ _BLOCK = re.compile(
 )
 # A field at the beginning of a line, with the lines below that belong to it.
 _FIELD = re.compile(r"^([\w-]+):(.*(?:\n(?:[ \t]|-(?: |$)).*)*)", re.MULTILINE)
-# What has a meaning of its own in YAML, or stands for something longer.
-_TAGGED = re.compile(r"\s*[!&*]")
+# The same in TOML, or the head of a table.
+_TOML_PART = re.compile(
+    r"^(?:(\[[\w.-]+\]|\[\[[\w.-]+\]\])[ \t]*(?:#.*)?$"
+    r"|[ \t]*([\w.-]+)[ \t]*=(.*(?:\n(?![ \t]*[\w.-]+[ \t]*=)[ \t\]\"'].*)*))",
+    re.MULTILINE,
+)
 _TOML_LINE = re.compile(r"\(at line (\d+)")
 _MAX_CHARACTERS = 64 * 1024
 # The scanner looks through all open brackets at each word.
@@ -94,8 +99,8 @@ def front_matter(text: str) -> tuple[dict[str, Any], str | None]:
     """Return the fields of a text's front matter, as JSON can hold them, and a mistake in it.
 
     Without a block there are no fields; without a mistake that is None. In a block with a mistake
-    each field is read alone; one with a mistake is the text behind its colon. A block with aliases
-    has no fields: they let a short text stand for a very long one.
+    each field is read alone; one with a mistake is the text behind its colon. An alias is such a
+    mistake: it lets a short text stand for a very long one.
     """
     block = _BLOCK.match(text[:_MAX_CHARACTERS])
     if block is None:
@@ -103,16 +108,36 @@ def front_matter(text: str) -> tuple[dict[str, Any], str | None]:
     in_yaml, in_toml = (part and part.replace("\r\n", "\n") for part in block.groups())
     if in_toml:
         fields, mistake = _fields(tomllib.loads, in_toml)
+        if fields is None:
+            fields, _ = _fields(tomllib.loads, _repaired(in_toml))
         return fields or {}, mistake
     fields, mistake = _fields(_from_yaml, in_yaml)
     if fields is None:
         fields = {}
         for name, value in _FIELD.findall(in_yaml):
-            alone, _ = _fields(_from_yaml, f"{name}:{value}")
-            if alone is None and "\n" not in value and not _TAGGED.match(value):
+            # A tab indents nothing in YAML.
+            alone, _ = _fields(_from_yaml, f"{name}:{value}".expandtabs())
+            if alone is None and "\n" not in value:
                 alone = {name: value.strip()} if value.strip() else {}
             fields |= alone or {}
     return fields, mistake
+
+
+def _repaired(block: str) -> str:
+    """Return a block of TOML in which each field stands once and can be read: as its text else."""
+    fields: dict[str, str] = {}
+    tables = {"": fields}
+    for table, name, value in _TOML_PART.findall(block):
+        if table:
+            fields = tables.setdefault(table, {})
+        elif _fields(tomllib.loads, f"{name} ={value}")[0] is not None:
+            fields[name] = value
+        elif text := value.partition("\n")[0].strip():
+            fields[name] = json.dumps(text)
+    return "\n".join(
+        "\n".join([table, *(f"{name} ={value}" for name, value in fields.items())])
+        for table, fields in tables.items()
+    )
 
 
 def _fields(read: Callable[[str], Any], block: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -133,7 +158,10 @@ def _fields(read: Callable[[str], Any], block: str) -> tuple[dict[str, Any] | No
 
 def _line_of(error: Exception) -> str:
     """Name the line of a mistake in a block, which begins behind the first line of the file."""
-    mark = getattr(error, "problem_mark", None)
+    mark = getattr(error, "context_mark", None)
+    # What a block began with says little of where the mistake is; what was not closed does.
+    if mark is None or "block" in str(getattr(error, "context", "")):
+        mark = getattr(error, "problem_mark", None)
     in_toml = _TOML_LINE.search(str(error))
     if mark is None and in_toml is None:
         return ""
@@ -147,7 +175,11 @@ def _from_yaml(block: str) -> Any:
 
 
 def _is_harmless(block: str) -> bool:
-    """Tell whether a block has no alias, and is not nested too deeply in brackets."""
+    """Tell whether a block is not nested too deeply in brackets.
+
+    Raises:
+        YAMLError: it has a mistake, or an alias.
+    """
     import yaml
 
     opening, closing = (
@@ -157,6 +189,8 @@ def _is_harmless(block: str) -> bool:
     depth = 0
     for token in yaml.scan(block):
         depth += isinstance(token, opening) - isinstance(token, closing)
-        if depth > _MAX_OPEN or isinstance(token, yaml.AliasToken):
+        if isinstance(token, yaml.AliasToken):
+            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=token.start_mark)
+        if depth > _MAX_OPEN:
             return False
     return True

@@ -54,10 +54,16 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
             reason = _reason(error)
         if reason:
             start = where if len(where) <= _LONGEST else f"{where[:_LONGEST]}…"
+            lists = [name for name, kind in table.identity.columns.items() if kind == "list"]
+            ask = "".join(
+                f"array_has({name}, 'x') asks for one of a list. "
+                for name in lists
+                if name.lower() in where.lower()
+            )
             raise UsageError(
                 f"The filter '{start}' cannot be used: {reason}.",
-                hint=f"Columns are {', '.join(table.columns)}; the setting index.metadata makes "
-                "columns of more fields.",
+                hint=f"{ask}Columns are {', '.join(table.columns)}; the setting index.metadata "
+                "makes columns of more fields.",
             )
     if source is not None:
         result.append(f"regexp_like(source, {quoted(source_pattern(source))})")

@@ -179,7 +179,10 @@ def check_columns(declared: Mapping[str, str]) -> None:
         problem = None
         if not _NAME.fullmatch(name):
             problem = "cannot be the name of a column"
-            hint = "A name has letters, digits and '_', and begins with a letter."
+            hint = (
+                "A name has letters, digits and '_', which stands for '-' too, and begins with a "
+                "letter."
+            )
         elif name.lower() in taken:
             problem = "has the name of another column"
             hint = f"Every table has {', '.join(sorted(_TAKEN))}; case does not matter."
@@ -194,11 +197,15 @@ def check_columns(declared: Mapping[str, str]) -> None:
 def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[pa.Array]:
     """Return the declared fields of rows as columns; ``metadata`` has a JSON object for each row.
 
-    A value is null if it neither is of the declared type nor can be read as one.
+    A value is null if it neither is of the declared type nor can be read as one. A column's '_' may
+    be '-' in the name of the field.
     """
     if not declared:
         return []
     records = [json.loads(text) if text else {} for text in metadata]
+    records = [
+        {key.replace("-", "_"): record[key] for key in record} | record for record in records
+    ]
     return [
         pa.array([typed(record.get(name), kind) for record in records], type=TYPES[kind])
         for name, kind in declared.items()
@@ -209,7 +216,8 @@ def typed(value: Any, kind: str) -> Any:
     """Return a JSON value as a declared type, or None if it is not one.
 
     A string is read as a value, as CSV has only strings. The time behind a date is left out. A list
-    of values is one string, with commas between them, where no list is wanted.
+    of values is one string, with commas between them, where no list is wanted, and the other way
+    round.
     """
     if kind == "list" and value is not None:
         return _list(value)
@@ -224,6 +232,8 @@ def typed(value: Any, kind: str) -> Any:
 
 
 def _list(value: Any) -> list[str] | None:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
     items = value if isinstance(value, list) else [value]
     return [
         _string(item) for item in items if item is not None and not isinstance(item, dict | list)
