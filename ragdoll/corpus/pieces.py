@@ -22,6 +22,9 @@ _MIN_LEFT = 10
 # The number of words in a row that are a question where a text has no sentences.
 _RUN = (5, 10)
 
+# The headings of a text, and its sentences, that may be one: each is counted in the whole text.
+_MOST = 1000
+
 # The ends of sentences: before a space, and in languages without spaces.
 STOPS = ".!?…؟۔।॥።။។"
 WIDE_STOPS = "。！？．｡"
@@ -96,11 +99,11 @@ def _pieces(text: str, title: str) -> Iterator[Piece]:
     if title and title in text:
         seen.add(title)
         yield Piece("title", title)
-    for heading in _HEADING.findall(text):
-        if heading not in seen:
-            seen.add(heading)
-            yield Piece("heading", heading)
-    for sentence in islice(_sentences(text), 1000):
+    for found in islice(_HEADING.finditer(text), _MOST):
+        if found[1] not in seen:
+            seen.add(found[1])
+            yield Piece("heading", found[1])
+    for sentence in islice(_sentences(text), _MOST):
         if sentence not in seen and not sentence.startswith("#"):
             seen.add(sentence)
             yield Piece("sentence", sentence)

@@ -197,6 +197,11 @@ def test_any_documents_make_a_fair_test_or_none(texts: list[tuple[str, str]], se
         assert searched.strip()
 
 
+def test_a_text_of_many_headings_has_no_more_pieces_than_are_counted_soon() -> None:
+    text = "".join(f"# Heading number {n}\n\nWords {n} of it.\n\n" for n in range(5000))
+    assert sum(1 for _ in pieces._pieces(text, "")) <= 2000
+
+
 def test_the_words_of_a_long_text_are_not_counted_for_each_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
