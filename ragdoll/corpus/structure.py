@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from html import unescape
+from itertools import accumulate, chain
 from typing import Literal, NamedTuple
 
 Markup = Literal["", "asciidoc", "code", "latex", "markdown", "org", "python", "rst"]
@@ -23,10 +24,25 @@ _MAX_TITLE = 200
 
 _ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*)")
 _CLOSING = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+# A fence may stand in a quote or a list. What follows it on its line is no code.
+_FENCE = re.compile(r"[ \t]*(?:>[ \t]*|(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}(?=[^`]*$)|~{3,})")
+_IN_QUOTE = " \t>"
+_PRE = re.compile(r"[ \t]*<pre\b", re.IGNORECASE)
+_PRE_END = re.compile(r"</pre>", re.IGNORECASE)
+# Each block that is not closed is looked for to the end of the text.
+_MOST_UNCLOSED = 10
+# The lines that a title may go over, and the parameters of a function.
+_MOST_LINES = 4
+_MOST_PARAMETERS = 30
+_HTML = re.compile(
+    r"(?:[ \t]*<[^<>]*>)*?[ \t]*<h([1-6])\b[^<>]*>(.*?)</h\1>", re.DOTALL | re.IGNORECASE
+)
+_HTML_START = re.compile(r"(?:[ \t]*<[^<>]*>)*?[ \t]*<h[1-6]\b", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}")
 _SETEXT = re.compile(r" {0,3}(={2,}|-{2,})")
-_NO_TITLE = re.compile(r"[\s>|#]|[-*+.] |\d+[.)] |\.\. |.*\|")
+_NO_TITLE = re.compile(r"[\s>|#]|[-*+.] |\.\. |.*\|")
+_NUMBERED = re.compile(r" *\d+[.)] ")
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*")
 
 _ASCIIDOC = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
@@ -35,37 +51,84 @@ _ASCIIDOC_LEVELS = "=-~^+"
 _MOST_OFF = 2
 _ORG = re.compile(r"\*+[ \t]+(\S.*)")
 _ORG_BLOCK = re.compile(r"[ \t]*#\+(begin|end)_\w+", re.IGNORECASE)
-_LATEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
-_LATEX = re.compile(
-    rf"[ \t]*\\({'|'.join(_LATEX_LEVELS)})\*?(?:\[[^\]]*\])?"
-    r"\{((?:[^{}]|\{[^{}]*\})+)\}"
+_LATEX_LEVELS = (
+    *("part", "chapter", "section", "subsection", "subsubsection", "paragraph"),
+    *("frametitle", "begin{frame}"),
 )
+_LATEX_START = re.compile(rf"[ \t]*\\({'|'.join(map(re.escape, _LATEX_LEVELS))})(?![a-z])")
+# An argument in braces, with others in it, behind one that may be left out.
+_LATEX_ARGUMENT = (
+    r"\*?[ \t]*(?:\[[^\]\n]*\]|<[^>\n]*>)*[ \t]*"
+    r"\{((?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})++)\}"
+)
+_LATEX = re.compile(_LATEX_START.pattern + _LATEX_ARGUMENT)
+_LATEX_COMMENT = re.compile(r"(?<!\\)%.*\n?")
+_LATEX_SPACE = re.compile(r"\\\\|~")
+# Commands with an argument, those that change the letters behind a brace, and other marks.
+_LATEX_MARK = re.compile(r"\\[A-Za-z]+\*?(?=\{)|(?<=\{)\\[A-Za-z]+[ \t]+|[{}\\$]")
 _LATEX_BLOCK = re.compile(r"[ \t]*\\(begin|end)\{(?:verbatim|lstlisting|minted|alltt)\*?\}")
 _STATED_TITLE = {
-    "latex": re.compile(r"\\title(?:\[[^\]]*\])?\{([^{}]+)\}"),
+    "latex": re.compile(r"^[^%\n]*?\\title" + _LATEX_ARGUMENT, re.MULTILINE),
     "org": re.compile(r"^#\+title:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE),
 }
 
+# What makes a block of code of the indented lines below.
+_LITERAL = re.compile(
+    r"[ \t]*(?:\.\. (?:code|code-block|sourcecode|parsed-literal|prompt|highlight)::"
+    r"|(?!\.\. ).*::[ \t]*$)"
+)
+
 _PYTHON = re.compile(r"([ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)")
-_DECORATOR = re.compile(r"[ \t]*@[\w.]")
+_DECORATOR = re.compile(r"[ \t]*(?:@[\w.]|template\b)")
 # What begins a function or a type in languages with other words for it than Python.
 _DEFINITION = re.compile(
     r"([ \t]*)(?:(?:export|default|public|private|protected|internal|static|final|abstract|async"
-    r"|pub(?:\([\w ]+\))?|unsafe|override|open|sealed|virtual|inline|extern|const|partial)[ \t]+)*"
+    r"|pub(?:\([\w ]+\))?|unsafe|override|open|sealed|virtual|inline|extern|const|partial|data|case"
+    r"|suspend|local)[ \t]+)*"
     r"(?:function\*?|func|fn|fun|def|sub|class|struct|interface|enum|trait|impl(?:<[^>]*>)?|module"
-    r"|namespace|object|type|protocol|extension|record)[ \t]+(?:\([^)]*\)[ \t]*)?([A-Za-z_$][\w$]*)"
+    r"|namespace|object|type|protocol|extension|record|defmodule|defp|defmacro|macro_rules!)[ \t]+"
+    r"(?:\([^)]*\)[ \t]*)?([A-Za-z_$][\w$]*+(?:(?:\.|::)[A-Za-z_$][\w$]*+)*+)"
+    # Behind the name of a type, that of a variable.
+    r"(?![ \t]*[*&]*[ \t]*\w+[ \t]*=)"
 )
-# A function of C and its family: a name and an opening bracket in a line that ends no statement.
-_C_FUNCTION = re.compile(
-    r"([ \t]*)(?!(?:if|for|while|switch|return|else|catch|do|case|new|throw)\b)"
-    r"[A-Za-z_][\w:<>,*&\[\]. \t]*?[ \t*&]([A-Za-z_~][\w:~]*)[ \t]*\([^;]*(?:\{[ \t]*)?"
+# Those that hold functions whose names no word goes before.
+_TYPE = re.compile(
+    r"\b(?:class|interface|enum|trait|impl|object|extension|record|protocol|struct)\b"
 )
+# What begins a statement with brackets and a block, and no function.
+_STATEMENTS = (
+    "if|for|foreach|while|until|unless|switch|match|when|select|return|else|elif|elsif|elseif|catch"
+    "|do|case|new|throw|try|with|using|lock|guard|defer|go|await|yield|synchronized|extends|and|or"
+    "|not"
+)
+# A function of C and its family: a name, perhaps behind a type, before a bracket.
+_FUNCTION = re.compile(
+    rf"([ \t]*)(?!(?:{_STATEMENTS})\b)(?:[A-Za-z_][\w:<>,*&\[\]?. \t]*?[ \t*&])?"
+    r"(?!(?:if|for|while|switch|catch|function|func|fn)\b)"
+    r"((?:[A-Za-z_$][\w$]*(?:<[^<>()]*>)?::)*(?:operator[ \t]*[^\s\w(]+|~?[A-Za-z_$][\w$]*))"
+    r"(?:<[^<>()]*>)?[ \t]*(?=\()"
+)
+# What stands between the brackets of a function and its body, of C and of JavaScript.
+_BODY = re.compile(r"\{|:[ \t]*\w+[ \t]*[({]|[\w:-][^;={}()]*\{")
+_ARROW_BODY = re.compile(r"(?::[^;=]*)?=>[ \t]*[({]?$")
+_ARROW = re.compile(
+    r"([ \t]*)(?:(?:export|default|const|let|var|static|public|private|protected|readonly)[ \t]+)*"
+    r"([A-Za-z_$][\w$.]*)[ \t]*(?::[^=;]*)?=[ \t]*(?:async\b[ \t]*)?"
+    r"(?:(?=\()|[\w$]+[ \t]*=>[ \t]*[({]?$|function\b.*\{$)"
+)
+# The type of a function in the line above its name.
+_TYPE_LINE = re.compile(r"[A-Za-z_][\w:<>,*& \t]*")
 
-_TABLE_RULE = frozenset("|:- \t")
+# Org has + in it.
+_TABLE_RULE = frozenset("|:-+ \t")
+_GRID_RULE = {"+", "="}
+_SIMPLE_RULE = {"=", " "}
 
 # What a plain text has if it has any structure. Looking for that is faster than reading lines.
 _STRUCTURED = re.compile(
-    r"^ {0,3}(?:#{1,6}[ \t]|```|~~~)|^[=\-~^\"'`#*+.:_]{3,}[ \t]*\r?$|^[ \t]*\|", re.MULTILINE
+    r"^ {0,3}#{1,6}[ \t]|^[ \t>]*(?:[-*+] |\d{1,9}[.)] )?(?:```|~~~|<pre)"
+    r"|^[=\-~^\"'`#*+.:_|][=\-~^\"'`#*+.:_| \t]{2,}\r?$",
+    re.MULTILINE,
 )
 
 
@@ -99,7 +162,8 @@ def structure_of(text: str, markup: Markup = "") -> Structure:
     """Find the structure of a text in a language of markup.
 
     ``title`` is what the text says its title is, or else its first heading; None where it has
-    neither. Headings within blocks of code are none.
+    neither. That of a plain text is underlined, in its first line. Headings within blocks of code
+    are none.
     """
     if not markup and not _STRUCTURED.search(text):
         return Structure()
@@ -115,14 +179,19 @@ def structure_of(text: str, markup: Markup = "") -> Structure:
     found = _FINDERS[markup](candidates)
     sections = [Section(starts[number], level, title) for number, level, title in found]
     tables = [
-        Span(starts[first], starts[last], lines[first])
-        for first, last in _tables(lines)
+        Span(starts[first], starts[last], head)
+        for first, last, head in (_asciidoc_tables if markup == "asciidoc" else _tables)(lines)
         if first not in inside
     ]
     stated = _STATED_TITLE[markup].search(text) if markup in _STATED_TITLE else None
     title = stated[1].strip() if stated else None
-    if title is None and sections and markup not in CODE:
-        title = sections[0].title
+    if title is not None and markup == "latex":
+        title = _without_commands(title)
+    if not title and sections and markup not in CODE:
+        start = sections[0].start
+        # Elsewhere in a plain text lines may only look like titles.
+        is_title = markup or (not text[:start].strip() and text[start] != "#")
+        title = sections[0].title if is_title else None
     spans = [Span(starts[first], starts[last]) for first, last in blocks]
     return Structure(title, sections, spans, tables)
 
@@ -132,12 +201,17 @@ _Heading = tuple[int, int, str]
 
 
 def _markdown(lines: Sequence[str]) -> Iterator[_Heading]:
-    return iter(sorted([*_atx(lines), *_setext(lines)]))
+    return _in_order(_atx(lines), _setext(lines), _html(lines))
 
 
 def _plain(lines: Sequence[str]) -> Iterator[_Heading]:
     """Find the headings of Markdown, and lines that are underlined over their whole length."""
-    return iter(sorted([*_atx(lines), *_rst(lines)]))
+    return _in_order(_atx(lines), _rst(lines))
+
+
+def _in_order(*found: Iterator[_Heading]) -> Iterator[_Heading]:
+    """Return headings in their order, one a line."""
+    return iter(sorted({heading[0]: heading for heading in chain(*found)}.values()))
 
 
 def _atx(lines: Sequence[str]) -> Iterator[_Heading]:
@@ -147,11 +221,20 @@ def _atx(lines: Sequence[str]) -> Iterator[_Heading]:
             yield number, len(match[1]), title
 
 
+def _html(lines: Sequence[str]) -> Iterator[_Heading]:
+    for number, line in enumerate(lines):
+        if _HTML_START.match(line):
+            match = _HTML.match("\n".join(lines[number : number + _MOST_LINES]))
+            if match and (title := " ".join(unescape(_TAG.sub(" ", match[2])).split())):
+                yield number, int(match[1]), title
+
+
 def _setext(lines: Sequence[str]) -> Iterator[_Heading]:
     for number in range(1, len(lines)):
         line, above = lines[number].strip(), lines[number - 1]
         is_alone = number == 1 or not lines[number - 2].strip()
-        if _SETEXT.fullmatch(lines[number].rstrip()) and is_alone and _can_be_title(above):
+        is_title = is_alone and _can_be_title(above) and not _NUMBERED.match(above)
+        if is_title and _SETEXT.fullmatch(lines[number].rstrip()):
             yield number - 1, 1 if line[0] == "=" else 2, above.strip()
 
 
@@ -211,39 +294,91 @@ def _by_lines(
     return find
 
 
+def _latex(lines: Sequence[str]) -> Iterator[_Heading]:
+    for number, line in enumerate(lines):
+        if start := _LATEX_START.match(line):
+            match = _LATEX.match("\n".join(lines[number : number + _MOST_LINES]))
+            if match and (title := _without_commands(match[2])):
+                yield number, _LATEX_LEVELS.index(start[1]) + 1, title
+
+
+def _without_commands(title: str) -> str:
+    """Return a title in LaTeX as it is read."""
+    title = _LATEX_SPACE.sub(" ", _LATEX_COMMENT.sub("", title))
+    return " ".join(_LATEX_MARK.sub("", title).split())
+
+
 def _python(lines: Sequence[str]) -> Iterator[_Heading]:
-    return _definitions(lines, (_PYTHON,))
+    return _definitions(lines, lambda lines, number: _PYTHON.match(lines[number]))
 
 
 def _code(lines: Sequence[str]) -> Iterator[_Heading]:
-    return _definitions(lines, (_DEFINITION, _C_FUNCTION))
+    return _definitions(lines, _definition)
 
 
-def _definitions(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Iterator[_Heading]:
+def _definitions(
+    lines: Sequence[str], find: Callable[[Sequence[str], int], re.Match[str] | None]
+) -> Iterator[_Heading]:
     """Find functions and classes, with the comments and decorators right above them."""
-    indents: list[int] = []
-    for number, line in enumerate(lines):
-        match = next(filter(None, (pattern.match(line) for pattern in patterns)), None)
-        if match is None or line.rstrip().endswith((";", ",")):
-            continue
-        if match.re is _C_FUNCTION and not _opens(lines, number):
+    above: list[tuple[int, bool]] = []
+    for number in range(len(lines)):
+        match = find(lines, number)
+        if match is None:
             continue
         indent = len(match[1].expandtabs())
-        while indents and indents[-1] >= indent:
-            indents.pop()
-        indents.append(indent)
-        yield _begin(lines, number, match[1]), len(indents), match[2]
+        outer = [one for one in above if one[0] < indent]
+        is_bare = match.re is _FUNCTION and match.end(1) == match.start(2)
+        # Without a type, and in no class, it is a call with a block.
+        if is_bare and indent and not (outer and outer[-1][1]):
+            continue
+        is_type = match.re is _DEFINITION and _TYPE.search(match[0]) is not None
+        above = [*outer, (indent, is_type)]
+        yield _begin(lines, number, match[1], is_bare), len(above), match[2]
 
 
-def _opens(lines: Sequence[str], number: int) -> bool:
-    """Tell whether a block opens at the end of a line, or at the next."""
+def _definition(lines: Sequence[str], number: int) -> re.Match[str] | None:
+    """Return the function or type whose definition begins in a line of code."""
     line = lines[number].rstrip()
-    below = lines[number + 1].strip() if number + 1 < len(lines) else ""
-    return line.endswith("{") or below.startswith("{")
+    function = _FUNCTION.match(line)
+    if function and _BODY.match(_behind_brackets(lines, number, function.end())):
+        return function
+    arrow = _ARROW.match(line)
+    if arrow and (
+        line[arrow.end() :] == "" or _ARROW_BODY.match(_behind_brackets(lines, number, arrow.end()))
+    ):
+        return arrow
+    other = _DEFINITION.match(line)
+    unclosed = line.count("(") - line.count(")")
+    if other is None or unclosed < 0 or line.endswith(";") or (line.endswith(",") and not unclosed):
+        return None
+    is_declared = unclosed and _behind_brackets(lines, number, line.index("(")).startswith(";")
+    return None if is_declared else other
 
 
-def _begin(lines: Sequence[str], number: int, indent: str) -> int:
+def _behind_brackets(lines: Sequence[str], number: int, place: int) -> str:
+    """Return what follows brackets that open at a place of a line; empty where they do not close.
+
+    That is the rest of the line where they close, or a body in the next.
+    """
+    depth = 0
+    last = min(number + _MOST_PARAMETERS, len(lines))
+    for at in range(number, last):
+        for bracket in re.finditer(r"[()]", lines[at]):
+            if at == number and bracket.start() < place:
+                continue
+            depth += 1 if bracket[0] == "(" else -1
+            if not depth:
+                below = lines[at + 1].strip() if at + 1 < len(lines) else ""
+                rest = lines[at][bracket.end() :].strip()
+                return rest if "{" in rest or not below.startswith(("{", ":")) else rest + below
+    return ""
+
+
+def _begin(lines: Sequence[str], number: int, indent: str, is_bare: bool) -> int:
     """Return the first line of what stands right above a definition and belongs to it."""
+    has_type_above = is_bare and number and "{" not in lines[number]
+    if has_type_above and _TYPE_LINE.fullmatch(lines[number - 1].rstrip()):
+        number -= 1
     comment = (f"{indent}#", f"{indent}//", f"{indent}/*", f"{indent} *", f"{indent}--")
     while number and (
         _DECORATOR.match(lines[number - 1])
@@ -261,23 +396,51 @@ def _blocks(lines: Sequence[str], markup: Markup) -> Iterator[tuple[int, int]]:
     """Yield the blocks of code as numbers of lines: the first, and that behind the last."""
     if markup in CODE:
         return
+    if markup == "rst":
+        yield from _literals(lines)
+        return
+    number = unclosed = 0
     if markup in {"", "markdown"} and lines and _FRONT_MATTER.fullmatch(lines[0]):
         closing = {lines[0].rstrip(), "..."}
         end = next((n for n in range(1, len(lines)) if lines[n].rstrip() in closing), 0)
         if end:
             yield 0, end + 1
+            number = end + 1
     closes = _CLOSERS.get(markup, _closes_fence)
+    while number < len(lines) and unclosed < _MOST_UNCLOSED:
+        is_closing = closes(lines, number)
+        number += 1
+        if is_closing is None:
+            continue
+        last = next((n for n in range(number, len(lines)) if is_closing(lines[n])), None)
+        if last is None:
+            unclosed += 1
+            continue
+        yield number - 1, last + 1
+        number = last + 1
+
+
+def _literals(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the literal blocks of reStructuredText, with the lines that introduce them."""
     number = 0
     while number < len(lines):
-        is_closing = closes(lines, number)
-        if is_closing is None:
-            number += 1
+        first = last = number
+        number += 1
+        if not _LITERAL.match(lines[first]):
             continue
-        last = next((n for n in range(number + 1, len(lines)) if is_closing(lines[n])), None)
-        if last is None:
-            return
-        yield number, last + 1
-        number = last + 1
+        indent = _indent(lines[first])
+        while number < len(lines) and (
+            not lines[number].strip() or _indent(lines[number]) > indent
+        ):
+            last = number if lines[number].strip() else last
+            number += 1
+        if last > first:
+            yield first, last + 1
+
+
+def _indent(line: str) -> int:
+    line = line.expandtabs()
+    return len(line) - len(line.lstrip())
 
 
 _Closing = Callable[[str], object]
@@ -285,16 +448,26 @@ _Closing = Callable[[str], object]
 
 def _closes_fence(lines: Sequence[str], number: int) -> _Closing | None:
     """Return what tells the end of a block that a line opens; None where it opens none."""
-    opening = _FENCE.match(lines[number])
-    if opening is None:
+    line = lines[number]
+    if _PRE.match(line) and not _PRE_END.search(line):
+        return _PRE_END.search
+    opening = _FENCE.match(line)
+    if opening is None or _is_underline(lines, number):
         return None
     marks = opening[1]
 
     def closes(line: str) -> bool:
-        stripped = line.strip()
+        stripped = line.strip(_IN_QUOTE)
         return len(stripped) >= len(marks) and stripped == marks[0] * len(stripped)
 
     return closes
+
+
+def _is_underline(lines: Sequence[str], number: int) -> bool:
+    """Tell whether a line of tildes stands below a title that is no longer."""
+    line, above = lines[number].strip(), lines[number - 1].strip() if number else ""
+    is_title = _can_be_title(above) and not _FENCE.match(above)
+    return set(line) == {"~"} and is_title and len(above) <= len(line)
 
 
 def _closes_asciidoc(lines: Sequence[str], number: int) -> _Closing | None:
@@ -314,25 +487,44 @@ def _closes_word(pattern: re.Pattern[str]) -> Callable[[Sequence[str], int], _Cl
     return closes
 
 
-def _tables(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield the tables in Markdown as numbers of lines: that of the head, and behind the last."""
+def _tables(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield the tables as numbers of lines, that of the head and that behind the last, and heads.
+
+    They are those of Markdown and Org, and of reStructuredText with heads of a line.
+    """
     number = 1
     while number < len(lines):
-        rule = set(lines[number])
-        is_table = "|" in lines[number - 1] and rule <= _TABLE_RULE and {"|", "-"} <= rule
+        first, rule = number - 1, set(lines[number].rstrip())
+        is_simple = rule == _SIMPLE_RULE and first > 0 and lines[number] == lines[first - 1]
+        is_table = is_simple or (
+            "|" in lines[first]
+            and ((rule <= _TABLE_RULE and {"|", "-"} <= rule) or rule == _GRID_RULE)
+        )
         number += 1
         if is_table:
-            first = number - 2
-            while number < len(lines) and lines[number].lstrip().startswith("|"):
+            while number < len(lines) and (
+                "|" in lines[number]
+                or lines[number].startswith("+")
+                or (is_simple and lines[number].strip())
+            ):
                 number += 1
-            yield first, number
+            yield first, number, lines[first]
+
+
+def _asciidoc_tables(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield the tables of AsciiDoc that have a head: a line with an empty one below, or said so."""
+    edges = [number for number, line in enumerate(lines) if line.rstrip() == "|==="]
+    for first, last in zip(edges[::2], edges[1::2], strict=False):
+        head, below = (*lines[first + 1 : first + 3], "")[:2]
+        if head.startswith("|") and (not below.strip() or (first and "header" in lines[first - 1])):
+            yield first, last + 1, head
 
 
 _FINDERS: dict[Markup, Callable[[Sequence[str]], Iterator[_Heading]]] = {
     "": _plain,
     "asciidoc": _asciidoc,
     "code": _code,
-    "latex": _by_lines(_LATEX, lambda line: _LATEX_LEVELS.index(re.findall(r"\w+", line)[0]) + 1),
+    "latex": _latex,
     "markdown": _markdown,
     "org": _by_lines(_ORG, lambda line: len(line) - len(line.lstrip("*"))),
     "python": _python,

@@ -330,6 +330,31 @@ def test_a_man_page_is_read_without_its_marks_line_by_line(tmp_path: Path) -> No
     assert record.markup == "markdown"
 
 
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        ('"GIT\\-ADD" "1" "2024\\-01\\-01"', "git-add(1)"),
+        ("foo 3pm", "foo(3pm)"),
+        ('"MY TOOL" 1', "my tool(1)"),
+        ("foo", "a.1"),
+    ],
+)
+def test_the_title_of_a_man_page_is_that_of_its_first_line(
+    head: str, title: str, tmp_path: Path
+) -> None:
+    page = f".TH {head}\n.SH\ntext\n"
+    assert only(written(tmp_path, "a.1", page)).title == title
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("a.txt", "Lanterns"), ("a.log", "a.log"), ("a.yaml", "a.yaml")]
+)
+def test_a_plain_text_with_an_underlined_title_has_it(
+    name: str, title: str, tmp_path: Path
+) -> None:
+    assert only(written(tmp_path, name, "Lanterns\n========\n\ntext\n")).title == title
+
+
 def test_the_other_macros_of_man_pages_are_known(tmp_path: Path) -> None:
     page = ".Dd May 1\n.Dt LS 1\n.Sh SEE ALSO\n.Xr chmod 1 ,\n.Op Fl l\n.Nd list\n"
     record = only(written(tmp_path, "ls.1", page))

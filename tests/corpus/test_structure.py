@@ -37,6 +37,7 @@ def headings(text: str, markup: Markup) -> list[tuple[int, str]]:
         ("asciidoc", "Guide\n=====\n\ntext\n\nSet up\n------\ntext\n\nC#\n===\n"),
         ("org", "* Guide\ntext\n** Set up\n* C#\n"),
         ("latex", "\\part{Guide}\ntext\n\\chapter*{Set up}\n\\part[C]{C#}\\label{c}\n"),
+        ("markdown", "<h1 align=center>Guide</h1>\n\n## Set up\n\n<h1>\n  C#\n</h1>\n"),
     ],
 )
 def test_sections_are_found_in_each_markup(markup: Markup, text: str) -> None:
@@ -50,6 +51,12 @@ def test_sections_are_found_in_each_markup(markup: Markup, text: str) -> None:
         ("markdown", "---\ntitle: x\n# no\n---\ntext\n"),
         ("markdown", "| a |\n|---|\n\n- item\n---\n\ntext\nmore text\n---\n"),
         ("markdown", "#no\n\n####### no\n\n    # no\n"),
+        (
+            "markdown",
+            "<pre>\n# no\n</pre>\n> ```\n> # no\n> ```\n- ```sh\n# no\n  ```\n<h1><img></h1>\n",
+        ),
+        ("markdown", "1. x\n\n    ```sh\n# no\n    ```\n\n```x``` is code\n"),
+        ("rst", "Text::\n\n  No\n  ~~\n\n.. code-block:: md\n\n  No\n  ==\n"),
         ("rst", "text\nmore\n----\n\nA long line\n---\n\n=====  =====\nA      B\n=====  =====\n"),
         (
             "asciidoc",
@@ -70,6 +77,14 @@ def test_what_only_looks_like_a_heading_is_none(markup: Markup, text: str) -> No
     [
         ("org", "#+TITLE: Lanterns \n\ntext", "Lanterns"),
         ("latex", "\\documentclass{a}\n\\title[x]{Lanterns}\n\\section{One}", "Lanterns"),
+        (
+            "latex",
+            "% \\title{No}\n\\title{%\n The \\emph{Great {\\bf Old}}\n Lamp}",
+            "The Great Old Lamp",
+        ),
+        ("", "Lanterns\n========\n\ntext", "Lanterns"),
+        ("", "text\n\nLanterns\n========\n", None),
+        ("", "# a comment\nx = 1\n", None),
         ("markdown", "text\n\n## Lanterns", "Lanterns"),
         ("rst", "Lanterns\n########\n", "Lanterns"),
         ("markdown", "text", None),
@@ -84,7 +99,8 @@ def test_the_title_is_stated_or_the_first_heading(
 
 def test_functions_and_classes_are_sections_with_what_belongs_to_them() -> None:
     python = (
-        "import os\n\n# How.\n@cached\ndef one():\n    pass\n\nclass Two:\n    async def x(self):\n"
+        "import os\n\n# How.\n@cached\ndef one(a,\n        b):\n    pass\n\n"
+        "class Two:\n    async def x(self):\n"
     )
     found = structure_of(python, "python").sections
     assert [(python[start:][:6], level, name) for start, level, name in found] == [
@@ -118,6 +134,95 @@ export async function load() {
     ]
 
 
+@pytest.mark.parametrize("markup", ["", "rst"])
+def test_numbered_and_underlined_lines_are_headings(markup: Markup) -> None:
+    text = "1. Start\n========\n\ntext\n\n1.1 On\n~~~~~~\n\ntext\n\n1.2 Off\n~~~~~~~\n"
+    assert headings(text, markup) == [(1, "1. Start"), (2, "1.1 On"), (2, "1.2 Off")]
+
+
+def test_titles_in_latex_may_go_over_lines_and_have_commands() -> None:
+    text = (
+        "\\section{A {\\bf nested {deep}} one}\n\\subsection{Over\n two lines}\n"
+        "\\begin{frame}[t]{A frame}\n\\frametitle{Of Beamer}\n\\begin{framed}{x}\n"
+    )
+    found = structure_of(text, "latex").sections
+    assert [section.title for section in found] == [
+        *("A nested deep one", "Over two lines", "A frame", "Of Beamer")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        (
+            "static int run(struct a *x,\n    struct b *y)\n{\n}\nint no(struct a *x,\n  int y);\n",
+            ["run"],
+        ),
+        ("static int\nrun (struct a *x,\n     struct b *y)\n{\n  each (x) {\n  }\n}\n", ["run"]),
+        ("struct a *run(void)\n{\n  struct b *y = (struct b) {\n  };\n}\n", ["run"]),
+        (
+            "export const run = async (x) => {\n};\nlet go = x => {\n};\nlet a = f((x) => {\n});\n",
+            ["run", "go"],
+        ),
+        (
+            "class A {\n  constructor(x) {\n    f(x, () => {\n    });\n  }\n  get y() {\n  }\n}\n",
+            ["A", "constructor", "y"],
+        ),
+        ("run() {\n  if x; then\n  fi\n}\n", ["run"]),
+        (
+            "A::A(int x)\n    : y(x) {\n}\nvoid B<T>::run(int x) const {\n}\nA::~A() {\n}\n",
+            ["A::A", "B<T>::run", "A::~A"],
+        ),
+        ("defmodule A.B do\n  defp run(x) do\n", ["A.B", "run"]),
+        ("macro_rules! run {\n}\npub(crate) fn go(x: T) -> U {\n}\n", ["run", "go"]),
+        ("} else if (x) {\nelse if (x) {\nforeach (x as y) {\nf(x).then({\n})\n", []),
+    ],
+)
+def test_functions_are_known_by_their_bodies(code: str, names: list[str]) -> None:
+    found = structure_of(code, "code").sections
+    assert [section.title for section in found] == names
+    if names[:1] == ["run"]:
+        assert found[0].start == 0
+
+
+@pytest.mark.parametrize(
+    ("markup", "table", "head"),
+    [
+        ("markdown", "x | y\n--- | ---\n1 | 2\n", "x | y"),
+        ("org", "|---+---|\n| x | y |\n|---+---|\n| 1 | 2 |\n|---+---|\n", "| x | y |"),
+        ("asciidoc", "|===\n|x |y\n\n|1 |2\n|===\n", "|x |y"),
+        ("asciidoc", '[options="header"]\n|===\n|x |y\n|1 |2\n|===\n', "|x |y"),
+        ("rst", "+---+---+\n| x | y |\n+===+===+\n| 1 | 2 |\n+---+---+\n", "| x | y |"),
+        ("rst", "=== ===\nx   y\n=== ===\n1   2\n=== ===\n", "x   y"),
+    ],
+)
+def test_the_heads_of_tables_are_known_in_each_markup(
+    markup: Markup, table: str, head: str
+) -> None:
+    text = f"text\n\n{table}\nmore text\n"
+    (found,) = structure_of(text, markup).tables
+    assert found.head == head
+    assert found.start <= text.index("1") < found.end <= text.index("more")
+
+
+@pytest.mark.parametrize(
+    ("markup", "block"),
+    [
+        ("markdown", "    ```sh\n    a\n    ```\n"),
+        ("markdown", "> ```sh\n> a\n> ```\n"),
+        ("markdown", "- ```sh\n  a\n  ```\n"),
+        ("markdown", "<pre>\na\n\n</pre>\n"),
+        ("", "\t```\n\ta\n\t```\n"),
+        ("rst", ".. code-block:: sh\n\n   a\n\n   b\n"),
+        ("rst", "Like this::\n\n   a\n\n   b\n"),
+    ],
+)
+def test_a_block_of_code_may_stand_in_other_text(markup: Markup, block: str) -> None:
+    text = f"text\n\n{block}\nmore text\n"
+    (found,) = structure_of(text, markup).blocks
+    assert text[found.start : found.end] == block
+
+
 def test_blocks_of_code_and_tables_are_spans_of_the_text() -> None:
     text = "# A\n\n```sh\nls\n```\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\ntext\n\n~~~\nopen"
     found = structure_of(text, "markdown")
@@ -130,7 +235,23 @@ def test_blocks_of_code_and_tables_are_spans_of_the_text() -> None:
 @given(
     text=st.lists(
         st.sampled_from(
-            [*"#=-~`*.:|{}()[]\\ \n\r\t", "a", "é", "\n\n", "def f", "```", "====", "\\section{x}"]
+            [
+                *"#=-~`*.:|{}()[]\\ \n\r\t>+",
+                *(
+                    "a",
+                    "é",
+                    "\n\n",
+                    "def f",
+                    "```",
+                    "====",
+                    "\\section{x}",
+                    "<pre>",
+                    "|===",
+                    "a(",
+                    "::",
+                ),
+                *("<h1>", "</h1>", "\\title{"),
+            ]
         )
     ).map("".join),
     markup=st.sampled_from(MARKUPS),
@@ -147,6 +268,24 @@ def test_any_text_has_a_structure_in_its_order(text: str, markup: Markup) -> Non
 
 
 @pytest.mark.parametrize("markup", MARKUPS)
-@pytest.mark.parametrize("piece", ["a ", "# ", "|-", "int x(", "= ", "```\n", "*", "\\section{"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "a ",
+            "# ",
+            "|-",
+            "int x(",
+            "= ",
+            "```\n",
+            "*",
+            "\\section{",
+            "<pre>\n",
+            "<h1>\n",
+            "x::\n",
+        ),
+        *("\\title{a\n", "|===\n", "f(\n"),
+    ],
+)
 def test_a_long_text_takes_no_time_that_grows_with_its_square(piece: str, markup: Markup) -> None:
     structure_of(piece * 50_000, markup)

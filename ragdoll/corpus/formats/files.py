@@ -17,6 +17,7 @@ from ragdoll.corpus.formats.kinds import (
     CONVERTED,
     EXTRA,
     HTML,
+    LINES,
     MAN,
     MARKUP,
     MINIFIED,
@@ -129,7 +130,7 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     if isinstance(stated, int | float) and not isinstance(stated, bool):
         stated = str(stated)
     title = storable(stated.strip()) if isinstance(stated, str) else title
-    has_headings = markup and markup not in structure.CODE
+    has_headings = markup not in structure.CODE and kind not in LINES | SUBTITLES
     found = structure.structure_of(text, markup).title if has_headings and not title else None
     return Document(
         text, title=title or found or name, metadata=fields, whole_file=True, markup=markup

@@ -43,7 +43,7 @@ _CHARACTERS = {
 }
 _COMMENT = re.compile(r"[.']?\\\".*|\\\".*$")
 _IS_MAN = re.compile(r"^\.(?:TH|SH|Dd|Dt|Sh)\b", re.MULTILINE)
-_TITLE = re.compile(r"^\.(?:TH|Dt)[ \t]+\"?([^\s\"]+)\"?[ \t]+\"?(\w+)", re.MULTILINE)
+_TITLE = re.compile(r"^\.(?:TH|Dt)[ \t]+(.*)", re.MULTILINE)
 _REQUEST = re.compile(r"[.'][ \t]*([A-Za-z]+|\.)[ \t]*(.*)")
 _HEADINGS = {"SH": "# ", "Sh": "# ", "SS": "## ", "Ss": "## "}
 _JOINED = frozenset(("BR", "RB", "IR", "RI", "BI", "IB"))
@@ -82,7 +82,8 @@ def is_man_page(text: str) -> bool:
 def man_page(text: str) -> tuple[str, str | None]:
     """Return a man page as Markdown, line by line, and its title, such as ``git(1)``."""
     found = _TITLE.search(text)
-    title = f"{found[1].lower()}({found[2]})" if found else None
+    words = [_plain(word) for word in _words(found[1])[:2]] if found else []
+    title = f"{words[0].lower()}({words[1]})" if all(words) and len(words) > 1 else None
     shown = []
     is_definition = False
     for line in text.split("\n"):
