@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read as read_file
 from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.corpus.reading import read
