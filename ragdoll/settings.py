@@ -163,12 +163,12 @@ class CorpusSettings(_Section):
         None, "Formats of other suffixes, such as .xyz=md.", option="--format .SUFFIX=FORMAT"
     )
     hidden: bool = setting(
-        False, "Read hidden files and folders, except those of git.", option="--hidden"
+        False, "Read hidden files and folders, except those of git.", option="--hidden/--no-hidden"
     )
     generated: bool = setting(
         False,
         "Read what programs made: installed packages, builds, lock files.",
-        option="--generated",
+        option="--generated/--no-generated",
     )
     outputs: bool = setting(
         True, "Read what the cells of notebooks printed.", option="--outputs/--no-outputs"
@@ -355,7 +355,7 @@ class QuerySettings(_Section):
         "Only passages of these files or folders, such as '*.md' or 'guide/**'.",
         option="--source GLOB",
     )
-    lines: int = setting(3, "Lines of each answer that a person is shown.", least=1)
+    lines: int = setting(3, "Lines of each answer; fewer where a terminal has no room.", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

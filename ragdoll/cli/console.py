@@ -70,6 +70,11 @@ class Console:
         """The columns of the terminal; None where standard output is no terminal."""
         return self._out.width if self._out.is_terminal else None
 
+    @property
+    def height(self) -> int | None:
+        """The rows of the terminal; None where standard output is no terminal."""
+        return self._out.height if self._out.is_terminal else None
+
     def result(self, record: Mapping[str, Any], human: RenderableType | None = None) -> None:
         """Print a result: one line of JSON, or what a person reads."""
         try:

@@ -17,7 +17,7 @@ from ragdoll.embedding.static import Encoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.model import TableModel, checked, model_of
-from ragdoll.retrieval.reading.filters import quoted, source_pattern
+from ragdoll.retrieval.reading.filters import of_source, quoted
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, documents, passages
@@ -260,8 +260,7 @@ class Index:
         conditions = [f"source = {quoted(source)}"]
         found = passages(self._search, conditions, most)
         if not found:
-            pattern = quoted(source_pattern(source))
-            found = passages(self._search, [f"regexp_like(source, {pattern})"], most)
+            found = passages(self._search, [of_source(self._table, source)], most)
         return list(documents(found))
 
     def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
@@ -270,8 +269,7 @@ class Index:
         Raises:
             TableError: the table cannot be read.
         """
-        pattern = f"regexp_like(source, {quoted(source_pattern(glob))})"
-        return self._table.sources_where(pattern, most)
+        return self._table.sources_where(of_source(self._table, glob), most)
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Return the vectors of texts by the table's model, and the number of their tokens.

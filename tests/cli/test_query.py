@@ -212,6 +212,24 @@ def test_on_a_terminal_the_words_of_the_query_are_marked(
     assert (indexed.docs / "loop.md").as_uri() in out
 
 
+def test_ten_answers_fit_on_a_screen(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for number in range(12):
+        lines = [f"- Task {number} waits for lock {line}." for line in range(8)]
+        (docs / f"{number}.md").write_text("\n".join(lines))
+    ragdoll("index", docs, "--model", trained.model, "--database", tmp_path / "db")
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("LINES", "24")
+    ask = ["query", "a task waits for a lock", "--database", tmp_path / "db"]
+    assert ragdoll(*ask).out.count("\n") == 20
+    assert 24 > ragdoll(*ask, "-k", 3).out.count("\n") > 12
+    assert ragdoll(*ask, "--lines", 3).out.count("\n") > 24
+
+
 def test_nothing_is_marked_where_no_colour_is_wanted(ask: Callable[..., Any]) -> None:
     assert "\x1b" not in ask("delay").out
 

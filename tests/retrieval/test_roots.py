@@ -166,6 +166,20 @@ def test_a_named_file_that_is_gone_goes_where_that_is_asked_for(
     assert ragdoll("index", *options, "--prune", "--json").json["removed"] == 1
 
 
+def test_a_source_may_be_named_by_its_path(
+    ragdoll: Ragdoll, trained: Trained, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in ("in", "out"):
+        (tree / service / "README.md").write_text("Every service retries.")
+    monkeypatch.chdir(tree)
+    ragdoll("index", "in", "out", "--model", trained.model, "--database", "base")
+    query = ["query", "service retries", "--database", "base"]
+    assert "also in out/README.md" in ragdoll(*query).out
+    for name in ("in/README.md", "./in/README.md", tree / "in/README.md", "in/R*.md"):
+        (hit,) = ragdoll(*query, "--source", name, "--json").json["hits"]
+        assert hit["path"] == str(tree / "in/README.md")
+
+
 def test_files_of_the_same_name_are_told_apart(
     ragdoll: Ragdoll, trained: Trained, tree: Path
 ) -> None:

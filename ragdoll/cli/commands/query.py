@@ -71,7 +71,10 @@ def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
                 view = None
                 if not console.as_json:
                     with_root = len(index.roots) > 1
-                    view = hits.hits(asked, found, with_root, console, chosen.lines)
+                    lines = chosen.lines
+                    if not config.is_given("query.lines"):
+                        lines = hits.fitting(found, lines, console.height)
+                    view = hits.hits(asked, found, with_root, console, lines)
                 console.result(records.query(asked, chosen.mode, found), view)
                 if not found and not console.as_json:
                     console.note(f"Nothing found.{_no_such_source(index, chosen.source)}")

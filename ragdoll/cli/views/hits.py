@@ -38,12 +38,25 @@ _LEAST_WIDTH = 20
 _BROKEN = 45
 _GOES_ON = re.compile(r"[\w\"'“‘(`*]")
 _NO_PROSE = re.compile(r"\s{4}|\t|[-*+|>#]|\d+[.)] |```|~~~|\.\. ")
+# Rows of an answer besides its lines: its place, signs for what is left out, and a blank one.
+_ROWS = 4
+
+
+def fitting(found: Sequence[Hit], most: int, height: int | None) -> int:
+    """Return how many lines of each answer a terminal of a height has room for, up to ``most``.
+
+    It is 0 where there is room only for the best line, and nothing around it. Without a terminal,
+    where the height is None, there is room for all.
+    """
+    files = len({(hit.root, hit.source) for hit in found})
+    rows = (height or 0) - 1 - (len(found) - files)
+    return most if height is None or not files else max(0, min(most, rows // files - _ROWS))
 
 
 def hits(
     text: str, found: Sequence[Hit], with_root: bool, console: Console, lines: int
 ) -> RenderableType:
-    """Show the answers to a query, at most ``lines`` lines of each.
+    """Show the answers to a query, at most ``lines`` lines of each; see ``fitting`` for 0.
 
     Further answers of the same file stand below the first, each in a line. ``with_root`` shows the
     folders of the documents, which have several.
@@ -69,14 +82,14 @@ def hits(
         if console.verbose:
             parts.append(Text(_INDENT + _scores(hit), style="dim"))
         if hit.copies:
-            parts.append(Text(f"{_INDENT}also in {_others(hit.copies)}", style="dim"))
+            parts.append(Text(f"{_INDENT}also in {_others(hit.copies, with_root)}", style="dim"))
         parts.append(shown)
         lines_of = [one.line for one in (hit, *others)]
         parts += [
             _further(other, text, console, lines_of.count(other.line) > 1) for other in others
         ]
-        parts.append(Text(""))
-    return Group(*parts[:-1])
+        parts += [Text("")] * bool(lines)
+    return Group(*(parts[:-1] if lines else parts))
 
 
 def _further(hit: Hit, query: str, console: Console, shares_line: bool) -> Text:
@@ -121,6 +134,7 @@ def passage_view(
 ) -> tuple[Text, int]:
     """Indent the ``most`` lines of a passage that hold most of the query's words, and mark those.
 
+    With 0 that is the best line, without a sign for what is left out around it.
     The title is left out where the passage begins with it, since it stands above. Lines are broken
     to ``width`` columns; None: there is no terminal. ``reflows`` joins the lines of paragraphs
     first. Return the number of the text's lines before the first one that is shown, too.
@@ -141,9 +155,10 @@ def passage_view(
             at += len(part)
         skipped += len(paragraph)
     parts = [(number, part) for number, part in parts if part.strip()]
-    chosen, before, is_cut = best_lines([part for _, part in parts], marker, most)
+    chosen, before, is_cut = best_lines([part for _, part in parts], marker, most or 1)
     first = parts[before][0] if parts else 0
-    chosen = [*(["…"] if before else []), *chosen, *(["…"] if is_cut else [])]
+    if most:
+        chosen = [*(["…"] if before else []), *chosen, *(["…"] if is_cut else [])]
     view = Text(textwrap.indent("\n".join(chosen), _INDENT))
     for mark in marker.marks(view.plain):
         view.stylize(_FOUND, mark.start, mark.end)
@@ -165,11 +180,18 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
     yield paragraph
 
 
-def _others(copies: Sequence[Copy]) -> str:
+def _others(copies: Sequence[Copy], with_root: bool) -> str:
     """Name the first places of copies, and count the others."""
-    named = [one_line(copy.source) for copy in copies[:_NAMED]]
+    named = [one_line(_source(copy, with_root)) for copy in copies[:_NAMED]]
     more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
     return ", ".join(named) + more
+
+
+def _source(place: Hit | Copy, with_root: bool) -> str:
+    if not (with_root and place.path):
+        return place.source
+    folder = from_here(place.root)
+    return place.source if folder == "." else f"{folder}/{place.source}"
 
 
 def _wrapped(line: str, width: int) -> list[str]:
@@ -184,10 +206,7 @@ def _place(hit: Hit, with_root: bool, before: int) -> str:
 
     Where a table has several roots, ``with_root``, the source of a file begins with its folder.
     """
-    source = hit.source
-    if with_root and hit.path:
-        folder = from_here(hit.root)
-        source = source if folder == "." else f"{folder}/{source}"
+    source = _source(hit, with_root)
     if hit.line is not None:
         file = source.partition(".py#")
         return f"{one_line(file[0] + file[1].removesuffix('#'))}:{_line(hit, before)}"

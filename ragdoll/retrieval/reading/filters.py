@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -37,7 +38,8 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
 
     ``where`` is a condition on the table's columns. ``source`` is a glob as in ignore files: ``*``
     stays within a folder, ``**`` does not, and ``[Pp]`` is either letter; without a slash it is the
-    name of a file or folder anywhere. It also matches the records in a file and what a folder has.
+    name of a file or folder anywhere. It may also be a path as files have it, absolute or from the
+    current folder. It also matches the records in a file and what a folder has.
 
     Raises:
         UsageError: ``where`` is no condition that this table can check.
@@ -66,8 +68,21 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
                 "makes columns of more fields.",
             )
     if source is not None:
-        result.append(f"regexp_like(source, {quoted(source_pattern(source))})")
+        result.append(of_source(table, source))
     return result
+
+
+def of_source(table: Table, glob: str) -> str:
+    """Return the condition in SQL that documents are of a source; see ``conditions``."""
+    ways = [f"regexp_like(source, {quoted(source_pattern(glob))})"]
+    path = os.path.abspath(glob) if "/" in glob else ""  # noqa: PTH100  (takes any name)
+    for key, root in table.roots().items():
+        inner = path.removeprefix(root.path)
+        if inner != path and inner.startswith("/"):
+            # The ids under a root begin with its key, in hexadecimal.
+            under = f"id >= {quoted(key)} AND id < {quoted(key + 'g')}"
+            ways.append(f"({under} AND regexp_like(source, {quoted(source_pattern(inner))}))")
+    return f"({' OR '.join(ways)})"
 
 
 def source_pattern(glob: str) -> str:
