@@ -115,8 +115,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     assert dir(ragdoll) == sorted(ragdoll.__all__)
 
 
-# Where options are declared, and where two hyphens begin a name in a style sheet.
-_WITH_OPTIONS = {"settings.py", "config.py", "chart.py", "report.py"}
+# Where options are declared, or are those of pip and uv, and where a style sheet has two hyphens.
+_WITH_OPTIONS = {"settings.py", "config.py", "chart.py", "report.py", "extras.py"}
 
 
 def _texts() -> Iterator[tuple[str, str]]:

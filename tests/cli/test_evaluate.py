@@ -124,7 +124,7 @@ def test_what_a_mode_has_no_use_for_is_refused(
 ) -> None:
     result = ragdoll("evaluate", tiny, "--mode", "text", *option)
     assert result.status == 2
-    assert "no place in the mode 'text'" in result.err
+    assert "cannot be used in the mode 'text'" in result.err
 
 
 def test_how_to_run_a_teacher_is_refused_where_there_is_none(tiny: Path, ragdoll: Ragdoll) -> None:

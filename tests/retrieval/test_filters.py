@@ -23,8 +23,9 @@ from tests.retrieval.test_schema import COLUMNS, RECORDS, write_records
 
 def refusal(where: str) -> str:
     """Return the reason for which a condition is refused before any table is looked at."""
+    table = SimpleNamespace(columns=[], identity=SimpleNamespace(columns={}))
     with pytest.raises(UsageError) as caught:
-        conditions(SimpleNamespace(columns=[]), where, None)  # type: ignore[arg-type]
+        conditions(table, where, None)  # type: ignore[arg-type]
     return caught.value.message.partition("' cannot be used: ")[2].removesuffix(".")
 
 
