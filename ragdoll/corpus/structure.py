@@ -14,6 +14,9 @@ from html import unescape
 from itertools import accumulate, chain
 from typing import Literal, NamedTuple
 
+from ragdoll.corpus import definitions
+from ragdoll.corpus.definitions import Heading
+
 Markup = Literal["", "asciidoc", "code", "latex", "markdown", "org", "python", "rst"]
 
 # Those of source code, whose sections are functions and classes.
@@ -31,9 +34,8 @@ _PRE = re.compile(r"[ \t]*<pre\b", re.IGNORECASE)
 _PRE_END = re.compile(r"</pre>", re.IGNORECASE)
 # Each block that is not closed is looked for to the end of the text.
 _MOST_UNCLOSED = 10
-# The lines that a title may go over, and the parameters of a function.
+# The lines that a title may go over.
 _MOST_LINES = 4
-_MOST_PARAMETERS = 30
 _HTML = re.compile(
     r"(?:[ \t]*<[^<>]*>)*?[ \t]*<h([1-6])\b[^<>]*>(.*?)</h\1>", re.DOTALL | re.IGNORECASE
 )
@@ -77,47 +79,6 @@ _LITERAL = re.compile(
     r"[ \t]*(?:\.\. (?:code|code-block|sourcecode|parsed-literal|prompt|highlight)::"
     r"|(?!\.\. ).*::[ \t]*$)"
 )
-
-_PYTHON = re.compile(r"([ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)")
-_DECORATOR = re.compile(r"[ \t]*(?:@[\w.]|template\b)")
-# What begins a function or a type in languages with other words for it than Python.
-_DEFINITION = re.compile(
-    r"([ \t]*)(?:(?:export|default|public|private|protected|internal|static|final|abstract|async"
-    r"|pub(?:\([\w ]+\))?|unsafe|override|open|sealed|virtual|inline|extern|const|partial|data|case"
-    r"|suspend|local)[ \t]+)*"
-    r"(?:function\*?|func|fn|fun|def|sub|class|struct|interface|enum|trait|impl(?:<[^>]*>)?|module"
-    r"|namespace|object|type|protocol|extension|record|defmodule|defp|defmacro|macro_rules!)[ \t]+"
-    r"(?:\([^)]*\)[ \t]*)?([A-Za-z_$][\w$]*+(?:(?:\.|::)[A-Za-z_$][\w$]*+)*+)"
-    # Behind the name of a type, that of a variable.
-    r"(?![ \t]*[*&]*[ \t]*\w+[ \t]*=)"
-)
-# Those that hold functions whose names no word goes before.
-_TYPE = re.compile(
-    r"\b(?:class|interface|enum|trait|impl|object|extension|record|protocol|struct)\b"
-)
-# What begins a statement with brackets and a block, and no function.
-_STATEMENTS = (
-    "if|for|foreach|while|until|unless|switch|match|when|select|return|else|elif|elsif|elseif|catch"
-    "|do|case|new|throw|try|with|using|lock|guard|defer|go|await|yield|synchronized|extends|and|or"
-    "|not"
-)
-# A function of C and its family: a name, perhaps behind a type, before a bracket.
-_FUNCTION = re.compile(
-    rf"([ \t]*)(?!(?:{_STATEMENTS})\b)(?:[A-Za-z_][\w:<>,*&\[\]?. \t]*?[ \t*&])?"
-    r"(?!(?:if|for|while|switch|catch|function|func|fn)\b)"
-    r"((?:[A-Za-z_$][\w$]*(?:<[^<>()]*>)?::)*(?:operator[ \t]*[^\s\w(]+|~?[A-Za-z_$][\w$]*))"
-    r"(?:<[^<>()]*>)?[ \t]*(?=\()"
-)
-# What stands between the brackets of a function and its body, of C and of JavaScript.
-_BODY = re.compile(r"\{|:[ \t]*\w+[ \t]*[({]|[\w:-][^;={}()]*\{")
-_ARROW_BODY = re.compile(r"(?::[^;=]*)?=>[ \t]*[({]?$")
-_ARROW = re.compile(
-    r"([ \t]*)(?:(?:export|default|const|let|var|static|public|private|protected|readonly)[ \t]+)*"
-    r"([A-Za-z_$][\w$.]*)[ \t]*(?::[^=;]*)?=[ \t]*(?:async\b[ \t]*)?"
-    r"(?:(?=\()|[\w$]+[ \t]*=>[ \t]*[({]?$|function\b.*\{$)"
-)
-# The type of a function in the line above its name.
-_TYPE_LINE = re.compile(r"[A-Za-z_][\w:<>,*& \t]*")
 
 # Org has + in it.
 _TABLE_RULE = frozenset("|:-+ \t")
@@ -196,32 +157,28 @@ def structure_of(text: str, markup: Markup = "") -> Structure:
     return Structure(title, sections, spans, tables)
 
 
-_Heading = tuple[int, int, str]
-"""The number of the line, the level and the title."""
-
-
-def _markdown(lines: Sequence[str]) -> Iterator[_Heading]:
+def _markdown(lines: Sequence[str]) -> Iterator[Heading]:
     return _in_order(_atx(lines), _setext(lines), _html(lines))
 
 
-def _plain(lines: Sequence[str]) -> Iterator[_Heading]:
+def _plain(lines: Sequence[str]) -> Iterator[Heading]:
     """Find the headings of Markdown, and lines that are underlined over their whole length."""
     return _in_order(_atx(lines), _rst(lines))
 
 
-def _in_order(*found: Iterator[_Heading]) -> Iterator[_Heading]:
+def _in_order(*found: Iterator[Heading]) -> Iterator[Heading]:
     """Return headings in their order, one a line."""
     return iter(sorted({heading[0]: heading for heading in chain(*found)}.values()))
 
 
-def _atx(lines: Sequence[str]) -> Iterator[_Heading]:
+def _atx(lines: Sequence[str]) -> Iterator[Heading]:
     for number, line in enumerate(lines):
         match = _ATX.fullmatch(line)
         if match and (title := _CLOSING.sub("", match[2].strip())):
             yield number, len(match[1]), title
 
 
-def _html(lines: Sequence[str]) -> Iterator[_Heading]:
+def _html(lines: Sequence[str]) -> Iterator[Heading]:
     for number, line in enumerate(lines):
         if _HTML_START.match(line):
             match = _HTML.match("\n".join(lines[number : number + _MOST_LINES]))
@@ -229,7 +186,7 @@ def _html(lines: Sequence[str]) -> Iterator[_Heading]:
                 yield number, int(match[1]), title
 
 
-def _setext(lines: Sequence[str]) -> Iterator[_Heading]:
+def _setext(lines: Sequence[str]) -> Iterator[Heading]:
     for number in range(1, len(lines)):
         line, above = lines[number].strip(), lines[number - 1]
         is_alone = number == 1 or not lines[number - 2].strip()
@@ -238,7 +195,7 @@ def _setext(lines: Sequence[str]) -> Iterator[_Heading]:
             yield number - 1, 1 if line[0] == "=" else 2, above.strip()
 
 
-def _rst(lines: Sequence[str]) -> Iterator[_Heading]:
+def _rst(lines: Sequence[str]) -> Iterator[Heading]:
     """Find underlined lines; their levels follow from the order of the kinds of lines."""
     kinds: list[tuple[str, bool]] = []
     for number in range(1, len(lines)):
@@ -258,7 +215,7 @@ def _rst(lines: Sequence[str]) -> Iterator[_Heading]:
         yield number - 1 - has_overline, kinds.index(kind) + 1, title
 
 
-def _asciidoc(lines: Sequence[str]) -> Iterator[_Heading]:
+def _asciidoc(lines: Sequence[str]) -> Iterator[Heading]:
     for number, line in enumerate(lines):
         if match := _ASCIIDOC.fullmatch(line):
             yield number, len(match[1]), match[2].strip()
@@ -282,10 +239,10 @@ def _underlines(lines: Sequence[str], number: int) -> bool:
 
 def _by_lines(
     pattern: re.Pattern[str], level: Callable[[str], int]
-) -> Callable[[Sequence[str]], Iterator[_Heading]]:
+) -> Callable[[Sequence[str]], Iterator[Heading]]:
     """Make a finder of headings that are a line each."""
 
-    def find(lines: Sequence[str]) -> Iterator[_Heading]:
+    def find(lines: Sequence[str]) -> Iterator[Heading]:
         for number, line in enumerate(lines):
             match = pattern.match(line)
             if match and (title := match[match.lastindex or 0].strip()):
@@ -294,7 +251,7 @@ def _by_lines(
     return find
 
 
-def _latex(lines: Sequence[str]) -> Iterator[_Heading]:
+def _latex(lines: Sequence[str]) -> Iterator[Heading]:
     for number, line in enumerate(lines):
         if start := _LATEX_START.match(line):
             match = _LATEX.match("\n".join(lines[number : number + _MOST_LINES]))
@@ -306,86 +263,6 @@ def _without_commands(title: str) -> str:
     """Return a title in LaTeX as it is read."""
     title = _LATEX_SPACE.sub(" ", _LATEX_COMMENT.sub("", title))
     return " ".join(_LATEX_MARK.sub("", title).split())
-
-
-def _python(lines: Sequence[str]) -> Iterator[_Heading]:
-    return _definitions(lines, lambda lines, number: _PYTHON.match(lines[number]))
-
-
-def _code(lines: Sequence[str]) -> Iterator[_Heading]:
-    return _definitions(lines, _definition)
-
-
-def _definitions(
-    lines: Sequence[str], find: Callable[[Sequence[str], int], re.Match[str] | None]
-) -> Iterator[_Heading]:
-    """Find functions and classes, with the comments and decorators right above them."""
-    above: list[tuple[int, bool]] = []
-    for number in range(len(lines)):
-        match = find(lines, number)
-        if match is None:
-            continue
-        indent = len(match[1].expandtabs())
-        outer = [one for one in above if one[0] < indent]
-        is_bare = match.re is _FUNCTION and match.end(1) == match.start(2)
-        # Without a type, and in no class, it is a call with a block.
-        if is_bare and indent and not (outer and outer[-1][1]):
-            continue
-        is_type = match.re is _DEFINITION and _TYPE.search(match[0]) is not None
-        above = [*outer, (indent, is_type)]
-        yield _begin(lines, number, match[1], is_bare), len(above), match[2]
-
-
-def _definition(lines: Sequence[str], number: int) -> re.Match[str] | None:
-    """Return the function or type whose definition begins in a line of code."""
-    line = lines[number].rstrip()
-    function = _FUNCTION.match(line)
-    if function and _BODY.match(_behind_brackets(lines, number, function.end())):
-        return function
-    arrow = _ARROW.match(line)
-    if arrow and (
-        line[arrow.end() :] == "" or _ARROW_BODY.match(_behind_brackets(lines, number, arrow.end()))
-    ):
-        return arrow
-    other = _DEFINITION.match(line)
-    unclosed = line.count("(") - line.count(")")
-    if other is None or unclosed < 0 or line.endswith(";") or (line.endswith(",") and not unclosed):
-        return None
-    is_declared = unclosed and _behind_brackets(lines, number, line.index("(")).startswith(";")
-    return None if is_declared else other
-
-
-def _behind_brackets(lines: Sequence[str], number: int, place: int) -> str:
-    """Return what follows brackets that open at a place of a line; empty where they do not close.
-
-    That is the rest of the line where they close, or a body in the next.
-    """
-    depth = 0
-    last = min(number + _MOST_PARAMETERS, len(lines))
-    for at in range(number, last):
-        for bracket in re.finditer(r"[()]", lines[at]):
-            if at == number and bracket.start() < place:
-                continue
-            depth += 1 if bracket[0] == "(" else -1
-            if not depth:
-                below = lines[at + 1].strip() if at + 1 < len(lines) else ""
-                rest = lines[at][bracket.end() :].strip()
-                return rest if "{" in rest or not below.startswith(("{", ":")) else rest + below
-    return ""
-
-
-def _begin(lines: Sequence[str], number: int, indent: str, is_bare: bool) -> int:
-    """Return the first line of what stands right above a definition and belongs to it."""
-    has_type_above = is_bare and number and "{" not in lines[number]
-    if has_type_above and _TYPE_LINE.fullmatch(lines[number - 1].rstrip()):
-        number -= 1
-    comment = (f"{indent}#", f"{indent}//", f"{indent}/*", f"{indent} *", f"{indent}--")
-    while number and (
-        _DECORATOR.match(lines[number - 1])
-        or (lines[number - 1].startswith(comment) and not lines[number - 1].startswith("#!"))
-    ):
-        number -= 1
-    return number
 
 
 def _can_be_title(line: str) -> bool:
@@ -520,14 +397,14 @@ def _asciidoc_tables(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             yield first, last + 1, head
 
 
-_FINDERS: dict[Markup, Callable[[Sequence[str]], Iterator[_Heading]]] = {
+_FINDERS: dict[Markup, Callable[[Sequence[str]], Iterator[Heading]]] = {
     "": _plain,
     "asciidoc": _asciidoc,
-    "code": _code,
+    "code": definitions.in_code,
     "latex": _latex,
     "markdown": _markdown,
     "org": _by_lines(_ORG, lambda line: len(line) - len(line.lstrip("*"))),
-    "python": _python,
+    "python": definitions.in_python,
     "rst": _rst,
 }
 _CLOSERS: dict[Markup, Callable[[Sequence[str], int], _Closing | None]] = {
