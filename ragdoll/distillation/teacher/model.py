@@ -363,7 +363,8 @@ class Teacher:
         texts = self.tokenize([_PROBE, " ".join([_PROBE] * 8)])
         if "attention_mask" not in texts.columns:
             return True
-        (alone,), (padded, _) = (self._forward(texts, rows, "sentence") for rows in ([0], [0, 1]))
+        target: Target = "mean" if self.has_token_vectors() else "sentence"
+        (alone,), (padded, _) = (self._forward(texts, rows, target) for rows in ([0], [0, 1]))
         return float((unit(alone[None]) * unit(padded[None])).sum()) < _PARITY
 
     def settle_dtype(
