@@ -122,6 +122,8 @@ class Update:
         Raises:
             CorpusError: there are none. A disk may be missing, so that none are removed unasked.
         """
+        if any(self._reader.documents.values()):
+            return
         count = sum(
             roots[key].documents
             if not isinstance(source, FileSource) or source.is_whole
