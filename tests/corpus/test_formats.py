@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats import decoding, kinds, wall
+from ragdoll.corpus.formats import decoding, kinds
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError, decode
 from ragdoll.corpus.formats.files import read
 from tests.corpus.reading import alarm, in_one_folder, only, reason, written

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.behind_wall.html import read_html
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
-from ragdoll.corpus.formats.html import read_html
 from tests.corpus.reading import in_one_folder, only, reason, written
 
 

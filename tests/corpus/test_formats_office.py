@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ragdoll.corpus.formats import decoding, wall
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.errors import MissingExtraError
 from ragdoll.extras import install_command

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats import wall
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.files import read
 from tests.corpus.archives import cell, changed, docx, paragraph, workbook
@@ -54,7 +54,7 @@ def processes() -> set[int]:
             command = (status.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() and b"ragdoll.corpus.formats.worker" in command:
+        if parent == os.getpid() and b"ragdoll.corpus.formats.behind_wall.worker" in command:
             found.add(int(status.parent.name))
     return found
 
@@ -295,7 +295,8 @@ def test_the_worker_ends_with_its_input(tmp_path: Path) -> None:
 @on_linux
 def test_no_worker_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ragdoll.corpus.formats import wall\n"
+        "import sys; from pathlib import Path\n"
+        "from ragdoll.corpus.formats.behind_wall import wall\n"
         "wall.document('html', Path(sys.argv[1]))\n"
         "print(wall._idle_workers()[0]._process.pid, flush=True); sys.stdin.read()"
     )

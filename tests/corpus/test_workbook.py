@@ -11,9 +11,9 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.worksheet.formula import ArrayFormula
 
-from ragdoll.corpus.formats import workbook as module
+from ragdoll.corpus.formats.behind_wall import workbook as module
+from ragdoll.corpus.formats.behind_wall.workbook import read_workbook
 from ragdoll.corpus.formats.decoding import UnreadableError
-from ragdoll.corpus.formats.workbook import read_workbook
 from tests.corpus.archives import cell, changed, encoded, workbook
 from tests.corpus.reading import alarm, only, reason
 

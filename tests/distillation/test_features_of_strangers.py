@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ragdoll.corpus.formats import wall
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.reading import open_features
 from ragdoll.errors import FeaturesError

@@ -58,7 +58,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-")).resolve()
     isolate(folder)
     with atheris.instrument_imports(include=["ragdoll"]):
-        from ragdoll.corpus.formats import wall
+        from ragdoll.corpus.formats.behind_wall import wall
         from ragdoll.corpus.formats.decoding import UnreadableError
         from ragdoll.errors import RagdollError
         from tests.fuzz.targets import TARGETS

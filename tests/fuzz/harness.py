@@ -35,7 +35,7 @@ _WRITES = {
 }
 _NEVER = {"os.exec", "os.posix_spawn", "os.system", "socket.connect", "subprocess.Popen"}
 # The process that reads hostile formats behind the wall.
-_WORKER = "from ragdoll.corpus.formats.worker import serve"
+_WORKER = "from ragdoll.corpus.formats.behind_wall.worker import serve"
 
 
 class FindingError(Exception):
@@ -121,7 +121,7 @@ def _work(
     number: Any,
     reports: Connection,
 ) -> None:
-    from ragdoll.corpus.formats import wall
+    from ragdoll.corpus.formats.behind_wall import wall
     from ragdoll.corpus.formats.decoding import UnreadableError
     from ragdoll.errors import RagdollError
     from tests.fuzz.targets import TARGETS

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ragdoll.corpus import structure
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats import decoding, wall
+from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, display_name, storable
 from ragdoll.corpus.formats.kinds import (
     BEHIND_WALL,

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ragdoll.corpus.formats import wall
+from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.distillation.features.manifest import (
     MANIFEST,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ragdoll.corpus.formats.parquet import open_parquet
+from ragdoll.corpus.formats.behind_wall.parquet import open_parquet
 from ragdoll.distillation.features.columns import ROWS_AT_ONCE, texts_and_vectors, texts_of
 
 

@@ -16,8 +16,8 @@ from lxml import etree
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
+from ragdoll.corpus.formats.behind_wall.html import page_of
 from ragdoll.corpus.formats.decoding import UnreadableError, guessed
-from ragdoll.corpus.formats.html import page_of
 from ragdoll.corpus.formats.markdown import converted, first_heading, row_of
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, huge_tree=False)

@@ -40,7 +40,7 @@ CAN_LIMIT_TIME = hasattr(signal, "setitimer")
 
 # The worker imports from the same places as this process.
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from {} import serve; serve()"
-_START = _CODE.format("ragdoll.corpus.formats.worker")
+_START = _CODE.format("ragdoll.corpus.formats.behind_wall.worker")
 # Without these, libraries reserve far more memory than they use, for threads that are not needed.
 _ENVIRONMENT = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",

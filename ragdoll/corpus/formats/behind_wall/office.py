@@ -8,7 +8,7 @@ from markitdown import StreamInfo
 from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.archives import check_office, word_extras
+from ragdoll.corpus.formats.behind_wall.archives import check_office, word_extras
 from ragdoll.corpus.formats.markdown import converted, first_heading
 
 # One format's converter each: not the class that guesses formats and knows addresses.

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
-from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError
-from ragdoll.corpus.formats.wall import (
+from ragdoll.corpus.formats.behind_wall.wall import (
     CAN_LIMIT_MEMORY,
     CAN_LIMIT_TIME,
     Answer,
     receive,
     send,
 )
+from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError
 from ragdoll.errors import first_line
 
 # Documents of an answer; fewer where they have more characters together.
@@ -43,16 +43,16 @@ _CONVERSION = "cannot be converted: "
 READERS = {
     "features": _Reader("ragdoll.distillation.features.parts:read_part", ""),
     "features-extent": _Reader("ragdoll.distillation.features.parts:read_extent", ""),
-    "book": _Reader("ragdoll.corpus.formats.archives:read_book", _CONVERSION),
-    "box": _Reader("ragdoll.corpus.formats.mail:read_box", _CONVERSION),
-    "html": _Reader("ragdoll.corpus.formats.html:read_html", _CONVERSION),
-    "message": _Reader("ragdoll.corpus.formats.mail:read_message", _CONVERSION),
-    "notebook": _Reader("ragdoll.corpus.formats.notebook:read_notebook", _CONVERSION),
-    "office": _Reader("ragdoll.corpus.formats.office:read_office", _CONVERSION),
-    "opendocument": _Reader("ragdoll.corpus.formats.archives:read_open_document", _CONVERSION),
-    "parquet": _Reader("ragdoll.corpus.formats.parquet:read_parquet", "damaged, or not Parquet: "),
-    "pdf": _Reader("ragdoll.corpus.formats.pdf:read_pdf", _CONVERSION),
-    "workbook": _Reader("ragdoll.corpus.formats.workbook:read_workbook", _CONVERSION),
+    "book": _Reader(f"{__package__}.archives:read_book", _CONVERSION),
+    "box": _Reader(f"{__package__}.mail:read_box", _CONVERSION),
+    "html": _Reader(f"{__package__}.html:read_html", _CONVERSION),
+    "message": _Reader(f"{__package__}.mail:read_message", _CONVERSION),
+    "notebook": _Reader(f"{__package__}.notebook:read_notebook", _CONVERSION),
+    "office": _Reader(f"{__package__}.office:read_office", _CONVERSION),
+    "opendocument": _Reader(f"{__package__}.archives:read_open_document", _CONVERSION),
+    "parquet": _Reader(f"{__package__}.parquet:read_parquet", "damaged, or not Parquet: "),
+    "pdf": _Reader(f"{__package__}.pdf:read_pdf", _CONVERSION),
+    "workbook": _Reader(f"{__package__}.workbook:read_workbook", _CONVERSION),
 }
 
 

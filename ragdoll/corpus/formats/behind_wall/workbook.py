@@ -15,7 +15,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from ragdoll.corpus.documents import Document
-from ragdoll.corpus.formats.archives import has_formulas_alone, sheet_comments
+from ragdoll.corpus.formats.behind_wall.archives import has_formulas_alone, sheet_comments
 from ragdoll.corpus.formats.decoding import UnreadableError
 from ragdoll.corpus.formats.markdown import converted, row_of
 

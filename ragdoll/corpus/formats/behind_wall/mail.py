@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Document
+from ragdoll.corpus.formats.behind_wall.html import page_of
 from ragdoll.corpus.formats.decoding import UnreadableError, display_name, guessed, storable
-from ragdoll.corpus.formats.html import page_of
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 
