@@ -45,9 +45,6 @@ from tests.making import featurize, featurizing, open_corpus
 CORPUS = "tasks.jsonl"
 TASKS = [f"Task {n} waits for{f' task {n + 1}, then' * (n * 7 % 5)} a lock." for n in range(130)]
 
-# Killed runs read this: its texts are longer, so that each window has several batches.
-LONG_CORPUS = "python:asyncio"
-
 # Other processes run this source too, not what is installed.
 HERE = str(Path(__file__).parents[2])
 
@@ -145,50 +142,46 @@ def test_a_part_without_its_line_in_the_manifest_is_made_again(
     assert_same(tmp_path / "again", uninterrupted)
 
 
-@pytest.fixture(scope="module")
-def killed(small_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    """The features of runs that went on after kills, and the number of kills."""
-    if not hasattr(os, "fork"):
-        pytest.skip("the killer forks")
-    folder = tmp_path_factory.mktemp("killed")
-    lines = folder / "lines.jsonl"
-    texts = (f'{{"text": "Task {number} waits for task {number + 1}."}}\n' for number in range(24))
-    lines.write_text("".join(texts))
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the killer forks")
+def test_whenever_it_is_killed_it_loses_nothing_and_doubles_nothing(
+    small_teacher: Path, tmp_path: Path
+) -> None:
+    """In the place of any write of a new run or a restart, and again and again at random.
+
+    One test, as the runs of all are those of one process, which takes long to begin.
+    """
+    lines, long = tmp_path / "lines.jsonl", tmp_path / "long.jsonl"
+    lines.write_text(
+        "".join(f'{{"text": "Task {n} waits for task {n + 1}."}}\n' for n in range(24))
+    )
+    # Its texts are longer, so that each window has several batches.
+    long.write_text(
+        "".join(
+            f'{{"text": "{text} {" ".join([text] * (n % 9))}"}}\n' for n, text in enumerate(TASKS)
+        )
+    )
     program = [sys.executable, "-m", "tests.distillation.killed"]
-    command = [*program, small_teacher, lines, LONG_CORPUS, folder]
     done = subprocess.run(
-        command,
+        [*program, small_teacher, lines, long, tmp_path],
         env={**os.environ, "PYTHONPATH": HERE, "TOKENIZERS_PARALLELISM": "false"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
-
-
-@pytest.mark.parametrize(
-    ("name", "rows", "least"), [("call", 24, 15), ("restart", 16, 9)], ids=["new", "restart"]
-)
-def test_a_run_that_dies_in_the_place_of_any_write_goes_on_to_the_same_features(
-    killed: tuple[Path, dict], small_teacher: Path, tmp_path: Path, name: str, rows: int, least: int
-) -> None:
-    folder, counts = killed
-    run(small_teacher, tmp_path / "f", folder / "lines.jsonl", max_means=rows)
-    outputs = sorted(folder.glob(f"{name}-*"))
+    counts = json.loads(done.stdout)
     # For each part, each manifest and the end: a file and its folder are synced, a name changes.
-    assert len(outputs) == counts[name] + 1 > least
-    for output in outputs:
-        assert_same(output, tmp_path / "f")
-
-
-def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(
-    killed: tuple[Path, dict], small_teacher: Path, tmp_path: Path
-) -> None:
-    folder, counts = killed
+    for name, rows, least in (("call", 24, 15), ("restart", 16, 9)):
+        expected = tmp_path / f"{name} expected"
+        run(small_teacher, expected, lines, max_means=rows)
+        outputs = sorted(tmp_path.glob(f"{name}-*"))
+        assert len(outputs) == counts[name] + 1 > least
+        for output in outputs:
+            assert_same(output, expected)
     assert counts["random"] >= 20
-    run(small_teacher, tmp_path / "f", LONG_CORPUS)
-    assert_same(folder / "random", tmp_path / "f")
+    run(small_teacher, tmp_path / "expected", long)
+    assert_same(tmp_path / "random", tmp_path / "expected")
 
 
 def test_of_more_passages_than_are_wanted_those_at_equal_distances_are_taken(
