@@ -188,7 +188,7 @@ def test_of_more_passages_than_are_wanted_those_at_equal_distances_are_taken(
     small_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    run(small_teacher, whole, max_means=40)
+    assert run(small_teacher, whole, max_means=40).corpus_passages == 130
     assert load_features(whole).texts == [TASKS[-(-n * 130 // 40)] for n in range(40)]
     with monkeypatch.context() as patch:
         interrupt_at(patch, 1)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def featurize_summary(result: FeaturizeResult) -> RenderableType:
     """Summarise ``featurize``."""
     done = f"{result.rows:,}"
+    if result.corpus_passages:
+        done += f" of {result.corpus_passages:,}, taken evenly"
     if result.rows == result.rows_resumed:
         done += ", all of them there already"
     elif result.rows_resumed:

@@ -33,7 +33,8 @@ class FeaturizeResult:
     ``rows`` counts all passages, ``rows_resumed`` those of earlier runs. The rates are those of
     this run's own passages, without the time to load the teacher. ``dtype`` is the type that the
     teacher computed in. ``roots`` are the places that the documents came from, ``notes`` what there
-    is to know of files that were read now.
+    is to know of files that were read now. ``corpus_passages`` is the number of passages that the
+    corpus has where these are a part of them, and None else.
 
     >>> result = featurize(read("docs"), "new features", teacher="teacher")
     >>> result.documents, result.rows, result.rows_resumed
@@ -56,6 +57,7 @@ class FeaturizeResult:
     tokens_per_second: float
     roots: list[str]
     notes: list[Skipped] = field(default_factory=list)
+    corpus_passages: int | None = None
 
 
 def featurize(
@@ -154,6 +156,7 @@ def featurize(
         tokens_per_second=tokens / (ended - loaded),
         roots=corpus.roots,
         notes=corpus.notes,
+        corpus_passages=manifest.settings.get("corpus_passages"),
     )
 
 
