@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,36 +72,36 @@ def documents(config: Config, table: Table | None, prune: bool = False) -> Corpu
         return again
     if table is None or not names:
         return read(*names or [], settings=config.corpus)
-    there = [name for name in names if os.path.lexists(_path(name)) or not _lost(name, table)]
-    lost = [part for name in names if name not in there for part in _lost(name, table)]
-    if lost and not prune:
-        name = next(name for name in names if name not in there)
+    lost = {name: _lost(name, table) for name in names}
+    gone = [name for name in names if lost[name]]
+    if gone and not prune:
         raise CorpusError(
-            f"No file or folder at {name}.", hint="`prune` removes what the table has of it."
+            f"No file or folder at {gone[0]}.", hint="`prune` removes what the table has of it."
         )
+    there = [name for name in names if name not in gone]
     corpus = read(*there, settings=config.corpus) if there else Corpus([])
-    corpus = Corpus([*corpus.sources, *lost], corpus.description)
+    corpus = Corpus([*corpus.sources, *chain(*lost.values())], corpus.description)
     keys = [key for key in READING if not config.is_given(f"corpus.{key}")]
     return as_before(corpus, table, keys)
 
 
-def _path(name: str) -> Path:
-    # These functions of os take any name, where the methods of Path raise for some.
-    return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
-
-
 def _lost(name: str, table: Table) -> list[FileSource]:
-    """Return the table's roots that hold documents of a path that is not there.
+    """Return the table's roots that hold documents of a path that is not there; else none.
 
     Nothing of them is read; what their files tell is which documents are gone.
     """
     from ragdoll.corpus.sources.folder import FileSource, is_part
 
-    path, found = _path(name), []
+    path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111 (any name)
+    if os.path.lexists(path):
+        return []
+    found = []
     for key, root in table.roots().items():
         folder = Path(root.path)
-        is_whole = folder == path or path in folder.parents
-        part = "" if is_whole or folder not in path.parents else path.relative_to(folder).as_posix()
-        if is_whole or (part and any(is_part(one, [part]) for one in table.sources(key))):
+        is_lost = folder.is_relative_to(path)
+        if not is_lost and path.is_relative_to(folder):
+            part = path.relative_to(folder).as_posix()
+            is_lost = any(is_part(source, [part]) for source in table.sources(key))
+        if is_lost:
             found.append(FileSource(folder, parts=()))
     return found

@@ -179,12 +179,12 @@ def in_utf8(path: Path, encoding: str) -> Iterator[tuple[Path, str | None]]:
         OSError: the file cannot be read, or there is no room for a copy.
     """
     found, is_guess = _encoding_of(path, encoding)
-    notes = [f"read as {found}"] if is_guess else []
     if found is None:
         yield path, None
         return
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
+        notes = [f"read as {found}"] if is_guess else []
         broken, zeros = _transcode(path, copy, found)
         places = {f"not {found.upper()}": broken, "zeros": zeros}
         notes += [f"{what} in {number_of('place', n)}" for what, n in places.items() if n]

@@ -104,10 +104,10 @@ class Embedder(Reader, Protocol):
 class Windows:
     """The passages of a corpus in windows, each text once; ``duplicates`` counts the others.
 
-    Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. Of
-    more passages, ``total`` in all, those at equal distances are taken; if the total is None, the
-    first. The first windows have the sizes of ``finished`` and are not tokenized. The others are
-    numbered from ``next_number`` on.
+    Passages have at most ``size`` of the teacher's tokens, and ``limit`` bounds their number. If
+    the corpus has more, ``total`` in all, those at equal distances are taken; if the total is None,
+    the first. The first windows have the sizes of ``finished`` and are not tokenized. The others
+    are numbered from ``next_number`` on.
     """
 
     corpus: Corpus
@@ -140,7 +140,7 @@ class Windows:
             rows += len(texts)
 
     def _chosen(self) -> Iterator[str]:
-        if self.total is None or self.total <= self.limit:
+        if self.total is None:
             yield from self.passages()
             return
         due = 0

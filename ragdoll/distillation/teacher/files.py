@@ -17,6 +17,7 @@ from typing import Any
 from ragdoll.embedding.folder import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    ModelFolder,
     open_folder,
     read_json,
     read_modules,
@@ -61,9 +62,14 @@ class TeacherFiles:
     """
 
     name: str
-    path: Path
+    folder: ModelFolder
     fingerprint: str
     metric: Metric
+
+    @property
+    def path(self) -> Path:
+        """The teacher's folder on this machine."""
+        return self.folder.path
 
 
 def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
@@ -105,7 +111,7 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
     refuse_pickles(name, path)
     if folder.base:
         refuse_pickles(name, folder.base.path)
-    return TeacherFiles(name, path, teacher_fingerprint(folder), metric_of(folder)[0])
+    return TeacherFiles(name, folder, teacher_fingerprint(folder), metric_of(folder)[0])
 
 
 def token_dimension(name: str) -> int | None:
@@ -167,16 +173,19 @@ def refuse_code(name: str, path: Path) -> None:
                 f"{name} has the activation function '{activation}', which is none of torch's.",
                 hint=HINT_TO_TRUST,
             )
-    _refuse_adapter(name, path)
 
 
-def _refuse_adapter(name: str, path: Path) -> None:
-    """Refuse an adapter whose configuration has a module imported by its name."""
-    folder = open_with_base(path)
+def refuse_code_of_adapter(teacher: TeacherFiles) -> None:
+    """Check that neither an adapter nor its base has a module imported by its name.
+
+    Raises:
+        TeacherError: one of them does.
+    """
+    folder = teacher.folder
     if folder.base:
-        _refuse_kernels(name, folder.base.transformer)
+        _refuse_kernels(teacher.name, folder.base.transformer)
         if read_json(folder.transformer / ADAPTER_CONFIG).get("megatron_config"):
-            raise TeacherError(f"{name} wants the code of Megatron.", HINT_TO_TRUST)
+            raise TeacherError(f"{teacher.name} wants the code of Megatron.", HINT_TO_TRUST)
 
 
 def silence_transformers() -> None:

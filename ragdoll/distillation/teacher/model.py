@@ -23,9 +23,9 @@ from ragdoll.distillation.teacher.files import (
     HINT_TO_TRUST,
     TeacherFiles,
     refuse_code,
+    refuse_code_of_adapter,
     silence_transformers,
 )
-from ragdoll.embedding.identity import open_with_base
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line, number_of
@@ -137,6 +137,7 @@ class Teacher:
         """
         if not trust_remote_code:
             refuse_code(files.name, files.path)
+            refuse_code_of_adapter(files)
         self.files = files
         self.device = choose_device(device)
         self.dtype = dtype
@@ -452,7 +453,7 @@ class Teacher:
 
         silence_transformers()
         dtype = getattr(torch, "float32" if self.dtype == "auto" else self.dtype)
-        folder = open_with_base(self.files.path)
+        folder = self.files.folder
         try:
             with loadable(folder) as place:
                 model = SentenceTransformer(

@@ -18,7 +18,6 @@ from ragdoll.corpus.languages import UNSPACED
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
 from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts
 from ragdoll.embedding.folder import read_json
-from ragdoll.embedding.identity import open_with_base
 from ragdoll.errors import TrainingError, first_line
 
 # BERT's vocabulary reserves these for later tokens: never trained, never in a text.
@@ -97,10 +96,10 @@ class StaticTokenizer:
         """Return a tokenizer that reads each term, where it stands alone, as one token.
 
         A term of a script without spaces is one also within others. A term is dropped if it is one
-        known token already, if it is spelt like a token (such as a piece
-        inside of words), or if the extended tokenizer does not find it in a text. Where terms
-        overlap in a text, the first one counts, and of those that begin together the longest; if
-        that turns out to be the beginning of a longer word, none counts.
+        known token already, if it is spelt like a token (such as a piece inside of words), or if
+        the extended tokenizer does not find it in a text. Where terms overlap in a text, the first
+        one counts, and of those that begin together the longest; if that turns out to be the
+        beginning of a longer word, none counts.
         """
         cleaned = dict.fromkeys(map(self.as_term, terms))
         known = self._teacher_ids.keys() | self._own.get_vocab().keys()
@@ -182,7 +181,7 @@ def open_tokenizer(
     from transformers import AutoTokenizer
 
     silence_transformers()
-    folder = open_with_base(teacher.path)
+    folder = teacher.folder
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
             str(folder.transformer),
@@ -227,7 +226,7 @@ def open_tokenizer(
 
 def has_large_vocabulary(teacher: TeacherFiles) -> bool:
     """Tell whether a teacher has more tokens than a model keeps without looking at its corpus."""
-    return (open_with_base(teacher.path).vocab_size or 0) > SMALL
+    return (teacher.folder.vocab_size or 0) > SMALL
 
 
 def _with_unknown_token(cleaned: Any, teachers: Tokenizer) -> Tokenizer:

@@ -23,7 +23,6 @@ from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformer
 from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized, native_dtype
 from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
 from ragdoll.embedding.folder import open_folder
-from ragdoll.embedding.identity import open_with_base
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, TrainingError, first_line
 from ragdoll.streams import Report, silent
@@ -105,7 +104,7 @@ def distil(
             teacher, vocabulary, device, trust_remote_code, dtype, report, tokenizer
         )
     except TrainingError as error:
-        if open_with_base(teacher.path).base:
+        if teacher.folder.base:
             raise
         if vocabulary:
             raise TrainingError(

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from ragdoll.errors import TableError, UsageError
+from ragdoll.retrieval.storage.schema import ids_under
 from ragdoll.retrieval.storage.table import Table
 
 # Characters of a message.
@@ -79,8 +80,8 @@ def of_source(table: Table, glob: str) -> str:
     for key, root in table.roots().items():
         inner = path.removeprefix(root.path)
         if inner != path and inner.startswith("/"):
-            # The ids under a root begin with its key, in hexadecimal.
-            under = f"id >= {quoted(key)} AND id < {quoted(key + 'g')}"
+            first, behind = map(quoted, ids_under(key))
+            under = f"id >= {first} AND id < {behind}"
             ways.append(f"({under} AND regexp_like(source, {quoted(source_pattern(inner))}))")
     return f"({' OR '.join(ways)})"
 

@@ -194,6 +194,11 @@ def check_columns(declared: Mapping[str, str]) -> None:
         taken.add(name.lower())
 
 
+def ids_under(key: str) -> tuple[str, str]:
+    """Return the range of ids that begin with a root's key: the least, and what is above all."""
+    return key, key + "g"  # ids are in hexadecimal
+
+
 def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[pa.Array]:
     """Return the declared fields of rows as columns; ``metadata`` has a JSON object for each row.
 
@@ -204,7 +209,8 @@ def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[
         return []
     records = [json.loads(text) if text else {} for text in metadata]
     records = [
-        {key.replace("-", "_"): record[key] for key in record} | record for record in records
+        {key.replace("-", "_"): value for key, value in record.items() if "-" in key} | record
+        for record in records
     ]
     return [
         pa.array([typed(record.get(name), kind) for record in records], type=TYPES[kind])

@@ -22,7 +22,14 @@ from ragdoll.files import moved_with
 from ragdoll.retrieval.storage import engine
 from ragdoll.retrieval.storage.analysis import Analysis, token_index, word_index
 from ragdoll.retrieval.storage.lance import absolute, are_files_gone, is_local, place, translated
-from ragdoll.retrieval.storage.schema import COLUMNS, KEY, Root, TableState, read_metadata
+from ragdoll.retrieval.storage.schema import (
+    COLUMNS,
+    KEY,
+    Root,
+    TableState,
+    ids_under,
+    read_metadata,
+)
 
 # Versions younger than this stay for readers that are in the middle of a query.
 _KEEP_VERSIONS = timedelta(hours=1)
@@ -380,7 +387,8 @@ def _of_sources(sources: Sequence[str], key: str) -> Any:
 
 
 def _under(key: str) -> Any:
-    """Return the condition that rows are under a root: ids begin with its key, in hexadecimal."""
+    """Return the condition that rows are under a root."""
     from lancedb.expr import col, lit
 
-    return (col("id") >= lit(key)) & (col("id") < lit(key + "g"))
+    first, behind = ids_under(key)
+    return (col("id") >= lit(first)) & (col("id") < lit(behind))
