@@ -1,4 +1,4 @@
-"""A client of ``ragdoll serve``, with the methods of an index."""
+"""A client of ``ragdoll serve``, which searches and reads tables as an index does."""
 
 from __future__ import annotations
 
