@@ -11,7 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,28 +42,6 @@ class Config(Settings):
             (one.name, as_text(getattr(getattr(self, one.section), one.key)), origin)
             for one, origin in zip(all_settings().values(), self.origins.values(), strict=True)
         ]
-
-    def is_given(self, name: str) -> bool:
-        """Tell whether anyone set a setting, so that its value is not the default."""
-        return self.origins[name] != "default"
-
-    def filled(self, values: Mapping[str, Any], origin: str) -> Config:
-        """Return these settings, with values by name in the place of defaults; others are left out.
-
-        Raises:
-            UsageError: a value is of the wrong type or out of range.
-        """
-        told = {
-            name: value
-            for name, value in values.items()
-            if name in all_settings() and not self.is_given(name)
-        }
-        changed: dict[str, dict[str, Any]] = {}
-        for name, value in told.items():
-            one = all_settings()[name]
-            changed.setdefault(one.section, {})[one.key] = checked(value, one, origin)
-        records = {name: replace(getattr(self, name), **keys) for name, keys in changed.items()}
-        return replace(self, **records, origins=self.origins | dict.fromkeys(told, origin))
 
 
 def load(

@@ -26,7 +26,7 @@ from ragdoll.distillation.features.featurize import (
 from ragdoll.distillation.features.manifest import differences
 from ragdoll.distillation.model.folder import behind_links, beside, discard, refuse_foreign
 from ragdoll.distillation.model.folder import replace as replace_folder
-from ragdoll.distillation.model.told import places, record_of
+from ragdoll.distillation.model.told import places, record_of, settings_of
 from ragdoll.distillation.teacher.files import token_dimension
 from ragdoll.distillation.training.projection import refuse_dimension
 from ragdoll.distillation.training.train import Training, TrainResult, model_settings
@@ -39,7 +39,14 @@ from ragdoll.retrieval.storage.lance import absolute, place
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing.index import write
 from ragdoll.retrieval.writing.roots import all_again, with_others
-from ragdoll.retrieval.writing.target import IndexResult, Target, database_of, differing, table_of
+from ragdoll.retrieval.writing.target import (
+    IndexResult,
+    Target,
+    database_of,
+    differing,
+    settings_of_table,
+    table_of,
+)
 from ragdoll.settings import FeaturizeSettings, IndexSettings, Settings, TrainSettings
 from ragdoll.streams import Report, silent
 
@@ -102,8 +109,9 @@ def run(
     """Featurize, train and index as far as needed: a table of all documents, and its own model.
 
     ``places`` are what to learn from and to search; see ``read``. Without any, the settings name
-    them, or else they are those of the model and the table that are there. A table that is built
-    anew keeps its other places.
+    them, or else they are those of the model and the table that are there. Other settings that are
+    left out are those of this model and this table, too. A table that is built anew keeps its
+    other places.
 
     ``retrain`` trains although no setting changed, and ``restart`` makes the features anew for
     that. ``overwrite`` builds the table anew, of these places alone. ``trust_remote_code`` runs
@@ -133,16 +141,20 @@ class Pipeline:
             UsageError: no place is named, and none is known.
             CorpusError: a place is not there.
         """
-        self._teacher = named(settings.teacher)
         self._output = behind_links(settings.train.output)
         self._retrain = retrain
         self._restart = restart
         self._overwrite = overwrite
+        made_by = settings_of(Path(settings.train.output), settings.featurize.output)
+        settings = settings.completed(made_by, "the model")
         table = table_of(settings.index, may_be_damaged=overwrite)
+        if table is not None:
+            settings = settings.completed(settings_of_table(table), "the table")
+        self._teacher = named(settings.teacher)
         self._learned = _learned(self._output, settings.featurize)
         is_named = settings.corpus.path is not None
         if not is_named and self._learned:
-            settings = replace(settings, corpus=replace(settings.corpus, path=self._learned))
+            settings = replace(settings, corpus=settings.corpus.changed(path=self._learned))
         self._settings = settings
         self.corpus = read(settings=settings.corpus)
         if table is None or is_named or settings.index.docs:
@@ -414,6 +426,6 @@ def _placed(settings: Settings, places: tuple[str | Path, ...]) -> Settings:
     names = list(map(str, places))
     return replace(
         settings,
-        corpus=replace(settings.corpus, path=names),
-        index=replace(settings.index, docs=names),
+        corpus=settings.corpus.changed(path=names),
+        index=settings.index.changed(docs=names),
     )

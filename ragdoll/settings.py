@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache, partial
 from operator import eq
 from types import UnionType
@@ -20,7 +20,9 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    Self,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -84,16 +86,44 @@ def setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002  (as Ty
 
 
 class _Section:
-    """Checks the values of a section that a script makes, as those of a file are checked."""
+    """Checks the values that are given, and remembers which they are.
 
-    __slots__ = ()
+    What nobody gave may be taken from a model or a table that is there. A default that somebody
+    gave may not.
+    """
+
+    __slots__ = ("_given",)
+    _given: frozenset[str]
+
+    def __new__(cls, **values: Any) -> Self:
+        section = super().__new__(cls)
+        object.__setattr__(section, "_given", frozenset(values))
+        return section
 
     def __post_init__(self) -> None:
         for one in settings().values():
-            if sections()[one.section] is type(self):
+            if one.key in self._given and sections()[one.section] is type(self):
                 value = getattr(self, one.key)
-                if value != one.default:
+                if value is not None or one.default is not None:
                     object.__setattr__(self, one.key, checked(value, one))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy knows what was given, too; all else has its default.
+        return partial(type(self), **{key: getattr(self, key) for key in self._given}), ()
+
+    def is_given(self, key: str) -> bool:
+        """Tell whether a value was given, if only that of the default."""
+        return key in self._given
+
+    def changed(self, **values: Any) -> Self:
+        """Return these settings with other values, which count as given; the others stay left out.
+
+        Raises:
+            UsageError: a value is of the wrong type or out of range.
+        """
+        section = replace(cast(Any, self), **values)
+        object.__setattr__(section, "_given", self._given | values.keys())
+        return cast(Self, section)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,6 +502,22 @@ class Settings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+
+    def completed(self, values: Mapping[str, Any], origin: str) -> Self:
+        """Return these settings with ``values``, by name, for those that nobody gave.
+
+        Names that are no settings are left out.
+
+        Raises:
+            UsageError: a value is of the wrong type or out of range (with name, value and origin).
+        """
+        open_: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            one = settings().get(name)
+            if one and not getattr(self, one.section).is_given(one.key):
+                open_.setdefault(one.section, {})[one.key] = checked(value, one, origin)
+        records = {section: getattr(self, section).changed(**of) for section, of in open_.items()}
+        return replace(self, **records)
 
 
 class Setting(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -13,7 +15,16 @@ from hypothesis import strategies as st
 
 from ragdoll.config import Config, load
 from ragdoll.errors import UsageError
-from ragdoll.settings import QuerySettings, Setting, alternatives, example
+from ragdoll.settings import (
+    CorpusSettings,
+    IndexSettings,
+    QuerySettings,
+    Setting,
+    Settings,
+    TrainSettings,
+    alternatives,
+    example,
+)
 from ragdoll.settings import settings as declared
 from tests.conftest import Ragdoll
 
@@ -556,6 +567,31 @@ def test_whatever_a_file_holds_it_loads_or_is_wrong_usage(content: str, tmp_path
 
 
 # The shipped file and the account of all values
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "value"),
+    [
+        (TrainSettings, "pca_dims", 256.0),
+        (IndexSettings, "chunk_size", 256.0),
+        (TrainSettings, "seed", False),
+        (CorpusSettings, "hidden", 0),
+    ],
+)
+def test_what_only_equals_a_default_is_checked(record: type[Any], key: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"{key} must be"):
+        record(**{key: value})
+
+
+def test_settings_know_what_was_given_and_copies_of_them_do_too() -> None:
+    first = TrainSettings(pca_dims=256, seed=3).changed(patience=7)
+    for train in (first, copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        assert train == TrainSettings(seed=3, patience=7)
+        before = {"train.pca_dims": 8, "train.patience": 8, "train.epochs": 8, "no.setting": 8}
+        completed = Settings(train=train).completed(before, "the model").train
+        assert (completed.pca_dims, completed.patience, completed.epochs) == (256, 7, 8)
+    with pytest.raises(UsageError, match=r"train.epochs must be .* \(from the model\)"):
+        Settings().completed({"train.epochs": -1}, "the model")
 
 
 def test_the_shipped_file_loads_and_needs_no_data_of_the_user() -> None:

@@ -100,6 +100,43 @@ def test_the_readme_shows_the_library_in_lines_that_run(
     assert "loop.md" in capsys.readouterr().out
 
 
+def test_what_is_left_out_the_next_time_stays_as_it_was(here: Path) -> None:
+    for number in range(30):
+        Path("docs", f"{number}.txt").write_text(f"Task {number} waits for task {number + 1}.")
+    Path("docs/.hidden").mkdir()
+    Path("docs/.hidden/h.txt").write_text("A hidden lock guards a resource.")
+    settings = ragdoll.Settings(
+        teacher=ragdoll.TeacherSettings(model="teacher"),
+        corpus=ragdoll.CorpusSettings(hidden=True),
+        train=ragdoll.TrainSettings(pca_dims=4),
+        index=ragdoll.IndexSettings(chunk_size=64),
+    )
+    first = ragdoll.run("docs", settings=settings)
+    assert first.train is not None
+    assert first.train.dimension == 4
+    again = ragdoll.run("docs")
+    assert (again.train, again.index.rebuilt, again.index.unchanged) == (None, False, 43)
+    seeded = ragdoll.run(settings=ragdoll.Settings(train=ragdoll.TrainSettings(seed=7)))
+    assert seeded.train is not None
+    assert seeded.train.dimension == 4
+
+    # The corpus reads hidden folders, as the table does, and the model is the table's.
+    shutil.move(".ragdoll/model", "moved")
+    ragdoll.Index.open(model="moved").update(ragdoll.read("docs/0.txt"))
+    index = ragdoll.Index.create(model="moved")
+    assert index.update(ragdoll.read("docs")).unchanged == 43
+    with pytest.raises(ragdoll.RagdollError, match="chunk_size was 64, now 256"):
+        ragdoll.Index.create(model="moved", settings=ragdoll.IndexSettings(chunk_size=256)).update(
+            ragdoll.read("docs")
+        )
+
+
+def test_without_a_model_a_table_is_updated_with_its_own(here: Path) -> None:
+    documents = ragdoll.read("docs")
+    ragdoll.Index.create(model="model").update(documents)
+    assert ragdoll.Index.create().update(documents).unchanged == 12
+
+
 def test_importing_the_library_loads_none_of_it() -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(_ROOT)!r}); before = set(sys.modules); "

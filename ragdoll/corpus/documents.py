@@ -221,7 +221,9 @@ class Corpus:
     """Documents of one or more sources, read as a stream, any number of times.
 
     ``description`` says how the places were named, for the provenance of features and models.
-    ``readings`` has the account of each source in the latest reading, by its root.
+    ``left_out`` are the settings of reading that nobody gave, which an index that has read the
+    places before keeps. ``readings`` has the account of each source in the latest reading, by its
+    root.
 
     >>> corpus = read("docs")
     >>> sorted(document.source for document in corpus)[:2]
@@ -230,6 +232,7 @@ class Corpus:
 
     sources: list[Source]
     description: dict[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     readings: dict[str, Reading] = field(default_factory=dict, init=False)
     _ended: bool = field(default=False, init=False)
     _sizes: list[int | None] = field(default_factory=list, init=False)

@@ -76,7 +76,8 @@ def read(*places: str | Path, settings: CorpusSettings | None = None) -> Corpus:
         value = getattr(settings, name)
         if name not in description and value != getattr(CorpusSettings(), name):
             description[name] = value
-    return Corpus(_canonical(sources), description)
+    left_out = tuple(name for name in READING if not settings.is_given(name))
+    return Corpus(_canonical(sources), description, left_out)
 
 
 def reopened(root: str, told: Mapping[str, Any]) -> Source | None:

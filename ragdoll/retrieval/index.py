@@ -16,7 +16,7 @@ from ragdoll.embedding.identity import ModelIdentity
 from ragdoll.embedding.static import Encoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
-from ragdoll.retrieval.model import TableModel, checked, model_of
+from ragdoll.retrieval.model import TableModel, checked, folders, model_of
 from ragdoll.retrieval.reading.filters import of_source, quoted
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode, Searcher
@@ -24,8 +24,20 @@ from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, docu
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
-from ragdoll.retrieval.writing.target import IndexResult, Target, database_of
-from ragdoll.settings import EngineSettings, IndexSettings, TrainSettings, check_search
+from ragdoll.retrieval.writing.target import (
+    IndexResult,
+    Target,
+    database_of,
+    settings_of_table,
+    table_of,
+)
+from ragdoll.settings import (
+    EngineSettings,
+    IndexSettings,
+    Settings,
+    TrainSettings,
+    check_search,
+)
 from ragdoll.streams import Report, silent
 
 # Seconds after which a table and a model that do not fit together are opened again: another process
@@ -77,15 +89,24 @@ class Index:
         """Name a table to fill; the first ``update`` makes it if it does not exist.
 
         ``database`` is a folder or a URI, ``model`` a model folder, a hub id in the local cache or
-        an encoder; None leaves each to the settings. With ``overwrite`` the first ``update`` builds
-        the table anew, and readers see the old one until it is complete.
+        an encoder; None leaves each to the settings. Without a model there, it is the one that
+        ``train`` writes by default, or else the table's own. Other settings that are left out are
+        those of the table, if there is one. With ``overwrite`` the first ``update`` builds the
+        table anew, and readers see the old one until it is complete.
 
         Raises:
             ModelError: the model cannot be read.
+            TableError: the table is damaged, or another tool's.
         """
         settings = _named(settings, database, table)
+        made = table_of(settings, may_be_damaged=overwrite)
+        if made is not None:
+            every = Settings(index=settings).completed(settings_of_table(made), "the table")
+            settings = every.index
         if model is None:
-            model = settings.model or TrainSettings().output
+            trained = TrainSettings().output
+            own = next(folders(made), None) if made and not Path(trained).is_dir() else None
+            model = settings.model or own or trained
         return cls(Target(settings, TableModel(model)), overwrite, model)
 
     @classmethod
@@ -165,10 +186,13 @@ class Index:
         # Here, because searching needs none of it, and it takes longer to load than a search takes.
         from ragdoll.corpus.reading import as_corpus
         from ragdoll.retrieval.writing.index import write
+        from ragdoll.retrieval.writing.roots import as_before
 
-        result = write(
-            as_corpus(documents), self._target, self._overwrite, dry_run, report, prune, engine
-        )
+        corpus = as_corpus(documents)
+        made = table_of(self._target.settings, may_be_damaged=self._overwrite)
+        if made is not None:
+            corpus = as_before(corpus, made)
+        result = write(corpus, self._target, self._overwrite, dry_run, report, prune, engine)
         if not dry_run:
             self._overwrite, self._searcher = False, None
         return result

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragdoll.cli import before
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import session
 from ragdoll.cli.views import evaluation as view
@@ -112,6 +111,8 @@ def _collection(data: list[str] | None, config: Config, call: Invocation) -> Tes
     """Read the test collection that is named, or make one of the documents that are."""
     from ragdoll.corpus.reading import read
     from ragdoll.evaluation.evaluate import collection_of
+    from ragdoll.retrieval.writing.roots import documents_of
+    from ragdoll.retrieval.writing.target import table_of
 
     judged = [name for name in data or [] if any((Path(name) / part).exists() for part in _BEIR)]
     if judged:
@@ -125,5 +126,5 @@ def _collection(data: list[str] | None, config: Config, call: Invocation) -> Tes
         return collection_of(judged[0])
     if data:
         return collection_of(read(*data, settings=config.corpus), config.evaluate.seed)
-    filled, table = before.of_table(config)
-    return collection_of(before.documents(filled, table), config.evaluate.seed)
+    documents = documents_of(config.index.docs or [], config.corpus, table_of(config.index))
+    return collection_of(documents, config.evaluate.seed)

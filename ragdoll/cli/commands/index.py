@@ -1,10 +1,10 @@
 """``ragdoll index``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from ragdoll.cli import before
 from ragdoll.cli.options import DOCUMENTS, Invocation, argument, command, option
 from ragdoll.cli.session import query_next, session
 from ragdoll.cli.text import from_here
@@ -59,17 +59,19 @@ def index(
         raise typer.BadParameter("--watch writes, and --dry-run does not.")
     call.given["index.docs"] = [*(docs or []), *(docs_option or [])] or None
     resume = "The table is as it was, or has whole batches; the same command completes it."
-    with session(call, resume) as (told, console):
+    with session(call, resume) as (config, console):
         import ragdoll
+        from ragdoll.retrieval.writing.roots import documents_of
+        from ragdoll.retrieval.writing.target import table_of
 
-        config, made = before.of_table(told, may_be_damaged=overwrite)
-        config = before.with_model(config, made)
-        documents = before.documents(config, made, prune)
+        made = table_of(config.index, may_be_damaged=overwrite)
+        documents = documents_of(config.index.docs or [], config.corpus, made, prune)
         if not (config.index.docs or config.corpus.path):
             console.note(f"Reading {', '.join(map(from_here, documents.roots))} again.")
 
         def table(overwrite: bool = False) -> "Index":
-            model = config.index.model or config.train.output
+            trained = config.train.output
+            model = config.index.model or (trained if Path(trained).is_dir() or not made else None)
             return ragdoll.Index.create(model=model, settings=config.index, overwrite=overwrite)
 
         with console.progress() as report:

@@ -72,7 +72,7 @@ def query(call: Invocation, words: list[str] | None, model: str | None) -> None:
                 if not console.as_json:
                     with_root = len(index.roots) > 1
                     lines = chosen.lines
-                    if not config.is_given("query.lines"):
+                    if not chosen.is_given("lines"):
                         lines = hits.fitting(found, lines, console.height)
                     view = hits.hits(asked, found, with_root, console, lines)
                 console.result(records.query(asked, chosen.mode, found), view)

@@ -2,7 +2,6 @@
 
 import os
 
-from ragdoll.cli import before
 from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import kept_passages, query_next, session
@@ -54,11 +53,9 @@ def run(
     """
     call.given["corpus.path"] = docs or None
     call.given["index.docs"] = docs_option or docs or None
-    with session(call, kept_passages(restart)) as (told, console):
-        _refuse_other_places(told)
+    with session(call, kept_passages(restart)) as (config, console):
+        _refuse_other_places(config)
         from ragdoll.pipeline import Pipeline
-
-        config, _ = before.of_table(before.of_model(told), may_be_damaged=overwrite)
 
         pipeline = Pipeline(config, retrain, restart, overwrite)
         if dry_run:

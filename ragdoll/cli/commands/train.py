@@ -72,7 +72,7 @@ def _teacher(config: Config, features: str) -> str | None:
 
     None if only the default of the setting names one.
     """
-    if not config.is_given("teacher.model"):
+    if not config.teacher.is_given("model"):
         return None
 
     from ragdoll.distillation.features.bucket import features_at

@@ -6,17 +6,19 @@ A file belongs to one root. What lies in a root is read as a part of it, however
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Reading, Source
-from ragdoll.corpus.reading import reopened
+from ragdoll.corpus.reading import read, reopened
 from ragdoll.corpus.sources.folder import FileSource, innermost, is_part, joined, outermost
-from ragdoll.errors import TableError
+from ragdoll.errors import CorpusError, TableError
 from ragdoll.retrieval.storage.schema import Root
 from ragdoll.retrieval.storage.table import Table
+from ragdoll.settings import CorpusSettings
 
 # Skipped files that a table remembers for each root, at most; its metadata is to stay small.
 _MAX_REMEMBERED = 200
@@ -86,7 +88,7 @@ def placed(corpus: Corpus, table: Table) -> Corpus:
             around = innermost(path, read) or path.parent
             root = innermost(around, folders) or source.path
             sources.append(replace(source, path=root, parts=(path.relative_to(root).as_posix(),)))
-    return Corpus(joined(sources), corpus.description)
+    return replace(corpus, sources=joined(sources))
 
 
 def inner_roots(roots: Mapping[str, Root], source: Source) -> dict[str, str]:
@@ -125,7 +127,7 @@ def with_others(corpus: Corpus, table: Table) -> Corpus:
             "`overwrite=True`.",
         )
     several = [*corpus.sources, *(source for source in sources if source)]
-    return Corpus(joined(several), corpus.description)
+    return replace(corpus, sources=joined(several))
 
 
 def all_again(table: Table) -> Corpus:
@@ -135,19 +137,66 @@ def all_again(table: Table) -> Corpus:
     return Corpus(found, {"path": [source.root for source in found]})
 
 
-def as_before(corpus: Corpus, table: Table, keys: Iterable[str]) -> Corpus:
-    """Return a corpus that reads the table's roots as before, in these keys of ``Source.told``."""
+def documents_of(
+    names: Sequence[str], settings: CorpusSettings, table: Table | None, prune: bool = False
+) -> Corpus:
+    """Open the places that are named, or else those of the settings or those that a table knows.
+
+    Raises:
+        CorpusError: a place is not there. With ``prune`` one that the table knows may be gone.
+        UsageError: no place is named, and none is known.
+    """
+    names = names or settings.path or []
+    again = all_again(table) if table and not names else None
+    if table and again and (again.sources or any(map(is_gone, table.roots().values()))):
+        return again
+    if table is None or not names:
+        return read(*names, settings=settings)
+    lost = {name: _lost(name, table) for name in names}
+    gone = [name for name in names if lost[name]]
+    if gone and not prune:
+        raise CorpusError(
+            f"No file or folder at {gone[0]}.", hint="`prune` removes what the table has of it."
+        )
+    there = [name for name in names if name not in gone]
+    corpus = read(*there, settings=settings) if there else Corpus([])
+    corpus = replace(corpus, sources=[*corpus.sources, *chain(*lost.values())])
+    return as_before(corpus, table)
+
+
+def _lost(name: str, table: Table) -> list[FileSource]:
+    """Return the table's roots that hold documents of a path that is not there; else none.
+
+    Nothing of them is read; what their files tell is which documents are gone.
+    """
+    path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111 (any name)
+    if os.path.lexists(path):
+        return []
+    found = []
+    for key, root in table.roots().items():
+        folder = Path(root.path)
+        is_lost = folder.is_relative_to(path)
+        if not is_lost and path.is_relative_to(folder):
+            part = path.relative_to(folder).as_posix()
+            is_lost = any(is_part(source, [part]) for source in table.sources(key))
+        if is_lost:
+            found.append(FileSource(folder, parts=()))
+    return found
+
+
+def as_before(corpus: Corpus, table: Table) -> Corpus:
+    """Read the table's roots with their stored options, where the corpus left options out."""
     told = {root.path: root.told for root in table.roots().values()}
     sources: list[Source] = []
     for source in placed(corpus, table).sources:
         before = told.get(source.root, {})
-        same = {key: before[key] for key in keys if key in before}
+        same = {key: before[key] for key in corpus.left_out if key in before}
         if isinstance(source, FileSource):
             sources.append(source.read_as(same))
             continue
         same = {key: value for key, value in same.items() if key in source.told}
         sources.append(replace(source, **same) if is_dataclass(source) else source)
-    return Corpus(sources, corpus.description)
+    return replace(corpus, sources=sources)
 
 
 def _again(root: Root, table: Table) -> Source | None:

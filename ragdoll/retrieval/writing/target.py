@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ragdoll.corpus.documents import Skipped
 from ragdoll.embedding.identity import Metric
@@ -106,6 +107,18 @@ def table_of(settings: IndexSettings, may_be_damaged: bool = False) -> Table | N
     with suppress(*[TableError] * may_be_damaged):
         return Database(database).find(settings.table)
     return None
+
+
+def settings_of_table(table: Table) -> dict[str, Any]:
+    """Return the settings, by name, that a table was made with."""
+    identity, analysis = table.identity, table.state.analysis
+    return {
+        "index.chunk_size": identity.chunk_size,
+        "index.metric": identity.metric,
+        "index.metadata": dict(identity.columns),
+        # Without a number of rows nobody chose the language but the user.
+        "index.language": "auto" if analysis.rows else analysis.language,
+    }
 
 
 def differing(table: Table, target: TableIdentity) -> list[str]:

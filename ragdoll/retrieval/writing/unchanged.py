@@ -33,7 +33,7 @@ def without_unchanged(corpus: Corpus, table: Table, keys: Mapping[str, str]) -> 
         if isinstance(source, FileSource) and known and known[0] == source.how():
             source = replace(source, known=known[1])  # noqa: PLW2901
         sources.append(source)
-    return Corpus(sources, corpus.description)
+    return replace(corpus, sources=sources)
 
 
 def remember(table: Table, corpus: Corpus, keys: Mapping[str, str]) -> None:
