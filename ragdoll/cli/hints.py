@@ -1,18 +1,22 @@
 """From what the library says of parameters and calls to options and commands.
 
 A hint or a reason of the library names a parameter or a call in backticks, as a script would write
-it: ``output``, ``restart=True``, ``run(...)``. On the command line the same is an option or a
-command. A message is not translated: it quotes what a user wrote, where SQL has backticks too.
+it: ``restart=True``, ``run(...)``, or ``train.output`` where several functions have the parameter.
+On the command line the same is an option or a command. A message is not translated: it quotes what
+a user wrote, where SQL has backticks too.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ragdoll.settings import settings
 
 _QUOTED = re.compile(r"`([^`\n]+)`")
-_PARAMETER = re.compile(r"(\w+)(?:=(.+))?")
+_PARAMETER = re.compile(r"(?:(\w+)\.)?(\w+)(?:=(.+))?")
+_OF_NO_COMMAND: Mapping[str, str] = MappingProxyType({})
 
 _CALLS = {
     "run(...)": "ragdoll run DOCS",
@@ -35,23 +39,37 @@ _PARAMETERS = {
 }
 
 
-def for_command_line(text: str) -> str:
-    """Write options and commands in the place of parameters and calls; the rest stays as it is."""
-    return _QUOTED.sub(lambda quoted: _translated(quoted[1]) or quoted[0], text)
+def for_command_line(text: str, options: Mapping[str, str] = _OF_NO_COMMAND) -> str:
+    """Write options and commands in the place of parameters and calls; the rest stays as it is.
+
+    ``options`` are those of the command that runs, by the names of their settings: another command
+    may have another option for the same setting.
+    """
+    return _QUOTED.sub(lambda quoted: _translated(quoted[1], options) or quoted[0], text)
 
 
-def _translated(phrase: str) -> str | None:
+def _translated(phrase: str, options: Mapping[str, str]) -> str | None:
     """Return the option or command for a parameter or call; None where there is none."""
     if phrase in _CALLS:
         return _CALLS[phrase]
     parameter = _PARAMETER.fullmatch(phrase)
     if parameter is None:
         return None
-    name, value = parameter.groups()
-    option = _PARAMETERS.get(name)
+    section, name, value = parameter.groups()
+    option = None if section else _PARAMETERS.get(name)
     if option is None:
-        declared = (one.option for one in settings().values() if one.key == name and one.option)
-        option = next(declared, "").partition(" ")[0].partition(",")[0].partition("/")[0]
+        meant = {
+            one.name: first_name(one.option)
+            for one in settings().values()
+            if one.key == name and section in (None, one.section) and one.option
+        }
+        of_command = [options[each] for each in meant if each in options]
+        option = next(iter([*of_command, *meant.values()]), None)
     if not option or value in (None, "True"):
         return option or None
     return f"{option} {value.strip(chr(34))}"
+
+
+def first_name(declared: str) -> str:
+    """Return the first name of a declared option, such as ``--top-k`` of ``--top-k,-k N``."""
+    return declared.partition(" ")[0].partition(",")[0].partition("/")[0]

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
 
 import typer
 
+from ragdoll.cli.hints import first_name
 from ragdoll.settings import Setting, alternatives, as_text, settings
 
 _PANELS = {"corpus": "Corpus options", "engine": "Engine options"}
@@ -52,9 +53,13 @@ TRUST_REMOTE_CODE = option(
 
 
 class Invocation(NamedTuple):
-    """A command line: the values of settings by their names, and the options of all commands."""
+    """A command line: the values of settings by their names, and the options of all commands.
+
+    ``options`` are the names of the command's own options, by the names of their settings.
+    """
 
     given: dict[str, Any]
+    options: dict[str, str]
     config: Path | None
     as_json: bool
     quiet: bool
@@ -80,7 +85,8 @@ def command(
             for each in options:
                 given |= dict.fromkeys(each.settings, each.value(values.pop(each.name)))
             common = {name: values.pop(name) for name in _COMMON}
-            body(Invocation(given, **common), **values)
+            flags = {name: first_name(each.declared) for each in options for name in each.settings}
+            body(Invocation(given, flags, **common), **values)
 
         _, *declared = inspect.signature(body, eval_str=True).parameters.values()
         types = get_type_hints(Invocation)
@@ -106,8 +112,9 @@ def _parameter(name: str, kind: Any, made: Any) -> inspect.Parameter:
 
 
 class _Option(NamedTuple):
-    """An option, and the settings that it sets."""
+    """An option, and the settings that it sets; ``declared`` are its names and its metavar."""
 
+    declared: str
     name: str
     settings: list[str]
     type: Any
@@ -134,6 +141,7 @@ def _options(names: Sequence[str], in_run: bool, helps: Mapping[str, str]) -> It
         is_flag = bool in alternatives(first.hint)
         places = " and ".join(_place(one) for one in several)
         yield _Option(
+            declared=declared,
             name=flags.split(",")[0].partition("/")[0].strip("-").replace("-", "_"),
             settings=[one.name for one in several],
             type=_type(first.hint),

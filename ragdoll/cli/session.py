@@ -67,7 +67,7 @@ def session(call: Invocation, resume_hint: str = "") -> Iterator[Session]:
         if process.was_interrupted() and not isinstance(error, (RagdollError, OSError)):
             # A library that was interrupted may say so in its own way.
             raise _interruption(console, resume_hint) from None
-        message, hint = _explained(error, verbose)
+        message, hint = _explained(error, call)
         if isinstance(error, RagdollError) and message.startswith("No ") and loaded:
             hint = f"{hint or ''}{_config_above(loaded)}" or None
         console.error(message, hint)
@@ -84,16 +84,16 @@ def _interruption(console: Console, resume_hint: str) -> typer.Exit:
     return typer.Exit(process.interrupted())
 
 
-def _explained(error: Exception, verbose: bool) -> tuple[str, str | None]:
+def _explained(error: Exception, call: Invocation) -> tuple[str, str | None]:
     """Return what is wrong, and what to do about it or None."""
     if isinstance(error, RagdollError):
-        return error.message, error.hint and for_command_line(error.hint)
+        return error.message, error.hint and for_command_line(error.hint, call.options)
     if isinstance(error, MemoryError):
         return "There is not enough memory.", None
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}", None
-    hint = None if verbose else "This is a defect of ragdoll; --verbose shows where."
+    hint = None if call.verbose else "This is a defect of ragdoll; --verbose shows where."
     return f"Unexpected {type(error).__name__}: {first_line(error)}", hint
 
 

@@ -250,7 +250,7 @@ def test_whatever_is_raised_ends_a_command_with_its_status_and_a_message(
 
 def test_the_library_warns_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("ragdoll.anything")
-    with session_module.session(Invocation({}, None, False, False, False)):
+    with session_module.session(Invocation({}, {}, None, False, False, False)):
         logger.warning("%d of %d", 1, 2)
     logger.warning("not said")
     out, err = capsys.readouterr()

@@ -529,3 +529,19 @@ def test_progress_of_the_stages_goes_to_standard_error(run: Run) -> None:
     assert json.loads(result.out)
     for stage in ("featurize", "train", "index"):
         assert stage in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (["--model", "foreign"], "a new or an empty folder as --model."),
+        (["--features", "foreign"], "an empty or a new folder as --features."),
+        (["--train-batch-size", 4], "Leave --train-batch-size out, or train with --method"),
+    ],
+)
+def test_hints_name_the_options_of_this_command(
+    given: list[Any], hint: str, run: Run, ragdoll: Ragdoll
+) -> None:
+    Path("foreign").mkdir()
+    Path("foreign", "other.txt").write_text("Of another program.\n")
+    assert hint in ragdoll("run", *given).err

@@ -199,16 +199,16 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
     ),
     "f/feature_0.json holds 2 texts, its .npy 1 vector.": (FeaturesError, pairs(["a", "b"], 3)),
     "The features in f were made with other settings: teacher was t, now u; target was none, now "
-    "mean. Make them anew with `restart=True`, or give another `output`.": (
+    "mean. Make them anew with `restart=True`, or give another `featurize.output`.": (
         FeaturesError,
         other_settings,
     ),
     "f holds other files and no features of ragdoll's. Give an empty or a new folder as "
-    "`output`.": (
+    "`featurize.output`.": (
         FeaturesError,
         both(holding("f/notes.txt"), lambda: FeaturesFolder(FEATURES).refuse_foreign()),
     ),
-    "f is a file. Give a folder as `output`.": (
+    "f is a file. Give a folder as `featurize.output`.": (
         FeaturesError,
         both(holding("f"), lambda: FeaturesFolder(FEATURES).refuse_foreign()),
     ),
@@ -222,8 +222,8 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
         TrainingError,
         rows(1, 1),
     ),
-    "The method ridge solves for its vectors, and has no `lr` (0.1). Leave `lr` out, or train "
-    'with `method="tokenlearn"`.': (UsageError, train(lr=0.1, pca_dims=4)),
+    "The method ridge solves for its vectors, and has no `lr` (0.1). Leave `train.lr` out, or "
+    'train with `method="tokenlearn"`.': (UsageError, train(lr=0.1, pca_dims=4)),
     "The features name the teacher t, whose code you may not know. To run it, name that teacher "
     "by `teacher`, too.": (UsageError, train(trust=True, pca_dims=4)),
     "The features do not say which teacher made them. Name it by `teacher`.": (
@@ -235,12 +235,12 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
             lambda: Training(TrainSettings(features="f", pca_dims=4), None, False, silent),
         ),
     ),
-    "m is a file; a model is a folder. Give another `output`.": (
+    "m is a file; a model is a folder. Give another `train.output`.": (
         UsageError,
         both(holding("m"), lambda: model_folder.refuse_foreign(Path("m"))),
     ),
     "m holds something that is not a model of ragdoll's, and is not replaced. Give a new or an "
-    "empty folder as `output`.": (
+    "empty folder as `train.output`.": (
         UsageError,
         both(holding("m/notes.txt"), lambda: model_folder.refuse_foreign(Path("m"))),
     ),

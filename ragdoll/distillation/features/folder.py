@@ -76,7 +76,7 @@ class FeaturesFolder:
     def only_writer(self) -> AbstractContextManager[None]:
         """Hold the lock of the folder; see ``only_one``."""
         doing = f"making the features in {self}"
-        hint = "Wait until it is done, or give another `output`."
+        hint = "Wait until it is done, or give another `featurize.output`."
         return only_one(self.path, "featurize", doing, FeaturesError, hint)
 
     def __str__(self) -> str:
@@ -166,7 +166,7 @@ class FeaturesFolder:
             raise FeaturesError(
                 f"The features in {self.place} were made with other settings: "
                 f"{'; '.join(different)}.",
-                hint="Make them anew with `restart=True`, or give another `output`.",
+                hint="Make them anew with `restart=True`, or give another `featurize.output`.",
             )
 
     def check(self, manifest: Manifest) -> None:
@@ -198,7 +198,9 @@ class FeaturesFolder:
             FeaturesError: it holds other files.
         """
         if self.path.is_file():
-            raise FeaturesError(f"{self.path} is a file.", hint="Give a folder as `output`.")
+            raise FeaturesError(
+                f"{self.path} is a file.", hint="Give a folder as `featurize.output`."
+            )
         others = [
             name
             for folder, known in (("", _KNOWN), (DATA, _PART))
@@ -209,7 +211,7 @@ class FeaturesFolder:
         if others or (written is not None and not is_ours(written)):
             raise FeaturesError(
                 f"{self.place} holds other files and no features of ragdoll's.",
-                hint="Give an empty or a new folder as `output`.",
+                hint="Give an empty or a new folder as `featurize.output`.",
             )
 
     def batches(self) -> Iterator[tuple[list[str], Vectors]]:

@@ -305,5 +305,5 @@ class TeacherPass:
     def _changed(self, how: str) -> CorpusChangedError:
         return CorpusChangedError(
             f"The corpus is not the one that {self.folder} was made from: it {how}.",
-            hint="Make the features anew with `restart=True`, or give another `output`.",
+            hint="Make the features anew with `restart=True`, or give another `featurize.output`.",
         )

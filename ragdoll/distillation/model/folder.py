@@ -48,11 +48,13 @@ def refuse_foreign(output: Path) -> None:
         UsageError: the output is a file, or holds something else.
     """
     if output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file; a model is a folder.", hint="Give another `output`.")
+        raise UsageError(
+            f"{output} is a file; a model is a folder.", hint="Give another `train.output`."
+        )
     if output.is_dir() and any(output.iterdir()) and not (output / PROVENANCE_FILE).is_file():
         raise UsageError(
             f"{output} holds something that is not a model of ragdoll's, and is not replaced.",
-            hint="Give a new or an empty folder as `output`.",
+            hint="Give a new or an empty folder as `train.output`.",
         )
 
 

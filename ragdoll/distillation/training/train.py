@@ -364,9 +364,10 @@ def _refuse_settings(settings: TrainSettings) -> None:
         for name in ("lr", "batch_size"):
             value = getattr(settings, name)
             if value != "auto":
+                meant = f"train.{name}"
                 raise UsageError(
                     f"The method ridge solves for its vectors, and has no `{name}` ({value}).",
-                    hint=f'Leave `{name}` out, or train with `method="tokenlearn"`.',
+                    hint=f'Leave `{meant}` out, or train with `method="tokenlearn"`.',
                 )
 
 
