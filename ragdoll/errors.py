@@ -16,6 +16,13 @@
     * ``MissingExtraError``: an optional part of ragdoll is not installed
 """
 
+CREDENTIALS = (
+    "Credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, "
+    "GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and "
+    "AZURE_STORAGE_ACCOUNT_KEY for az://."
+)
+"""The hint at errors of object storage."""
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type where it has no message."""

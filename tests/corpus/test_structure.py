@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdoll.corpus.structure import Markup, structure_of
+from tests.corpus.reading import alarm
 
 often = settings(derandomize=True, deadline=None, max_examples=200)
 
@@ -288,4 +289,5 @@ def test_any_text_has_a_structure_in_its_order(text: str, markup: Markup) -> Non
     ],
 )
 def test_a_long_text_takes_no_time_that_grows_with_its_square(piece: str, markup: Markup) -> None:
-    structure_of(piece * 50_000, markup)
+    with alarm(10, working=True):
+        structure_of(piece * 50_000, markup)

@@ -17,14 +17,10 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ragdoll.distillation.features.folder import DATA, FeaturesFolder
-from ragdoll.errors import FeaturesError, UsageError, first_line
+from ragdoll.errors import CREDENTIALS, FeaturesError, UsageError, first_line
 
 _SCHEMES = ("s3", "gs", "az")
-_HINT = (
-    "Credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, "
-    "GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and "
-    "AZURE_STORAGE_ACCOUNT_KEY for az://. AWS_ENDPOINT names another server."
-)
+_HINT = f"{CREDENTIALS} AWS_ENDPOINT names another server."
 
 
 def features_at(place: str | Path) -> FeaturesFolder:

@@ -89,7 +89,7 @@ def _facts(table: Table) -> TableFacts:
             hint="Rebuild it by the model's own metric: `Index.create(..., overwrite=True)`.",
         )
     checks: dict[str, bool | None] = dict.fromkeys(CHECKS)
-    checks["path_found"] = model is not None or any(True for _ in folders(table))
+    checks["path_found"] = model is not None or next(folders(table), None) is not None
     if model is not None:
         for name in ("fingerprint", "dimension", "metric"):
             checks[f"{name}_equal"] = getattr(model, name) == getattr(identity, name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from ragdoll.errors import RagdollError, TableError, first_line
+from ragdoll.errors import CREDENTIALS, RagdollError, TableError, first_line
 
 Result = TypeVar("Result")
 
@@ -40,11 +40,6 @@ _CAUSE = re.compile(r"\b(?:message|error): \"([^\"]+)\"")
 _NO_CREDENTIALS = ("Failed to get AWS credentials", "TokenRequest", "no Azure account name")
 
 _CHECK = "Check the network, and the endpoint if one is set (AWS_ENDPOINT)."
-_CREDENTIALS = (
-    "Credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, "
-    "GOOGLE_APPLICATION_CREDENTIALS for gs://, AZURE_STORAGE_ACCOUNT_NAME and "
-    "AZURE_STORAGE_ACCOUNT_KEY for az://."
-)
 
 
 def is_local(uri: str) -> bool:
@@ -128,7 +123,7 @@ def in_time(connect: Callable[[], Any], uri: str) -> Any:
 def server_problem(message: str) -> Problem | None:
     """Say what a message of LanceDB's means about a server; None if it names no server."""
     if any(sign in message for sign in _NO_CREDENTIALS):
-        return "there are no credentials for it", _CREDENTIALS
+        return "there are no credentials for it", CREDENTIALS
     if "Failed to resolve region" in message:
         return "the region of the bucket is not known", f"Set AWS_REGION. {_CHECK}"
     host = _HOST.search(message)
@@ -140,7 +135,7 @@ def _refused(message: str, host: str) -> Problem | None:
     status, refusal = _STATUS.search(message), _REFUSAL.search(message)
     if status is None:
         return None
-    hint = _CREDENTIALS if status[1] in {"401", "403"} else None
+    hint = CREDENTIALS if status[1] in {"401", "403"} else None
     if refusal is None:
         return f"{host} answers with the status {status[1]}", hint
     code, reason = refusal.groups()
