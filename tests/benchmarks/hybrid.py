@@ -4,7 +4,8 @@
 
 Each collection is a folder in BEIR layout, each model one to index its documents with. Prints
 nDCG@10 of either leg alone and of hybrids: of the vector and BM25 with the weights 0.5; with the
-coverage of the query as a third leg; with the weight chosen by each query; and with the best
+coverage of the query as a third leg; with the proximity of its tokens; with the weight chosen by
+each query; and with the best
 passages added to the query, which is what ``query`` does. p compares the last one with each leg by
 a paired randomization test; the last lines do so over the queries of all pairs.
 """
@@ -30,7 +31,7 @@ from ragdoll.evaluation.systems import SearchedTable
 from ragdoll.retrieval.reading import fusion
 from ragdoll.retrieval.reading.search import Mode, Searcher
 
-NAMES = ("vector", "words", "vector + BM25", "+ coverage", "+ weight", "hybrid")
+NAMES = ("vector", "words", "vector + BM25", "+ coverage", "+ proximity", "+ weight", "hybrid")
 K = 10
 
 Values = npt.NDArray[np.float64]
@@ -64,11 +65,13 @@ def compared(name: str, model: Path, collection: TestCollection) -> Values:
     """Print a line; return a row for each of ``NAMES``, with a value a query."""
     table = SearchedTable.make(collection, StaticModel.load(model))
 
-    def no_coverage(*_: Any) -> None:
+    def no_tokens(*_: Any) -> None:
         return None
 
     rows = [ndcg(table, collection, "vector"), ndcg(table, collection, "text")]
-    with patch.object(Searcher, "_coverage", no_coverage):
+    with patch.object(Searcher, "_interaction", no_tokens):
+        rows.append(ndcg(table, collection, "hybrid", 0.5))
+    with patch.object(fusion, "_PROXIMITY", 0.0):
         rows.append(ndcg(table, collection, "hybrid", 0.5))
     rows.append(ndcg(table, collection, "hybrid", 0.5))
     with without_feedback():

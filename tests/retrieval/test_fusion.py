@@ -28,7 +28,7 @@ def candidates_of(rows: list[tuple[float, float, float]]) -> tuple[Scores, Numbe
     """Make the scores of candidates, and vectors in the plane that have these similarities."""
     near_, bm25, coverage = (np.array(column, np.float32) for column in zip(*rows, strict=True))
     vectors = np.stack([near_, np.sqrt(1 - near_**2)], axis=1).astype(np.float32)
-    return Scores(near_, bm25, coverage), vectors
+    return Scores(near_, bm25, coverage, coverage[::-1].copy()), vectors
 
 
 CANDIDATES = st.lists(st.tuples(STEP, BM25, COVERAGE), min_size=1, max_size=12).map(candidates_of)
@@ -69,7 +69,9 @@ def test_without_tokens_and_vector_the_order_is_that_of_bm25(
     candidates: tuple[Scores, Numbers],
 ) -> None:
     scores, vectors = candidates
-    assert keeps_the_order(fused(scores._replace(coverage=None), vectors, 0), scores.bm25)
+    assert keeps_the_order(
+        fused(scores._replace(coverage=None, proximity=None), vectors, 0), scores.bm25
+    )
 
 
 @properties
@@ -100,15 +102,18 @@ def test_the_scales_of_the_legs_change_nothing(
         (scores.similarity * np.float32(scale) + np.float32(shift)).astype(np.float32),
         scores.bm25 * np.float32(scale),
         scores.coverage,
+        scores.proximity,
     )
     assert fused(moved, vectors, alpha) == near(fused(scores, vectors, alpha))
 
 
 def test_coverage_weighs_more_where_it_agrees_with_bm25() -> None:
     agreed, vectors = candidates_of([(0.5, 1, 0.5), (0.5, 0, 0.2), (0.5, 4, 0.8)])
-    assert fused(agreed, vectors, 0) == near([0.4 * 0.25 + 0.6 * 0.5, 0.0, 1.0])
+    assert fused(agreed._replace(proximity=None), vectors, 0) == near(
+        [0.4 * 0.25 + 0.6 * 0.5, 0.0, 1.0]
+    )
     opposed, vectors = candidates_of([(0.5, 0, 0.8), (0.5, 4, 0.2)])
-    assert fused(opposed, vectors, 0) == near([0.0, 1.0])
+    assert fused(opposed._replace(proximity=None), vectors, 0) == near([0.0, 1.0])
 
 
 def test_the_vector_weighs_more_where_both_sides_agree() -> None:

@@ -16,11 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+import ragdoll
 from ragdoll.embedding.static import StaticModel
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading import legs, search
+from ragdoll.retrieval.model import TableModel
+from ragdoll.retrieval.reading import fusion, legs, search
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.reading.late_interaction import TokenLists, interaction
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.storage.table import Table, Terms
@@ -78,6 +81,38 @@ def cosines(table: Indexed, query: str) -> dict[str, float]:
     vector = model.encode([query])[0].astype(float)
     lengths = np.maximum(np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector), 1e-12)
     return dict(zip((row["id"] for row in rows), vectors @ vector / lengths, strict=True))
+
+
+# Words that stand together
+
+_FAR = "a task of the queue is done before the loop of this other thread ever sees a"
+
+
+@pytest.mark.parametrize("query", ["socket timeout", "timeout socket"])
+@pytest.mark.parametrize("warm", [False, True])
+def test_of_passages_of_the_same_words_the_one_where_they_stand_together_is_first(
+    query: str, warm: bool, trained: Trained, tmp_path: Path
+) -> None:
+    texts = {
+        "far": f"The socket {_FAR} timeout is here.",
+        "near": f"The {_FAR} socket timeout is here.",
+        "empty": "☃☃☃",
+    }
+    others = [f"A lock {number} guards a resource." for number in range(5)]
+    table = ragdoll.Index.create(tmp_path / "database", model=trained.model)
+    table.update([*({"id": name, "text": text} for name, text in texts.items()), *others])
+    found = Index.open(tmp_path / "database", warm=warm).search(query, 2)
+    assert [hit.source for hit in found] == ["near", "far"]
+    legs_of = [(hit.vector_score, hit.text_score, hit.token_score) for hit in found]
+    assert legs_of[0] == near(legs_of[1])
+
+
+def test_proximity_is_0_without_neighbours(trained: Trained) -> None:
+    model = TableModel(trained.model)
+    texts = ["socket timeout error", "error", "socket " + "lock " * 40 + "error", ""]
+    query, *passages = TokenLists(model.tokens([texts[0], *texts]))
+    itself, *others = interaction(query, passages, model).proximity.tolist()
+    assert (itself > 0.9, others) == (True, [0, 0, 0])
 
 
 # One query
@@ -176,9 +211,15 @@ def test_the_hybrid_score_is_the_fusion_of_all_legs(
     by_legs = (
         [getattr(hit, f"{leg}_score") for hit in hits] for leg in ("vector", "text", "token")
     )
-    scores = Scores(*(np.array(values, np.float32) for values in by_legs))
-    vectors = {row["id"]: row["vector"] for row in library.rows()}
-    candidates = np.array([vectors[hit.id] for hit in hits], np.float32)
+    rows = {row["id"]: row for row in library.rows()}
+    candidates = np.array([rows[hit.id]["vector"] for hit in hits], np.float32)
+    model = TableModel(library.model)
+    (asked,) = TokenLists(model.tokens([QUERY]))
+    passages = TokenLists([rows[hit.id]["text_tokens"] for hit in hits])
+    scores = Scores(
+        *(np.array(values, np.float32) for values in by_legs),
+        interaction(asked, passages, model).proximity,
+    )
     query = StaticModel.load(library.model).encode([QUERY])[0]
     fused = fuse(scores, query, candidates, "cosine", alpha)
     assert [hit.score for hit in hits] == near(fused.tolist())
@@ -192,8 +233,9 @@ def test_with_all_weight_on_the_vector_the_order_is_that_of_a_vector_search(
 
 
 def test_with_no_weight_on_the_vector_words_and_tokens_decide(
-    find: Callable[..., list[Hit]],
+    find: Callable[..., list[Hit]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fusion, "_PROXIMITY", 0)
     hits = find(QUERY, 1000, alpha=0.0)
     for hit, after in itertools.pairwise(hits):
         if (hit.text_score or 0) < (after.text_score or 0):

@@ -1,8 +1,8 @@
-"""One score out of three legs: the vector's similarity, BM25, and the coverage of the query.
+"""One score out of three legs: the vector's similarity, BM25, and the tokens of the query.
 
 Scores are combined as they are, not by ranks, after Bruch, Gai and Ingber, "An Analysis of Fusion
-Functions for Hybrid Retrieval" (2023). BM25 and coverage make up the words' score, and that and the
-similarity the score of all.
+Functions for Hybrid Retrieval" (2023). BM25, coverage and proximity make up the words' score, and
+that and the similarity the score of all.
 
 The weights follow from each query. That of coverage beside BM25, and that of the vector beside the
 words, are the higher, the more both sides agree: the higher either side scores the best passage of
@@ -32,6 +32,9 @@ CANDIDATES = 100
 # changes.
 _MOST = 0.6
 
+# The weight of proximity, as Metzler and Croft give it to pairs of words.
+_PROXIMITY = 0.1
+
 # The number of passages whose vectors are added to the query's.
 _FEEDBACK = 5
 
@@ -40,12 +43,13 @@ class Scores(NamedTuple):
     """The scores of the same candidates by each leg.
 
     ``similarity`` is by the table's metric. ``bm25`` is 0 for candidates that the text search did
-    not find. ``coverage`` is from 0 to 1; None where the model has no tokens.
+    not find. ``coverage`` and ``proximity`` are from 0 to 1; None where the model has no tokens.
     """
 
     similarity: Vectors
     bm25: Vectors
     coverage: Vectors | None
+    proximity: Vectors | None = None
 
 
 def fuse(
@@ -69,6 +73,8 @@ def fuse(
         covered = _spread(scores.coverage)
         share = _MOST * _agreement(words, covered)
         words = (1 - share) * words + share * covered
+    if scores.proximity is not None and scores.proximity.any():
+        words = (1 - _PROXIMITY) * words + _PROXIMITY * _spread(scores.proximity)
     near = _spread(scores.similarity)
     if alpha is None:
         alpha = _MOST * _agreement(words, near)

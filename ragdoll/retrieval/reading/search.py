@@ -14,7 +14,12 @@ from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit, HitMaker
-from ragdoll.retrieval.reading.late_interaction import TokenIds, TokenLists, coverage
+from ragdoll.retrieval.reading.late_interaction import (
+    Interaction,
+    TokenIds,
+    TokenLists,
+    interaction,
+)
 from ragdoll.retrieval.reading.legs import Found, Legs, MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.phrases import holding, phrases_of
 from ragdoll.retrieval.storage.schema import COLUMNS
@@ -177,20 +182,22 @@ class Searcher:
         keys = np.concatenate([matched.keys, added])
         tokens, vectors = legs.parts(keys)
         metric = self.table.identity.metric
+        by_tokens = self._interaction(query, tokens)
         scores = Scores(
             similarity=similarity(vector[None], vectors, metric)[0],
             bm25=np.concatenate([matched.scores, np.zeros(len(added), np.float32)]),
-            coverage=self._coverage(query, tokens),
+            coverage=by_tokens and by_tokens.coverage,
+            proximity=by_tokens and by_tokens.proximity,
         )
         score = fuse(scores, vector, vectors, metric, alpha)
         order = np.argsort(-score, kind="stable")
         by = [None if of is None else of[order] for of in scores]
         return self._maker.hits(legs.rows(keys[order]), score[order], by[0], by[1], by[2], k)
 
-    def _coverage(self, query: Terms, passages: Sequence[TokenIds]) -> Vectors | None:
+    def _interaction(self, query: Terms, passages: Sequence[TokenIds]) -> Interaction | None:
         if not query.tokens:
             return None
-        return coverage(TokenLists([query.tokens])[0], passages, self.model)
+        return interaction(TokenLists([query.tokens])[0], passages, self.model)
 
     def _conditions_of(self, where: str | None, source: str | None) -> list[str]:
         """Return the conditions of filters; those of the last call are not checked again."""
