@@ -423,9 +423,9 @@ REASONS = {
     "1=1 -- (\n) OR (1=1": "it has a comment",
     "year > 'x'": '*Received literal Utf8("x")*',
     "year": "*boolean*",
-    "count(*) > 1": "*Not supported*",
+    "count(*) > 1": "*count is none of the functions of a filter, which are lower, *",
     "author = 'Ada": "*Unterminated string*",
-    "repeat('x', 999999999) = text": "repeat makes values of any size",
+    "repeat('x', 999999999) = text": "*repeat is none of the functions of a filter*",
     "1" + "+1" * 500: "it has more than 400 words and signs; compare with many values by IN",
 }
 

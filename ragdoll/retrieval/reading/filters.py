@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ragdoll.errors import TableError, UsageError
 from ragdoll.retrieval.storage.schema import ids_under
@@ -23,10 +25,27 @@ _DOING = re.compile(
 # as in a list of them, do not count.
 _MAX_WORDS = 400
 _WORD = re.compile(r"[^\W\d]\w*|[^\w\s,()]")
-# Functions that make values of any size. No passage need be compared with their values.
-_GROWING = re.compile(
-    r"\b((?:array_|list_)?(?:repeat|resize)|[lr]pad|range|generate_series)\s*\(", re.IGNORECASE
+# The functions of a filter: their values are no larger than what they are given, and take no longer
+# than reading it. Others exhaust the memory (replace), or compare all with all (levenshtein).
+_FUNCTIONS = (
+    *("lower", "upper", "btrim", "ltrim", "rtrim", "left", "right", "split_part"),
+    *("length", "char_length", "character_length", "octet_length"),
+    *("contains", "starts_with", "ends_with", "strpos", "regexp_like", "regexp_match"),
+    *("abs", "round", "isnan", "coalesce", "nullif", "nvl", "cast", "try_cast"),
+    *("date_part", "datepart", "date_trunc", "to_date", "to_timestamp"),
+    *("now", "today", "current_date"),
+    *("array_has", "array_has_any", "array_has_all", "array_contains", "array_length"),
+    *("list_has", "list_has_any", "list_has_all", "list_contains", "list_length"),
+    *("cardinality", "empty", "make_array"),
 )
+# Other words that may stand before a bracket.
+_KEYWORDS = ("and", "or", "not", "in", "between", "like", "ilike", "decimal", "timestamp")
+_CALL = re.compile(r"([^\W\d][\w.]*)\s*\(")
+_REGEX = re.compile(r"\bregexp_\w+\s*\(", re.IGNORECASE)
+# The first argument, which may have a call in it, and a text as the second.
+_REGEX_OF_TEXT = re.compile(rf"{_REGEX.pattern}(?:[^(),]|\([^()]*\))*,\s*''\s*[,)]", re.IGNORECASE)
+# What LanceDB says of a condition that cannot be computed for some row.
+_AT_WORK = "Error applying filter expression to batch: "
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _WILDCARD = re.compile(r"\*\*/?|\*|\?|\[[!^]?\]?[^\]/]*\]|\\.", re.DOTALL)
 # What has a meaning in a choice of a regular expression, and none in that of a glob.
@@ -56,21 +75,41 @@ def conditions(table: Table, where: str | None, source: str | None) -> list[str]
         except TableError as error:
             reason = _reason(error)
         if reason:
-            start = where if len(where) <= _LONGEST else f"{where[:_LONGEST]}…"
-            lists = [name for name, kind in table.identity.columns.items() if kind == "list"]
-            ask = "".join(
-                f"array_has({name}, 'x') asks for one of a list. "
-                for name in lists
-                if name.lower() in where.lower()
-            )
-            raise UsageError(
-                f"The filter '{start}' cannot be used: {reason}.",
-                hint=f"{ask}Columns are {', '.join(table.columns)}; the setting index.metadata "
-                "makes columns of more fields.",
-            )
+            raise _refusal(table, where, reason)
     if source is not None:
         result.append(of_source(table, source))
     return result
+
+
+@contextmanager
+def evaluating(table: Table, where: str | None) -> Iterator[None]:
+    """Search by a condition: that it cannot be computed for some row is an error of the condition.
+
+    Raises:
+        UsageError: ``where`` divides by zero, makes a number of a word, or the like.
+    """
+    try:
+        yield
+    except TableError as error:
+        reason = error.message.partition(_AT_WORK)[2]
+        if where is None or not reason:
+            raise
+        raise _refusal(table, where, reason[:_LONGEST].rstrip(".")) from error
+
+
+def _refusal(table: Table, where: str, reason: str) -> UsageError:
+    start = where if len(where) <= _LONGEST else f"{where[:_LONGEST]}…"
+    lists = [name for name, kind in table.identity.columns.items() if kind == "list"]
+    ask = "".join(
+        f"array_has({name}, 'x') asks for one of a list. "
+        for name in lists
+        if name.lower() in where.lower()
+    )
+    return UsageError(
+        f"The filter '{start}' cannot be used: {reason}.",
+        hint=f"{ask}Columns are {', '.join(table.columns)}; the setting index.metadata "
+        "makes columns of more fields.",
+    )
 
 
 def of_source(table: Table, glob: str) -> str:
@@ -138,17 +177,26 @@ def _wrong_form(where: str) -> str | None:
         depth += 1 if bracket == "(" else -1
         if depth < 0:
             return "a bracket too many"  # it would close a bracket outside of the condition
-    if growing := _GROWING.search(_QUOTED.sub(_unquoted, where)):
-        return f"{growing[1]} makes values of any size"
     if len(_WORD.findall(bare)) > _MAX_WORDS:
         return f"it has more than {_MAX_WORDS} words and signs; compare with many values by IN"
-    return None
+    return _too_costly(where)
+
+
+def _too_costly(where: str) -> str | None:
+    """Say which part of a condition may take all memory or time; None if there is none."""
+    named = _QUOTED.sub(_unquoted, where)
+    for name in _CALL.findall(named):
+        if name.lower() not in (*_FUNCTIONS, *_KEYWORDS):
+            return f"{name} is none of the functions of a filter, which are {', '.join(_FUNCTIONS)}"
+    if len(_REGEX.findall(named)) > len(_REGEX_OF_TEXT.findall(named)):
+        return "a regular expression has to be a text in quotes"
+    return "|| may make texts of any size" if "||" in named else None
 
 
 def _unquoted(match: re.Match[str]) -> str:
-    """Return a quoted name, which may be a function's, without its quotes; drop other values."""
+    """Return a quoted name, which may be a function's, without its quotes; empty other values."""
     name = match[0][1:-1]
-    return name if match[0][0] != "'" and name.isidentifier() else ""
+    return name if match[0][0] != "'" and name.isidentifier() else "''"
 
 
 def _reason(error: TableError) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from ragdoll.corpus.terms import searchable
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
 from ragdoll.retrieval.model import TableModel
-from ragdoll.retrieval.reading.filters import conditions
+from ragdoll.retrieval.reading.filters import conditions, evaluating
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit, HitMaker
 from ragdoll.retrieval.reading.late_interaction import (
@@ -68,6 +68,18 @@ class Searcher:
         After several queries the table's rows are kept in memory, unless they are too many. Each
         query then takes a fraction of the time.
         """
+        with evaluating(self.table, where):
+            yield from self._search_many(queries, k, mode, alpha, where, source)
+
+    def _search_many(
+        self,
+        queries: Sequence[str],
+        k: int,
+        mode: Mode,
+        alpha: float | None,
+        where: str | None,
+        source: str | None,
+    ) -> Iterator[list[Hit]]:
         conditions = self._conditions_of(where, source)
         legs = self._legs(len(queries), conditions)
         answers: Iterator[list[Hit]]
