@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -48,10 +48,23 @@ _MOST_TEXTS = 2048
 _MOST_PASSAGES = 1000
 
 
-class _How(BaseModel):
-    """How to search; the fields are those of ``ragdoll query``."""
+class _Asked(BaseModel):
+    """What is asked of a route: known fields, and texts of whole characters."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_texts(cls, given: Any) -> Any:
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("A text has half of a character, a lone surrogate.") from error
+        return given
+
+
+class _How(_Asked):
+    """How to search; the fields are those of ``ragdoll query``."""
 
     top_k: int = Field(10, ge=1, description="Number of answers.")
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
@@ -97,7 +110,7 @@ class BatchRequest(_How):
     )
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(_Asked):
     """Texts to embed, as OpenAI's clients ask for it."""
 
     input: str | list[Any]

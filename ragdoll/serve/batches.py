@@ -28,8 +28,8 @@ class _Request(NamedTuple):
 class Batches:
     """A thread that answers requests; those of one kind that wait together in one call.
 
-    ``answer`` is called in the thread with a kind and its items, and returns an answer to each. An
-    exception of a call is that of each item.
+    ``answer`` is called in the thread with a kind and its items, and returns an answer to each. If
+    that fails, it is called with each item alone, so that one item fails no other.
     """
 
     def __init__(self, answer: Callable[[Any, list[Any]], list[Any]], most_waiting: int) -> None:
@@ -81,7 +81,11 @@ class Batches:
         try:
             results = self._answer(kind, [request.item for request in requests])
         except BaseException as error:  # noqa: BLE001  (raised where the answer is waited for)
-            results = [error] * len(requests)
+            if len(requests) > 1:
+                for request in requests:
+                    self._answer_all(kind, [request])
+                return
+            results = [error]
         loop = requests[0].loop
         pairs = list(zip(requests, results, strict=True))
         try:

@@ -53,7 +53,7 @@ class RefusedError(HTTPException):
 def error_body(code: str, message: str, hint: str | None = None) -> bytes:
     """Return the body of an error's answer, the same for all routes."""
     record = {"error": {"code": code, "message": message, "hint": hint}}
-    return json.dumps(record, ensure_ascii=False).encode()
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
 
 
 @dataclass

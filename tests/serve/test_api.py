@@ -151,6 +151,23 @@ def test_what_is_not_there_is_said(client: TestClient, method: str, path: str, s
     error_of(answer)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", rb'{"input": ["\ud800"], "model": "documents"}'),
+        ("/v1/embeddings", rb'{"input": "x", "model": "\udfff"}'),
+        ("/search", rb'{"query": "x", "table": "\ud800"}'),
+        ("/search", rb'{"query": "x", "source": "\ud800"}'),
+        ("/search", rb'{"query": "x", "\ud800": 1}'),
+        ("/search/batch", rb'{"queries": ["x", "\ud800"]}'),
+    ],
+)
+def test_half_of_a_character_is_refused(client: TestClient, path: str, body: bytes) -> None:
+    answer = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert "lone surrogate" in error_of(answer)["message"]
+
+
 def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
     answer = client.post("/search", content=b"{", headers={"content-type": "application/json"})
     assert answer.status_code == 400

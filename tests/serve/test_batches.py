@@ -49,18 +49,23 @@ def test_what_waits_together_is_answered_in_one_call_for_each_kind() -> None:
     ]
 
 
-def test_an_error_is_that_of_all_that_were_asked_together_and_of_no_others() -> None:
+def test_an_item_that_fails_is_alone_in_that() -> None:
     answering = Answering()
-    answering.gate.set()
 
     async def ask() -> list[Any]:
         batches = Batches(answering, 100)
-        asked = [batches.ask("k", "bad"), batches.ask("j", "good")]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        first = asyncio.create_task(batches.ask("k", "first"))
+        await asyncio.sleep(0.1)
+        asked = [batches.ask("k", item) for item in ("one", "bad", "two")]
+        waiting = asyncio.gather(first, *asked, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        answering.gate.set()
+        return await waiting
 
-    bad, good = asyncio.run(ask())
+    first, one, bad, two = asyncio.run(ask())
+    assert (first, one, two) == ("FIRST", "ONE", "TWO")
     assert isinstance(bad, ValueError)
-    assert good == "GOOD"
+    assert ("k", ["one", "bad", "two"]) in answering.calls
 
 
 def test_more_than_may_wait_are_refused() -> None:
