@@ -20,12 +20,15 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
+from ragdoll.serve.log import REQUESTS
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-logger = logging.getLogger("ragdoll.access")
+logger = logging.getLogger(__name__)
+requests = logging.getLogger(REQUESTS)
 
 MAX_BODY = 2**20
 """Bytes of a request's body, at most."""
@@ -99,14 +102,13 @@ class Guard:
     origins: frozenset[str]
     token: str | None
     counts: Counts
-    log_as_json: bool = False
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it; one line of the log tells what became of it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        begun, status = time.perf_counter(), 0
         headers = scope["headers"]
         origin = _only(headers, b"origin")
 
@@ -118,20 +120,21 @@ class Guard:
             await send(message)
 
         try:
-            try:
-                self._check(scope, origin)
-                if scope["method"] == "OPTIONS" and origin in self.origins:
-                    await _answer(watched, 204, b"")
-                else:
-                    await self.app(scope, _Body(receive, headers).receive, watched)
-            except RefusedError as refused:
+            self._check(scope, origin)
+            if scope["method"] == "OPTIONS" and origin in self.origins:
+                await _answer(watched, 204, b"")
+            else:
+                await self.app(scope, _Body(receive, headers).receive, watched)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (it is answered, too)
+            refused = _refusal(error)
+            if not status:
                 body = error_body(refused.code, refused.message, refused.hint)
                 await _answer(watched, refused.status_code, body)
         finally:
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "other")
             self.counts.add(route, status, seconds)
-            self._log(scope, status, seconds)
+            _log(scope, status, seconds)
 
     def _check(self, scope: Message, origin: str | None) -> None:
         """Check host, origin and token.
@@ -182,22 +185,27 @@ class Guard:
             ]
         return headers
 
-    def _log(self, scope: Message, status: int, seconds: float) -> None:
-        """Write a line about a request, without what was asked."""
-        client = (scope.get("client") or ("-",))[0]
-        milliseconds = round(seconds * 1000, 1)
-        record = {
-            "client": client,
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "ms": milliseconds,
-        }
-        if self.log_as_json:
-            logger.info("%s", json.dumps({"time": round(time.time(), 3), **record}))
-        else:
-            path = scope["path"].encode("ascii", "backslashreplace").decode()
-            logger.info("%s %s %s %s %s ms", client, scope["method"], path, status, milliseconds)
+
+def _refusal(error: BaseException) -> RefusedError:
+    """Return what is answered where the application raises; a defect is logged, once."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        return RefusedError(503, "ending", "The service is ending.", "Ask again later.")
+    logger.error("Unexpected %s.", type(error).__name__, exc_info=error)
+    return RefusedError(500, "defect", f"Unexpected {type(error).__name__}.", "See the log.")
+
+
+def _log(scope: Message, status: int, seconds: float) -> None:
+    """Write a line about a request, without what was asked."""
+    facts = {
+        "client": (scope.get("client") or ("-",))[0],
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    requests.info("%s %s %s %s %s ms", *facts.values(), extra={"facts": facts})
 
 
 class _Body:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -26,8 +25,8 @@ from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
 HEADER_SECONDS = 10.0
 MAX_HEADERS = 2**16
 
-# Seconds for requests that are being answered when a signal ends the process.
-_GRACE = 2
+# Seconds for requests that are being answered when a signal ends the process; to end takes one more.
+_GRACE = 1
 
 
 class _Protocol(HttpToolsProtocol):
@@ -145,9 +144,7 @@ def serve(
             origins=frozenset(settings.allow_origin or []),
             token=token,
             counts=counts,
-            log_as_json=settings.log == "json",
         )
-        logging.getLogger("ragdoll.access").setLevel(logging.INFO)
         server = uvicorn.Server(
             uvicorn.Config(
                 guard,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+from typing import Any, Literal
 
 import pytest
 
+from ragdoll.serve.log import logged_to
+from ragdoll.serve.service import Service
 from tests.serve.conftest import TOKEN, Serving
 
 ASKED = {"query": "lock"}
@@ -80,3 +85,38 @@ def test_the_log_has_a_line_for_each_request_and_no_query(
         ["POST", "/search", "200"],
     ]
     assert "secret" not in " ".join(lines)
+
+
+def logged(serving: Serving, form: Literal["text", "json"], path: str) -> tuple[int, str]:
+    """Return the status of a path, and what is logged of it."""
+    stream = io.StringIO()
+    with logged_to(stream, form, requests=True):
+        answer = serving().get(path)
+    return answer.status_code, stream.getvalue()
+
+
+def test_a_defect_is_logged_once_and_plainly(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Service) -> Any:
+        raise ZeroDivisionError("first\nFAKE \x1b[31m")
+
+    monkeypatch.setattr(Service, "names", fail)
+    status, text = logged(serving, "text", "/tables")
+    assert status == 500
+    assert text.count("ZeroDivisionError: first") == 1
+    assert "\nFAKE" not in text
+    assert "\x1b" not in text
+    assert text.splitlines()[-1].split()[1:4] == ["GET", "/tables", "500"]
+    defect, request = map(json.loads, logged(serving, "json", "/tables")[1].splitlines())
+    assert (defect["level"], defect["message"]) == ("error", "Unexpected ZeroDivisionError.")
+    assert "in fail" in defect["trace"]
+    assert (request["path"], request["status"]) == ("/tables", 500)
+
+
+def test_a_path_begins_no_line_of_the_log(serving: Serving) -> None:
+    path = "/a%0aFAKE%1b[31m%E2%80%A8é"
+    (line,) = logged(serving, "text", path)[1].splitlines()
+    assert line.split()[1:4] == ["GET", "/a\\nFAKE\\x1b[31m\\u2028é", "404"]
+    (line,) = logged(serving, "json", path)[1].splitlines()
+    assert json.loads(line)["path"] == "/a\nFAKE\x1b[31m\u2028é"

@@ -181,10 +181,15 @@ def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state
             connection.sendall(
                 b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
             )
+            ask(process, "a lock guards")  # which comes after the half
         assert not askers or answered.wait(PATIENCE)
         begun = time.monotonic()
         process.process.send_signal(number)
         status = process.process.wait(PATIENCE)
+        if state == "half a request":
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503")
+            assert json.loads(body)["error"]["code"] == "ending"
     assert status == 128 + number
     assert time.monotonic() - begun < PATIENCE
     assert process.process.stderr
@@ -192,6 +197,17 @@ def test_a_signal_ends_the_service(served: Served, number: signal.Signals, state
     for asker in askers:
         asker.join(PATIENCE)
     assert not any(asker.is_alive() for asker in askers)
+
+
+def test_a_log_in_json_has_nothing_else(served: Served) -> None:
+    process = served("--log", "json")
+    for sent in (request("Host: localhost", CLOSE), b"NONSENSE\r\n\r\n"):
+        talk(process, sent)
+    process.process.send_signal(signal.SIGTERM)
+    assert process.process.stderr
+    lines = [json.loads(line) for line in process.process.stderr]
+    assert [line["path"] for line in lines if "path" in line] == ["/tables"]
+    assert all("time" in line for line in lines)
 
 
 def test_without_a_token_only_this_machine_is_served(ragdoll: Ragdoll, base: Path) -> None:

@@ -1,6 +1,5 @@
 """``ragdoll serve``."""
 
-import logging
 import sys
 from dataclasses import replace
 
@@ -18,12 +17,9 @@ def serve(call: Invocation) -> None:
     """
     with session(call) as (config, console):
         require("serve", "ragdoll serve")
+        from ragdoll.serve.log import logged_to
         from ragdoll.serve.server import serve as run
 
-        access = logging.getLogger("ragdoll.access")
-        access.propagate = False
-        if not console.quiet:
-            access.addHandler(logging.StreamHandler(sys.stderr))
         index = replace(config.index, table=(config.serve.tables or [config.index.table])[0])
 
         def ready(address: str) -> None:
@@ -35,4 +31,7 @@ def serve(call: Invocation) -> None:
         pipeline += ["--database", config.index.database, "--table", index.table]
         if config.file is not None:
             pipeline += ["--config", str(config.file)]
-        run(index, config.serve, ready, pipeline)
+        with logged_to(sys.stderr, config.serve.log, requests=not console.quiet):
+            # A program that reads the log is told nothing else.
+            console.quiet |= config.serve.log == "json"
+            run(index, config.serve, ready, pipeline)
