@@ -11,16 +11,17 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
 from ragdoll.serve.log import REQUESTS
+from ragdoll.serve.names import Hosts, is_same
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,10 +37,9 @@ MAX_BODY = 2**20
 BODY_SECONDS = 10.0
 """Seconds in which the body of a request has to arrive."""
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
-# The routes that need no token: that a service is up is no secret.
-_OPEN = frozenset({"/health"})
+# The routes that need no token: that a service is up is no secret, and neither is its page, which
+# asks for the token and has nothing of the documents.
+_OPEN = re.compile(r"/|/health|/page/[^/]*")
 
 # The bounds of the classes of durations, in seconds, as Prometheus wants them.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -93,12 +93,12 @@ class Counts:
 class Guard:
     """The outermost layer of the service; ``token`` None lets everyone in.
 
-    ``hosts`` are the names, without ports, that the service may be asked under, and ``origins`` the
-    pages of other hosts that may ask.
+    ``hosts`` are the names that the service may be asked under, and ``origins`` the pages of other
+    hosts that may ask.
     """
 
     app: App
-    hosts: frozenset[str]
+    hosts: Hosts
     origins: frozenset[str]
     token: str | None
     counts: Counts
@@ -143,7 +143,7 @@ class Guard:
             RefusedError: one of them is wrong.
         """
         host = _only(scope["headers"], b"host")
-        if host is None or _name(host) not in self.hosts:
+        if host is None or not self.hosts.has(host):
             raise RefusedError(
                 421,
                 "misdirected",
@@ -153,7 +153,7 @@ class Guard:
         is_sent = any(key == b"origin" for key, _ in scope["headers"])
         if is_sent and origin is None:
             raise RefusedError(400, "origin", "The header Origin comes several times.")
-        if origin is not None and origin not in self.origins and not _is_same(origin, host):
+        if origin is not None and origin not in self.origins and not is_same(origin, host):
             raise RefusedError(
                 403,
                 "origin",
@@ -161,7 +161,7 @@ class Guard:
                 "The setting serve.allow_origin adds sites.",
             )
         is_preflight = scope["method"] == "OPTIONS"
-        if self.token is not None and scope["path"] not in _OPEN and not is_preflight:
+        if self.token is not None and not (is_preflight or _OPEN.fullmatch(scope["path"])):
             self._check_token(_only(scope["headers"], b"authorization"))
 
     def _check_token(self, given: str | None) -> None:
@@ -250,24 +250,6 @@ def _only(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     """Return the value of a header; None if it is missing, or comes several times."""
     values = [value for key, value in headers if key == name]
     return values[0].decode("latin-1") if len(values) == 1 else None
-
-
-def _name(host: str) -> str:
-    """Return the name in a Host header, in small letters and without the port."""
-    name = host.lower()
-    if not name.endswith("]"):
-        before, colon, port = name.rpartition(":")
-        name = before if colon and port.isdigit() else name
-    return name
-
-
-def _is_same(origin: str, host: str) -> bool:
-    """Tell whether a page is of the service itself."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:

@@ -16,8 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ragdoll.embedding.vectors import ONE_THREAD
 from ragdoll.errors import UsageError
 from ragdoll.serve.api import create_app
-from ragdoll.serve.guard import LOOPBACK, Counts, Guard
+from ragdoll.serve.guard import Counts, Guard
 from ragdoll.serve.job import Job
+from ragdoll.serve.names import Hosts, hosts_of, is_loopback, origin_of
 from ragdoll.serve.service import Service
 from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
 
@@ -25,7 +26,7 @@ from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
 HEADER_SECONDS = 10.0
 MAX_HEADERS = 2**16
 
-# Seconds for requests that are being answered when a signal ends the process; to end takes one more.
+# Seconds for requests that are being answered when a signal ends the process; its end takes more.
 _GRACE = 1
 
 
@@ -94,20 +95,22 @@ class _Protocol(HttpToolsProtocol):
 def serve(
     index: IndexSettings,
     settings: ServeSettings,
-    ready: Callable[[str], None],
+    ready: Callable[[str, Hosts], None],
     command: list[str],
 ) -> None:
     """Answer requests until a signal ends the process.
 
-    ``ready`` is called with the address once requests are taken. ``command`` is the pipeline's.
+    ``ready`` is called with the address, and the names that are answered to, once requests are
+    taken. ``command`` is the pipeline's.
 
     Raises:
-        UsageError: another host can reach the service, and it has no token.
+        UsageError: another host can reach the service, and it has no token; or a name that is
+            allowed is none.
         OSError: the address is taken.
         RagdollError: a table is not there, or does not fit its model.
     """
     token = token_of(settings)
-    if settings.host not in (*LOOPBACK, "::1") and token is None and not settings.insecure:
+    if not is_loopback(settings.host) and token is None and not settings.insecure:
         raise UsageError(
             f"Others can reach {settings.host}, and no token is set.",
             hint=f"Set {TOKEN_VARIABLE}, give a file as `token_file`, or let everyone in by "
@@ -118,6 +121,8 @@ def serve(
             "Running the pipeline needs a token, and none is set.",
             hint=f"Set {TOKEN_VARIABLE}, or give a file as `token_file`.",
         )
+    hosts = hosts_of(settings.host, settings.allow_host or [])
+    origins = frozenset(map(origin_of, settings.allow_origin or []))
     listening = _bound(settings.host, settings.port)
     with listening:
         service = Service(index, settings.tables, settings.max_top_k)
@@ -138,10 +143,8 @@ def serve(
                 tools if settings.mcp else None,
                 Job(command) if settings.allow_run else None,
             ),
-            hosts=frozenset(
-                name.lower() for name in (*LOOPBACK, settings.host, *(settings.allow_host or []))
-            ),
-            origins=frozenset(settings.allow_origin or []),
+            hosts=hosts,
+            origins=origins,
             token=token,
             counts=counts,
         )
@@ -159,7 +162,7 @@ def serve(
             )
         )
         host, port = listening.getsockname()[:2]
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}", hosts)
         # What is loaded by now stays. To look through it for garbage would take 50 ms each time, in
         # which nobody is answered.
         gc.freeze()
@@ -171,16 +174,26 @@ def token_of(settings: ServeSettings) -> str | None:
     """Return the token that requests need; None where they need none.
 
     Raises:
-        UsageError: the file of the token cannot be read, or is empty.
+        UsageError: the file of the token cannot be read, or there is no token that a request could
+            have.
     """
-    if settings.token_file is None:
-        return os.environ.get(TOKEN_VARIABLE) or None
-    try:
-        token = Path(settings.token_file).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"The token in {settings.token_file} cannot be read: {error}.") from error
+    origin, token = TOKEN_VARIABLE, os.environ.get(TOKEN_VARIABLE, "")
+    if settings.token_file is not None:
+        origin = settings.token_file
+        try:
+            token = Path(settings.token_file).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"The token in {origin} cannot be read: {error}.") from error
+    elif not token:
+        return None
+    token = token.strip()
     if not token:
-        raise UsageError(f"{settings.token_file} is empty.", hint="Write a token into it.")
+        raise UsageError(f"{origin} is empty.", hint="Write a token into it.")
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(
+            f"The token in {origin} has characters that a header cannot have.",
+            hint="Write it in letters without accents, digits and signs, in one line.",
+        )
     return token
 
 

@@ -15,7 +15,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from ragdoll.serve.api import create_app
-from ragdoll.serve.guard import LOOPBACK, Counts, Guard
+from ragdoll.serve.guard import Counts, Guard
+from ragdoll.serve.names import hosts_of
 from ragdoll.serve.server import _Protocol
 from ragdoll.serve.service import Service
 from ragdoll.serve.tools import http_app
@@ -84,7 +85,7 @@ class _Running:
         service.open()
         counts = Counts()
         app = create_app(service, counts, metrics=True, tools=lambda: http_app(service))
-        names = frozenset(LOOPBACK)
+        names = hosts_of("127.0.0.1", [])
         guard = Guard(app=app, hosts=names, origins=frozenset(), token=None, counts=counts)
         self._config = uvicorn.Config(
             guard, http=_Protocol, ws="none", log_config=None, access_log=False, lifespan="on"

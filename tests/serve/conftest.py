@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 import ragdoll
 from ragdoll.retrieval.index import Index
 from ragdoll.serve.api import create_app
-from ragdoll.serve.guard import LOOPBACK, Counts, Guard
+from ragdoll.serve.guard import Counts, Guard
+from ragdoll.serve.names import hosts_of
 from ragdoll.serve.service import Service
 from ragdoll.serve.tools import http_app
 from ragdoll.settings import IndexSettings
@@ -61,7 +62,7 @@ def serving(base: Path) -> Iterator[Serving]:
         app = create_app(service, counts, metrics=True, tools=lambda: http_app(service))
         guard = Guard(
             app=app,
-            hosts=frozenset(LOOPBACK),
+            hosts=hosts_of(facts.get("host", "127.0.0.1"), []),
             origins=facts.get("origins", frozenset()),
             token=facts.get("token"),
             counts=counts,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 from typing import Any, Literal
 
 import pytest
 
+from ragdoll.errors import UsageError
 from ragdoll.serve.log import logged_to
+from ragdoll.serve.names import hosts_of, is_loopback, origin_of
 from ragdoll.serve.service import Service
 from tests.serve.conftest import TOKEN, Serving
 
@@ -24,9 +27,58 @@ def test_no_route_answers_under_a_foreign_name(serving: Serving, host: str, path
     assert answer.json()["error"]["code"] == "misdirected"
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1:1", "[::1]:8765"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8765", "localhost.", "127.0.0.1:1", "[::1]:8765"]
+)
 def test_the_names_of_this_machine_are_known(serving: Serving, host: str) -> None:
     assert serving().get("/tables", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("listening", ["0.0.0.0", "::", "192.0.2.2"])
+def test_a_service_that_others_can_reach_answers_to_its_addresses(
+    serving: Serving, listening: str
+) -> None:
+    client = serving(host=listening)
+    for host in ("192.0.2.2:8765", "[2001:db8::1]:8765", socket.gethostname(), "localhost"):
+        assert client.get("/tables", headers={"host": host}).status_code == 200
+    for host in ("evil.example", "192.0.2.2.evil.example", "[evil]", "192.0.2"):
+        assert client.get("/tables", headers={"host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1", "[::1]"])
+def test_hosts_that_this_machine_alone_can_reach(host: str) -> None:
+    hosts = hosts_of(host, [])
+    assert is_loopback(host)
+    assert hosts.has(f"[{host}]:1" if host == "::1" else f"{host}:1")
+    assert not hosts.has("192.0.2.2")
+
+
+def test_names_are_allowed_however_they_are_written() -> None:
+    hosts = hosts_of("127.0.0.1", ["MyHost:8903", "docs.example.org.", "[2001:DB8::1]:80"])
+    for host in ("myhost", "myhost:1", "Docs.example.org", "[2001:db8::1]"):
+        assert hosts.has(host)
+    for name in ("http://example.org", "a b", "", "*.example.org", "müller.example", "a/b"):
+        with pytest.raises(UsageError, match="no name of a host"):
+            hosts_of("127.0.0.1", [name])
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Example.org", "https://example.org"),
+        ("http://b.test:80/", "http://b.test"),
+        ("https://b.test:8443", "https://b.test:8443"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+    ],
+)
+def test_an_origin_is_what_browsers_send(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize("url", ["example.org", "*", "null", "https://a.b/c", "https://a:b", "ftp://a"])
+def test_what_is_no_origin_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="no address of a site"):
+        origin_of(url)
 
 
 def test_pages_of_other_sites_may_ask_only_where_that_was_said(serving: Serving) -> None:
@@ -48,14 +100,19 @@ def test_pages_of_other_sites_may_ask_only_where_that_was_said(serving: Serving)
 
 
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer ", f"Basic {TOKEN}", "Bearer é"])
-def test_without_the_token_only_health_is_told(serving: Serving, given: str | None) -> None:
+def test_without_the_token_only_health_and_page_are_told(
+    serving: Serving, given: str | None
+) -> None:
     client = serving(token=TOKEN)
     headers = {} if given is None else {"authorization": given.encode()}
-    for path in ("/", "/search?query=lock", "/tables", "/mcp", "/metrics", "/openapi.json"):
+    closed = ("/search?query=lock", "/v1/models", "/tables", "/mcp", "/metrics", "/openapi.json")
+    for path in closed:
         answer = client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "token")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert client.get("/health").status_code in {200, 503}
+    for path in ("/", "/page/page.js", "/page/page.css", "/page/icon.svg"):
+        assert client.get(path, headers=headers).status_code == 200
 
 
 def test_with_the_token_all_is_told(serving: Serving) -> None:

@@ -221,12 +221,36 @@ def test_the_token_comes_from_a_file_or_a_variable(served: Served, tmp_path: Pat
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     for process in (
         served("--token-file", tmp_path / "token"),
-        served(RAGDOLL_SERVE_TOKEN=TOKEN),
+        served(RAGDOLL_SERVE_TOKEN=f" {TOKEN}\n"),
     ):
         plain = request("Host: localhost", CLOSE)
         assert talk(process, plain).startswith(b"HTTP/1.1 401")
         known = request("Host: localhost", f"Authorization: Bearer {TOKEN}", CLOSE)
         assert talk(process, known).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("token", "said"), [(" \n", "empty"), ("pässword", "characters"), ("a\nb", "characters")]
+)
+def test_a_token_that_no_request_can_have_is_refused(
+    ragdoll: Ragdoll, base: Path, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+) -> None:
+    Path("token").write_text(token)
+    in_file = ragdoll("serve", "--database", base, "--port", 0, "--token-file", "token")
+    monkeypatch.setenv("RAGDOLL_SERVE_TOKEN", token)
+    in_variable = ragdoll("serve", "--database", base, "--port", 0)
+    for refused in (in_file, in_variable):
+        assert refused.status == 2
+        assert said in refused.err
+        assert token.strip() == "" or token not in refused.err
+
+
+def test_a_service_that_others_can_reach_says_its_names(served: Served) -> None:
+    process = served("--host", "0.0.0.0", "--insecure")
+    assert process.process.stderr
+    first = process.process.stderr.readline()
+    assert "every IP address; --allow-host adds names." in first
+    assert socket.gethostname().lower() in first
 
 
 def test_what_is_wrong_is_said_before_the_service_starts(ragdoll: Ragdoll, base: Path) -> None:

@@ -18,12 +18,15 @@ def serve(call: Invocation) -> None:
     with session(call) as (config, console):
         require("serve", "ragdoll serve")
         from ragdoll.serve.log import logged_to
+        from ragdoll.serve.names import Hosts
         from ragdoll.serve.server import serve as run
 
         index = replace(config.index, table=(config.serve.tables or [config.index.table])[0])
 
-        def ready(address: str) -> None:
+        def ready(address: str, hosts: Hosts) -> None:
             console.result({"address": address}, address)
+            if hosts.any_address:
+                console.note(f"It answers to {hosts.told()}; --allow-host adds names.")
             page = " Open it to search." if config.serve.page else ""
             console.note(f"Ctrl-C ends the service.{page}")
 
