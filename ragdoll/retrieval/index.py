@@ -272,20 +272,20 @@ class Index:
         found = passages(self._search, [f"id = {quoted(identifier)}"], 1)
         return found[0] if found else None
 
-    def documents(self, source: str, most: int = 10_000) -> list[StoredDocument]:
+    def documents(self, source: str, most: int = 10_000, offset: int = 0) -> list[StoredDocument]:
         """Return the documents of a source, or of a glob as ``search`` takes it.
 
         A file of records has several, and so have roots with files of the same name. ``most``
-        limits the passages that are read.
+        limits the passages that are read, and ``offset`` is the first of them: the last document
+        may go on behind them.
 
         Raises:
             TableError: the table cannot be read.
         """
         conditions = [f"source = {quoted(source)}"]
-        found = passages(self._search, conditions, most)
-        if not found:
-            found = passages(self._search, [of_source(self._table, source)], most)
-        return list(documents(found))
+        if not self._table.rows_where(conditions, ["start"], 1).num_rows:
+            conditions = [of_source(self._table, source)]
+        return list(documents(passages(self._search, conditions, most, offset)))
 
     def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
         """Return the first ``most`` sources, in order, that match a glob as ``search`` takes it.

@@ -110,6 +110,17 @@ class BatchRequest(_How):
     )
 
 
+class DocumentsRequest(_Asked):
+    """Documents by their source, and which of their passages."""
+
+    source: str = Field(min_length=1, max_length=1024, description="A source, or a glob of them.")
+    table: str | None = Field(None, description="None is the first table that is served.")
+    limit: int = Field(
+        _MOST_PASSAGES, ge=1, le=_MOST_PASSAGES, description="Passages of an answer, at most."
+    )
+    offset: int = Field(0, ge=0, le=2**48, description="Passages to leave out; see `next`.")
+
+
 class EmbeddingsRequest(_Asked):
     """Texts to embed, as OpenAI's clients ask for it."""
 
@@ -343,15 +354,28 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         return _json({"default": service.default, "tables": facts})
 
     @app.get("/documents", summary="Read documents, from the table alone.")
-    async def documents(
-        source: Annotated[str, Query(min_length=1, max_length=1024)], table: str | None = None
-    ) -> Response:
-        found = await (await service.table(table)).documents(source, _MOST_PASSAGES)
-        if not found:
+    async def documents(asked: Annotated[DocumentsRequest, Query()]) -> Response:
+        """Return passages in the order of root, source and place in the text.
+
+        An answer has `limit` passages at most. `next` is the `offset` of the following ones, and
+        null where there are none. A document that goes on there has the same `root` and `source`.
+        """
+        served = await service.table(asked.table)
+        # One more than asked tells whether there is one.
+        found = await served.documents(asked.source, asked.limit + 1, asked.offset)
+        if not found and not asked.offset:
             raise RefusedError(
-                404, "not_found", f"No document has the source '{source}'.", "Search for it."
+                404, "not_found", f"No document has the source '{asked.source}'.", "Search for it."
             )
-        return _json({"documents": [_document(one) for one in found]})
+        has_more = sum(len(document.passages) for document in found) > asked.limit
+        if has_more:
+            found[-1].passages.pop()
+        return _json(
+            {
+                "documents": [_document(one) for one in found if one.passages],
+                "next": asked.offset + asked.limit if has_more else None,
+            }
+        )
 
     @app.get("/passages/{identifier}", summary="Read a passage by its id.")
     async def passage(identifier: str, table: str | None = None) -> Response:

@@ -71,9 +71,10 @@ class Served:
         found: StoredPassage | None = await self._batches.ask(_Call("passage"), (identifier,))
         return found
 
-    async def documents(self, source: str, most: int) -> list[StoredDocument]:
+    async def documents(self, source: str, most: int, offset: int = 0) -> list[StoredDocument]:
         """Return documents as ``Index.documents`` does."""
-        found: list[StoredDocument] = await self._batches.ask(_Call("documents"), (source, most))
+        asked = (source, most, offset)
+        found: list[StoredDocument] = await self._batches.ask(_Call("documents"), asked)
         return found
 
     async def sources(self, glob: str, most: int) -> list[str]:

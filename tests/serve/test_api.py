@@ -94,6 +94,23 @@ def test_tables_and_what_is_in_them_can_be_read(client: TestClient) -> None:
     assert len(many) == 30
 
 
+def test_documents_are_read_in_parts(client: TestClient) -> None:
+    whole = client.get("/documents", params={"source": "**"}).json()
+    assert whole["next"] is None
+    places: list[int | None] = [0]
+    parts = []
+    while places[-1] is not None:
+        asked = {"source": "**", "limit": 7, "offset": places[-1]}
+        part = client.get("/documents", params=asked).json()
+        assert sum(len(one["passages"]) for one in part["documents"]) <= 7
+        parts += [passage for one in part["documents"] for passage in one["passages"]]
+        places.append(part["next"])
+    assert places == [0, 7, 14, 21, 28, None]
+    assert parts == [passage for one in whole["documents"] for passage in one["passages"]]
+    beyond = client.get("/documents", params={"source": "locks.txt", "offset": 1})
+    assert beyond.json() == {"documents": [], "next": None}
+
+
 def test_another_table_is_asked_by_its_name(client: TestClient) -> None:
     record = client.post("/search", json={"query": "semaphore", "table": "other"}).json()
     assert (record["table"], len(record["hits"])) == ("other", 1)

@@ -75,7 +75,9 @@ def test_an_origin_is_what_browsers_send(url: str, origin: str) -> None:
     assert origin_of(url) == origin
 
 
-@pytest.mark.parametrize("url", ["example.org", "*", "null", "https://a.b/c", "https://a:b", "ftp://a"])
+@pytest.mark.parametrize(
+    "url", ["example.org", "*", "null", "https://a.b/c", "https://a:b", "ftp://a"]
+)
 def test_what_is_no_origin_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="no address of a site"):
         origin_of(url)

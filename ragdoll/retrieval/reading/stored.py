@@ -8,7 +8,8 @@ from typing import Any
 
 from ragdoll.retrieval.reading.hits import Placed
 from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.storage.schema import COLUMNS
+from ragdoll.retrieval.storage.schema import COLUMNS, KEY_LENGTH
+from ragdoll.retrieval.storage.table import row_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,24 @@ class StoredDocument:
         return "".join(parts)
 
 
-def passages(searcher: Searcher, conditions: Sequence[str], most: int) -> list[StoredPassage]:
-    """Return the passages of a table that meet conditions, in the order of their documents."""
-    rows = searcher.table.rows_where(conditions, COLUMNS, most).to_pylist()
-    found = [StoredPassage(**searcher.facts(row)) for row in rows]
-    return sorted(found, key=lambda one: (one.root, one.source, one.start))
+def passages(
+    searcher: Searcher, conditions: Sequence[str], most: int, offset: int = 0
+) -> list[StoredPassage]:
+    """Return passages of a table that meet conditions, in the order of their documents.
+
+    They are ``most`` at most, from the one at ``offset`` on.
+    """
+    # Here, because searching does without it.
+    from pyarrow.compute import utf8_slice_codeunits
+
+    keys = searcher.table.keys_where(conditions)
+    keys = keys.append_column("root", utf8_slice_codeunits(keys["id"], 0, KEY_LENGTH))
+    keys = keys.sort_by([(name, "ascending") for name in ("root", "source", "start")])
+    ids = row_ids(keys.slice(offset, most))
+    if not len(ids):
+        return []
+    rows, places = searcher.table.rows_at(ids, COLUMNS)
+    return [StoredPassage(**searcher.facts(row)) for row in rows.take(places).to_pylist()]
 
 
 def documents(found: Sequence[StoredPassage]) -> Iterator[StoredDocument]:

@@ -121,6 +121,10 @@ class Table:
         """Return ``most`` rows at most that meet all of some conditions in SQL."""
         return self._answers(self._all(columns).limit(most), conditions)
 
+    def keys_where(self, conditions: Sequence[str]) -> pa.Table:
+        """Return what orders the rows that meet conditions in SQL, and LanceDB's own ids."""
+        return self._answers(self._all(["id", "source", "start"]).with_row_id(True), conditions)
+
     def ids_where(self, conditions: Sequence[str]) -> npt.NDArray[np.uint64]:
         """Return LanceDB's own ids of the rows that meet all of some conditions in SQL."""
         return row_ids(self._answers(self._all(["start"]).with_row_id(True), conditions))
