@@ -26,10 +26,11 @@ from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
+from ragdoll.retrieval.storage.database import NoTableError
 from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
 from ragdoll.serve.job import Job
-from ragdoll.serve.service import MAX_QUERY, Asked, NoTableError, Service, check_query
+from ragdoll.serve.service import MAX_QUERY, Asked, Service, check_query
 from ragdoll.settings import QuerySettings, refuse_weight
 
 logger = logging.getLogger(__name__)
@@ -242,8 +243,8 @@ def create_app(
 
     @app.get("/health", summary="Tell whether the service is up, and ready.")
     async def health() -> Response:
-        status = "ready" if service.is_ready else "loading"
-        return _json({"status": status, "version": __version__}, 200 if service.is_ready else 503)
+        status = service.state
+        return _json({"status": status, "version": __version__}, 200 if status == "ready" else 503)
 
     if metrics:
 
@@ -349,9 +350,18 @@ def _record(hit: Hit, query: str, asked: _How) -> dict[str, Any]:
 def _add_reading(app: FastAPI, service: Service) -> None:
     @app.get("/tables", summary="List the tables that are served.")
     async def tables() -> Response:
-        names = await service.names()
-        facts = [await (await service.table(name)).facts() for name in names]
-        return _json({"default": service.default, "tables": facts})
+        served, wrong = await service.tables()
+        facts = []
+        for table in served:
+            try:
+                facts.append(await table.facts())
+            except RagdollError as error:
+                wrong[table.name] = error
+        problems = [
+            {"table": name, "message": error.message, "hint": error.hint}
+            for name, error in sorted(wrong.items())
+        ]
+        return _json({"default": service.default, "tables": facts, "problems": problems})
 
     @app.get("/documents", summary="Read documents, from the table alone.")
     async def documents(asked: Annotated[DocumentsRequest, Query()]) -> Response:
@@ -407,7 +417,7 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         created = int(service.started)
         records = [
             {"id": name, "object": "model", "created": created, "owned_by": "ragdoll"}
-            for name in await service.names()
+            for name in [served.name for served in (await service.tables())[0]]
         ]
         return _json({"object": "list", "data": records})
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ragdoll.embedding.vectors import Vectors
-from ragdoll.errors import TableError, UsageError
+from ragdoll.errors import RagdollError, UsageError
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
-from ragdoll.retrieval.storage.database import Database
+from ragdoll.retrieval.storage.database import Database, NoTableError
+from ragdoll.retrieval.storage.lance import is_local, stamp
 from ragdoll.retrieval.writing.target import database_of
 from ragdoll.serve.batches import Batches
 from ragdoll.settings import IndexSettings
@@ -25,10 +26,6 @@ MAX_QUERY = 8192
 
 MAX_WAITING = 256
 """Requests that wait for a table, at most."""
-
-
-class NoTableError(TableError):
-    """A table was asked for that is not there, or is not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +147,9 @@ class Service:
         self.settings = settings
         self.max_top_k = max_top_k
         self.started = time.time()
-        self.is_ready = False
         self.default = names[0] if names else settings.table
-        self._allowed = tuple(names) if names else None
+        self._allowed = tuple(dict.fromkeys(names)) if names else None
+        self._is_loaded = False
         self._served: dict[str, Served] = {}
         self._opening = threading.Lock()
 
@@ -173,7 +170,15 @@ class Service:
         """
         for name in self._allowed or (self.default,):
             await (await self.table(name)).warm()
-        self.is_ready = True
+        self._is_loaded = True
+
+    @property
+    def state(self) -> Literal["loading", "ready", "gone"]:
+        """Whether the first table can be searched; that one on a server is gone is not seen."""
+        database = database_of(self.settings)
+        if is_local(database) and stamp(database, self.default) is None:
+            return "gone"
+        return "ready" if self._is_loaded else "loading"
 
     async def names(self) -> list[str]:
         """Return the names of the tables that are served.
@@ -182,6 +187,21 @@ class Service:
             TableError: the database cannot be read.
         """
         return await asyncio.to_thread(self._names)
+
+    async def tables(self) -> tuple[list[Served], dict[str, RagdollError]]:
+        """Return the tables that can be searched, and of the others what is wrong with them.
+
+        Raises:
+            TableError: the database cannot be read.
+        """
+        served: list[Served] = []
+        wrong: dict[str, RagdollError] = {}
+        for name in await self.names():
+            try:
+                served.append(await self.table(name))
+            except RagdollError as error:
+                wrong[name] = error
+        return served, wrong
 
     async def table(self, name: str | None = None) -> Served:
         """Return a table by its name, None or nothing for the first.

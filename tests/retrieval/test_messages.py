@@ -25,6 +25,7 @@ from ragdoll.errors import (
 )
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.inspection import inspect_table, inspect_tables
+from ragdoll.retrieval.storage.database import NoTableError
 from ragdoll.retrieval.storage.lance import server_problem, translated
 from ragdoll.retrieval.storage.schema import check_columns
 from tests.retrieval.conftest import Indexed
@@ -183,13 +184,13 @@ ERRORS = [
         file_in_its_place,
     ),
     case(
-        TableError,
+        NoTableError,
         "No table 'x' in the database {database}: it has documents.",
         NO_TABLE,
         lambda table: Index.open(table.database, table="x"),
     ),
     case(
-        TableError,
+        NoTableError,
         "No table 'documents' in the database {docs}: it has none.",
         NO_TABLE,
         lambda table: Index.open(table.docs),

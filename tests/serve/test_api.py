@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
 
+import lancedb
 import numpy as np
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from starlette.testclient import TestClient
 
 from ragdoll.embedding.static import StaticModel
+from ragdoll.retrieval.index import Index
 from tests.closeness import assert_alike
 from tests.conftest import Ragdoll, Trained
 from tests.serve.conftest import GUIDE, Serving
@@ -114,6 +117,47 @@ def test_documents_are_read_in_parts(client: TestClient) -> None:
 def test_another_table_is_asked_by_its_name(client: TestClient) -> None:
     record = client.post("/search", json={"query": "semaphore", "table": "other"}).json()
     assert (record["table"], len(record["hits"])) == ("other", 1)
+
+
+@pytest.fixture
+def changing(base: Path, tmp_path: Path) -> Path:
+    """A copy of the database, which a test may change."""
+    return Path(shutil.copytree(base, tmp_path / "changing"))
+
+
+def test_a_table_that_cannot_be_searched_is_named_apart(
+    changing: Path, serving: Serving, trained: Trained
+) -> None:
+    lancedb.connect(changing).create_table("foreign", [{"x": 1}])
+    moved = shutil.copytree(trained.model, changing.parent / "moved")
+    Index.create(changing, table="orphan", model=moved).update(["A task waits."])
+    shutil.rmtree(moved)
+    client = serving(changing)
+    record = client.get("/tables").json()
+    assert [one["table"] for one in record["tables"]] == ["documents", "other"]
+    foreign, orphan = record["problems"]
+    assert (foreign["table"], orphan["table"]) == ("foreign", "orphan")
+    assert "foreign" in foreign["message"]
+    assert str(moved) in f"{orphan['message']} {orphan['hint']}"
+    models = client.get("/v1/models").json()["data"]
+    assert [model["id"] for model in models] == ["documents", "other"]
+
+
+def test_a_table_that_was_dropped_is_not_there(changing: Path, serving: Serving) -> None:
+    client = serving(changing)
+    for name in ("other", "documents"):
+        asked = {"query": "task", "table": name}
+        assert client.post("/search", json=asked).status_code == 200
+        lancedb.connect(changing).drop_table(name)
+        answer = client.post("/search", json=asked)
+        assert (answer.status_code, error_of(answer)["code"]) == (404, "no_table")
+    health = client.get("/health")
+    assert (health.status_code, health.json()["status"]) == (503, "gone")
+
+
+def test_a_table_that_is_named_twice_is_listed_once(serving: Serving) -> None:
+    record = serving(names=["other", "other"]).get("/tables").json()
+    assert [one["table"] for one in record["tables"]] == ["other"]
 
 
 def test_only_the_tables_that_are_named_are_served(serving: Serving) -> None:

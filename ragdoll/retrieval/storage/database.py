@@ -24,6 +24,10 @@ from ragdoll.retrieval.storage.table import Table
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
+class NoTableError(TableError):
+    """A table was asked for that is not in its database."""
+
+
 class Database:
     """A folder, or a URI that LanceDB understands, that holds tables.
 
@@ -60,15 +64,16 @@ class Database:
         """Open a table of ragdoll's for reading, at its latest complete version.
 
         Raises:
-            TableError: it is missing (with those that are there), damaged, not ragdoll's, of a
-                newer format version, or was never complete.
+            NoTableError: it is missing; the message names those that are there.
+            TableError: it is damaged, not ragdoll's, of a newer format version, or was never
+                complete.
         """
         table = self.find(name)
         if table is not None and not table.state.whole:
             table = self._previous(table)
         if table is None:
             others = [other for other in self.tables() if other != name]
-            raise TableError(
+            raise NoTableError(
                 f"No table '{name}' in the database {self.uri}: it has "
                 f"{', '.join(others) or 'none'}.",
                 hint="Make it with `Index.create(...)`, or name another `table`.",
