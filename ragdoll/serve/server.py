@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ragdoll.embedding.vectors import ONE_THREAD
 from ragdoll.errors import UsageError
 from ragdoll.serve.api import create_app
-from ragdoll.serve.guard import Counts, Guard
+from ragdoll.serve.guard import MAX_BODY, Counts, Guard, error_body
 from ragdoll.serve.job import Job
 from ragdoll.serve.names import Hosts, hosts_of, is_loopback, origin_of
 from ragdoll.serve.service import Service
@@ -26,18 +27,22 @@ from ragdoll.settings import TOKEN_VARIABLE, IndexSettings, ServeSettings
 HEADER_SECONDS = 10.0
 MAX_HEADERS = 2**16
 
+# Seconds for the rest of a body after the answer; at most as many bytes as a body may have.
+REST_SECONDS = 2.0
+
 # Seconds for requests that are being answered when a signal ends the process; its end takes more.
 _GRACE = 1
 
 
 class _Protocol(HttpToolsProtocol):
-    """Ends connections whose headers are too long, or do not arrive in time.
+    """Ends connections whose headers are too long or late, or whose body nobody reads any more.
 
-    uvicorn itself waits for the first request of a connection for ever.
+    uvicorn itself waits for the first request of a connection for ever, and so it does for the rest
+    of a body after the answer.
     """
 
     _deadline: asyncio.TimerHandle | None = None
-    _begun = 0
+    _received = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -47,10 +52,13 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; see ``asyncio.Protocol``."""
         super().data_received(data)
-        if self._deadline is not None:
-            self._begun += len(data)
-            if self._begun > MAX_HEADERS:
-                self._refuse(b"431 Request Header Fields Too Large")
+        if self._deadline is None:
+            return
+        self._received += len(data)
+        if self._is_answered and self._received > MAX_BODY:
+            self._close()
+        elif not self._is_answered and self._received > MAX_HEADERS:
+            self._refuse(431, "headers", "The headers are too long.")
 
     def on_message_begin(self) -> None:
         """Wait for the headers of one more request on the connection."""
@@ -62,33 +70,63 @@ class _Protocol(HttpToolsProtocol):
         """Stop waiting; the guard takes the time of the body."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(431, "headers", "The headers are too long.")
             return
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait a little for the rest of a body, since a client may read the answer only then."""
+        super().on_response_complete()
+        if self._is_answered:
+            self._deadline = self.loop.call_later(REST_SECONDS, self._close)
+
+    def on_message_complete(self) -> None:
+        """Stop waiting for the rest of a body."""
+        self._stop_waiting()
+        super().on_message_complete()
+        if self.cycle is not None:
+            self.cycle.more_body = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no request."""
+        self._refuse(400, "invalid", msg)
+
+    @property
+    def _is_answered(self) -> bool:
+        """True if the latest request has its answer, and more of its body is to come."""
+        cycle = self.cycle
+        return cycle is not None and bool(cycle.response_complete and cycle.more_body)
+
     def _wait_for_headers(self) -> None:
-        refuse = self._refuse
-        self._deadline = self.loop.call_later(HEADER_SECONDS, refuse, b"408 Request Timeout")
+        late = (408, "timeout", "The request did not arrive in time.")
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self._refuse, *late)
 
     def _stop_waiting(self) -> None:
-        self._begun = 0
+        self._received = 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        is_free = self.cycle is None or (self.cycle.response_complete and not self._is_answered)
+        if is_free and self.transport is not None and not self.transport.is_closing():
+            body = error_body(code, message)
+            head = (
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n"
+                f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+        self._close()
+
+    def _close(self) -> None:
         self._stop_waiting()
-        if self.transport is not None and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(
-                    b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-                )
+        if self.transport is not None:
             self.transport.close()
 
 
