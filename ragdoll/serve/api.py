@@ -17,7 +17,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from ragdoll import __version__
@@ -30,7 +30,7 @@ from ragdoll.retrieval.storage.database import NoTableError
 from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
 from ragdoll.serve.job import Job
-from ragdoll.serve.service import MAX_QUERY, Asked, Service, check_query
+from ragdoll.serve.service import MAX_QUERY, Asked, Served, Service, check_query
 from ragdoll.settings import QuerySettings, refuse_weight
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,14 @@ class _Asked(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_texts(cls, given: Any) -> Any:
+    def _check_form(cls, given: Any) -> Any:
+        if isinstance(given, bytes):
+            raise RefusedError(
+                415,
+                "media_type",
+                "The body is not JSON, by its type.",
+                "Send Content-Type: application/json.",
+            )
         try:
             json.dumps(given, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
@@ -91,6 +98,11 @@ class _How(_Asked):
             raise UsageError(f"top_k is {self.top_k}; {most} is the most here.")
         alpha = None if self.alpha == "auto" else self.alpha
         refuse_weight(alpha, self.mode)
+        if self.min_similarity is not None and self.mode == "text":
+            raise UsageError(
+                "min_similarity has no meaning in the mode 'text'.",
+                hint="It is about vectors: search in the mode hybrid or vector.",
+            )
         QuerySettings(
             top_k=self.top_k, alpha=self.alpha, where=self.where or None, source=self.source or None
         )
@@ -111,11 +123,16 @@ class BatchRequest(_How):
     )
 
 
-class DocumentsRequest(_Asked):
+class TableRequest(_Asked):
+    """The table to read."""
+
+    table: str | None = Field(None, description="None is the first table that is served.")
+
+
+class DocumentsRequest(TableRequest):
     """Documents by their source, and which of their passages."""
 
     source: str = Field(min_length=1, max_length=1024, description="A source, or a glob of them.")
-    table: str | None = Field(None, description="None is the first table that is served.")
     limit: int = Field(
         _MOST_PASSAGES, ge=1, le=_MOST_PASSAGES, description="Passages of an answer, at most."
     )
@@ -241,6 +258,7 @@ def create_app(
     _add_reading(app, service)
     _add_openai(app, service)
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Tell whether the service is up, and ready.")
     async def health() -> Response:
         status = service.state
@@ -388,8 +406,8 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         )
 
     @app.get("/passages/{identifier}", summary="Read a passage by its id.")
-    async def passage(identifier: str, table: str | None = None) -> Response:
-        found = await (await service.table(table)).passage(identifier)
+    async def passage(identifier: str, asked: Annotated[TableRequest, Query()]) -> Response:
+        found = await (await service.table(asked.table)).passage(identifier)
         if found is None:
             raise RefusedError(404, "not_found", f"No passage has the id '{identifier}'.")
         return _json(_passage(found))
@@ -412,14 +430,18 @@ def _passage(passage: StoredPassage) -> dict[str, Any]:
 
 
 def _add_openai(app: FastAPI, service: Service) -> None:
+    def record(served: Served) -> dict[str, Any]:
+        created = int(service.started)
+        return {"id": served.name, "object": "model", "created": created, "owned_by": "ragdoll"}
+
     @app.get("/v1/models", summary="List the models, as OpenAI's clients read it.")
     async def models() -> Response:
-        created = int(service.started)
-        records = [
-            {"id": name, "object": "model", "created": created, "owned_by": "ragdoll"}
-            for name in [served.name for served in (await service.tables())[0]]
-        ]
-        return _json({"object": "list", "data": records})
+        served, _ = await service.tables()
+        return _json({"object": "list", "data": [record(one) for one in served]})
+
+    @app.get("/v1/models/{name}", summary="Tell of a model, as OpenAI's clients read it.")
+    async def model(name: str) -> Response:
+        return _json(record(await service.table(name)))
 
     @app.post("/v1/embeddings", summary="Embed texts by a table's model, for OpenAI's clients.")
     async def embeddings(asked: EmbeddingsRequest) -> Response:
@@ -465,7 +487,11 @@ def _vector(vector: np.ndarray[Any, np.dtype[np.float32]], asked: EmbeddingsRequ
 
 def _add_job(app: FastAPI, job: Job) -> None:
     @app.post("/pipeline/run", status_code=202, summary="Run what is needed of the pipeline.")
-    async def run() -> Response:
+    async def run(request: Request) -> Response:
+        if await request.body():
+            raise UsageError(
+                "The pipeline takes no parameters.", hint="Its settings are those of the service."
+            )
         if not job.start():
             raise RefusedError(409, "running", "The pipeline runs already.", "See GET /pipeline.")
         return _json(job.record(), 202)
@@ -478,12 +504,14 @@ def _add_job(app: FastAPI, job: Job) -> None:
 def _add_page(app: FastAPI) -> None:
     headers = {"content-security-policy": _PAGE_POLICY, "cache-control": "no-cache"}
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return Response(
             (_PAGE / "index.html").read_bytes(), headers=headers, media_type="text/html"
         )
 
+    @app.head("/page/{name}", include_in_schema=False)
     @app.get("/page/{name}", include_in_schema=False)
     async def page_file(name: str) -> Response:
         if name not in _PAGE_FILES:
@@ -520,15 +548,21 @@ def _handle_errors(app: FastAPI) -> None:
         return _error(status, "invalid", what, "See /openapi.json.")
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        code = _CODES.get(error.status_code, "http")
-        return _error(
-            error.status_code, code, str(error.detail), "See /openapi.json.", error.headers
-        )
+    async def http(request: Request, error: HTTPException) -> Response:
+        code, headers = _CODES.get(error.status_code, "http"), error.headers
+        if error.status_code == 405:
+            headers = {"allow": ", ".join(_methods(app, request.scope))}
+        return _error(error.status_code, code, str(error.detail), "See /openapi.json.", headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
         return _error(500, "defect", f"Unexpected {type(error).__name__}.", "See the log.")
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """Return the methods that a path has; each of its routes knows its own only."""
+    there = [route for route in app.routes if route.matches(scope)[0] is not Match.NONE]
+    return sorted({method for route in there for method in getattr(route, "methods", None) or ()})
 
 
 def _error(

@@ -176,12 +176,14 @@ class Guard:
 
     def _headers(self, origin: str | None) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+        if self.origins:
+            headers.append((b"vary", b"origin"))
         if origin is not None and origin in self.origins:
+            allowed = b"authorization, content-type, mcp-protocol-version"
             headers += [
                 (b"access-control-allow-origin", origin.encode()),
-                (b"access-control-allow-headers", b"authorization, content-type"),
+                (b"access-control-allow-headers", allowed),
                 (b"access-control-allow-methods", b"GET, POST"),
-                (b"vary", b"origin"),
             ]
         return headers
 

@@ -179,6 +179,8 @@ def test_only_the_tables_that_are_named_are_served(serving: Serving) -> None:
         ({"query": "x", "mode": "best"}, 422, "mode"),
         ({"query": "x", "mode": "text", "alpha": 0.5}, 400, "alpha"),
         ({"query": "x", "alpha": 2}, 400, "alpha"),
+        ({"query": "x", "mode": "text", "min_similarity": 0.5}, 400, "min_similarity"),
+        ({"query": "x", "where": "start / 0 = 1"}, 400, "Divide by zero"),
         ({"query": "x", "where": "nope = 1"}, 400, "No field named nope"),
         ({"query": "x", "where": "year >= 1) or (true"}, 400, "bracket"),
         ({"query": "x", "table": "nope"}, 404, "nope"),
@@ -229,6 +231,53 @@ def test_half_of_a_character_is_refused(client: TestClient, path: str, body: byt
     assert "lone surrogate" in error_of(answer)["message"]
 
 
+@pytest.mark.parametrize("path", ["/search", "/search/batch", "/v1/embeddings"])
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/jsonx", "application/xml"])
+def test_a_body_of_another_type_is_refused(client: TestClient, path: str, kind: str | None) -> None:
+    headers = {"content-type": kind} if kind else {}
+    answer = client.post(path, content=b'{"query": "lock"}', headers=headers)
+    assert (answer.status_code, error_of(answer)["code"]) == (415, "media_type")
+
+
+def test_json_has_several_types(client: TestClient) -> None:
+    for kind in ("application/json; charset=utf-8", "application/vnd.api+json"):
+        answer = client.post("/search", content=b'{"query": "x"}', headers={"content-type": kind})
+        assert answer.status_code == 200
+    assert client.post("/search").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("PUT", "/search", "GET, POST"), ("POST", "/tables", "GET"), ("POST", "/", "GET, HEAD")],
+)
+def test_the_methods_of_a_path_are_said(
+    client: TestClient, method: str, path: str, allowed: str
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/page/page.css"])
+def test_the_head_of_an_answer_can_be_asked_for(client: TestClient, path: str) -> None:
+    assert client.head(path).status_code == client.get(path).status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/documents?source=locks.txt&tabel=other"),
+        ("GET", "/passages/0?tabel=other"),
+        ("GET", "/search?query=x&limit=3"),
+        ("POST", "/v1/embeddings"),
+    ],
+)
+def test_fields_that_are_not_known_are_refused(client: TestClient, method: str, path: str) -> None:
+    body = {"input": "x", "model": "documents", "tabel": 1}
+    answer = client.request(method, path, json=body if method == "POST" else None)
+    assert answer.status_code == 422
+    assert "not permitted" in error_of(answer)["message"]
+
+
 def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
     answer = client.post("/search", content=b"{", headers={"content-type": "application/json"})
     assert answer.status_code == 400
@@ -266,6 +315,9 @@ def test_the_client_of_openai_gets_embeddings(openai: OpenAI, trained: Trained) 
     floats = openai.embeddings.create(model="other", input=texts[0], encoding_format="float")
     assert_alike(np.array(floats.data[0].embedding, np.float32), vectors[0])
     assert {model.id for model in openai.models.list()} == {"documents", "other"}
+    assert openai.models.retrieve("other").id == "other"
+    with pytest.raises(NotFoundError):
+        openai.models.retrieve("nope")
 
 
 def test_base64_is_little_endian_floats(client: TestClient) -> None:

@@ -97,6 +97,9 @@ def test_pages_of_other_sites_may_ask_only_where_that_was_said(serving: Serving)
         204,
         "https://example.org",
     )
+    assert "mcp-protocol-version" in asked.headers["access-control-allow-headers"]
+    # A cache must not give one site what another was answered.
+    assert client.get("/health").headers["vary"] == "origin"
     answered = client.post("/search", json=ASKED, headers=origin)
     assert answered.headers["access-control-allow-origin"] == "https://example.org"
 

@@ -56,6 +56,8 @@ def test_the_pipeline_runs_in_the_background_and_its_table_is_searched(
     process = served("--allow-run", database=database, RAGDOLL_SERVE_TOKEN=TOKEN)
     address = f"http://{process.host}:{process.port}"
     assert httpx.post(f"{address}/pipeline/run").status_code == 401
+    with_body = httpx.post(f"{address}/pipeline/run", headers=KNOWN, json={"retrain": True})
+    assert (with_body.status_code, with_body.json()["error"]["code"]) == (400, "bad_request")
     assert httpx.get(f"{address}/pipeline", headers=KNOWN).json()["state"] == "idle"
     (work / "tasks/new.txt").write_text("Semaphores bound how many tasks run at once.")
     assert httpx.post(f"{address}/pipeline/run", headers=KNOWN).status_code == 202
