@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from fastapi.responses import PlainTextResponse
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
@@ -29,9 +30,27 @@ from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import NoTableError
 from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
-from ragdoll.serve.job import Job
-from ragdoll.serve.service import MAX_QUERY, Asked, Served, Service, check_query
-from ragdoll.settings import QuerySettings, refuse_weight
+from ragdoll.serve.job import Job, State
+from ragdoll.serve.records import (
+    MOST_TEXTS,
+    BatchAnswer,
+    BatchRequest,
+    DocumentsAnswer,
+    DocumentsRequest,
+    EmbeddingsAnswer,
+    EmbeddingsRequest,
+    ErrorAnswer,
+    HealthAnswer,
+    How,
+    ModelRecord,
+    ModelsAnswer,
+    PassageRecord,
+    SearchAnswer,
+    SearchRequest,
+    TableRequest,
+    TablesAnswer,
+)
+from ragdoll.serve.service import Served, Service, check_query
 
 logger = logging.getLogger(__name__)
 
@@ -44,179 +63,20 @@ _PAGE_POLICY = (
 )
 
 _SNIPPET_LINES = 6
-_MOST_BATCH = 100
-_MOST_TEXTS = 2048
-_MOST_PASSAGES = 1000
 
 
-class _Asked(BaseModel):
-    """What is asked of a route: known fields, and texts of whole characters."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_form(cls, given: Any) -> Any:
-        if isinstance(given, bytes):
-            raise RefusedError(
-                415,
-                "media_type",
-                "The body is not JSON, by its type.",
-                "Send Content-Type: application/json.",
-            )
-        try:
-            json.dumps(given, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("A text has half of a character, a lone surrogate.") from error
-        return given
-
-
-class _How(_Asked):
-    """How to search; the fields are those of ``ragdoll query``."""
-
-    top_k: int = Field(10, ge=1, description="Number of answers.")
-    mode: Literal["hybrid", "vector", "text"] = "hybrid"
-    alpha: float | Literal["auto"] = Field(
-        "auto", description="Weight of the vector in a hybrid, 0 to 1; auto: by each query."
-    )
-    where: str | None = Field(None, max_length=MAX_QUERY, description="A condition on the columns.")
-    source: str | None = Field(None, max_length=1024, description="A glob of files or folders.")
-    table: str | None = Field(None, description="None is the first table that is served.")
-    min_similarity: float | None = Field(
-        None, ge=-1, le=1, description="Leaves out answers whose vector is less alike."
-    )
-    text: Literal["full", "snippet", "none"] = "full"
-    marks: bool = Field(False, description="Tell which parts of the text match the query.")
-
-    def asked(self, most: int) -> Asked:
-        """Return what a table is asked; ``most`` is the greatest number of answers.
-
-        Raises:
-            UsageError: a value is out of range, or has no meaning in the mode.
-        """
-        if self.top_k > most:
-            raise UsageError(f"top_k is {self.top_k}; {most} is the most here.")
-        alpha = None if self.alpha == "auto" else self.alpha
-        refuse_weight(alpha, self.mode)
-        if self.min_similarity is not None and self.mode == "text":
-            raise UsageError(
-                "min_similarity has no meaning in the mode 'text'.",
-                hint="It is about vectors: search in the mode hybrid or vector.",
-            )
-        QuerySettings(
-            top_k=self.top_k, alpha=self.alpha, where=self.where or None, source=self.source or None
-        )
-        return Asked(self.top_k, self.mode, alpha, self.where or None, self.source or None)
-
-
-class SearchRequest(_How):
-    """A question, and how to search."""
-
-    query: str = Field(min_length=1, max_length=MAX_QUERY, description="What to look for.")
-
-
-class BatchRequest(_How):
-    """Several questions that are asked in the same way."""
-
-    queries: list[Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]] = Field(
-        min_length=1, max_length=_MOST_BATCH
-    )
-
-
-class TableRequest(_Asked):
-    """The table to read."""
-
-    table: str | None = Field(None, description="None is the first table that is served.")
-
-
-class DocumentsRequest(TableRequest):
-    """Documents by their source, and which of their passages."""
-
-    source: str = Field(min_length=1, max_length=1024, description="A source, or a glob of them.")
-    limit: int = Field(
-        _MOST_PASSAGES, ge=1, le=_MOST_PASSAGES, description="Passages of an answer, at most."
-    )
-    offset: int = Field(0, ge=0, le=2**48, description="Passages to leave out; see `next`.")
-
-
-class EmbeddingsRequest(_Asked):
-    """Texts to embed, as OpenAI's clients ask for it."""
-
-    input: str | list[Any]
-    model: str
-    encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = None
-    user: str | None = None
-
-
-class CopyRecord(BaseModel):
-    """Another place of the same text."""
-
-    id: str
-    source: str
-    root: str
-    path: str | None
-    line: int | None
-
-
-class HitRecord(BaseModel):
-    """An answer, as ``ragdoll query --json`` prints it; ``text`` is null where none was wanted."""
-
-    rank: int
-    score: float
-    id: str
-    source: str
-    title: str
-    start: int
-    end: int
-    text: str | None
-    vector_score: float | None
-    text_score: float | None
-    metadata: dict[str, Any]
-    token_score: float | None
-    root: str
-    path: str | None
-    line: int | None
-    page: int | None
-    section: str
-    copies: list[CopyRecord]
-    marks: list[tuple[int, int]] | None = Field(
-        None, description="Where words of the query begin and end in the text, if that was asked."
-    )
-
-
-class SearchAnswer(BaseModel):
-    """The answers to a question, the best first."""
-
-    query: str
-    mode: str
-    table: str
-    hits: list[HitRecord]
-
-
-class BatchAnswer(BaseModel):
-    """The answers to several questions, in their order."""
-
-    answers: list[SearchAnswer]
-
-
-class ErrorFacts(BaseModel):
-    """What is wrong, and what to do about it."""
-
-    code: str
-    message: str
-    hint: str | None
-
-
-class ErrorAnswer(BaseModel):
-    """The body of every answer that is an error."""
-
-    error: ErrorFacts
-
-
-_STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 431, 503)
-_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer} for status in _STATUSES}
+# The errors of every route but /health, which needs no token: they arise before it, or at the end.
+_ANYWHERE = (400, 401, 403, 408, 421, 431, 503)
+_OF_BODY = (413, 415, 422)
+_TOKEN = Depends(HTTPBearer(auto_error=False, description="The token, if the service has one."))
 _CODES = {404: "not_found", 405: "method", 415: "media_type"}
+
+
+def _described(answer: type, *errors: int, status: int = 200) -> dict[str, Any]:
+    """Return what describes a route that needs the token: its answer, and its errors."""
+    responses: dict[int, Any] = {status: {"model": answer}}
+    responses |= {error: {"model": ErrorAnswer} for error in (*_ANYWHERE, *errors)}
+    return {"responses": responses, "dependencies": [_TOKEN]}
 
 
 def create_app(
@@ -251,7 +111,6 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses=_ERRORS,
     )
     _handle_errors(app)
     _add_search(app, service)
@@ -259,14 +118,26 @@ def create_app(
     _add_openai(app, service)
 
     @app.head("/health", include_in_schema=False)
-    @app.get("/health", summary="Tell whether the service is up, and ready.")
+    @app.get(
+        "/health",
+        summary="Tell whether the service is up, and ready.",
+        responses={
+            **{status: {"model": HealthAnswer} for status in (200, 503)},
+            **{status: {"model": ErrorAnswer} for status in _ANYWHERE if status not in (401, 503)},
+        },
+    )
     async def health() -> Response:
         status = service.state
         return _json({"status": status, "version": __version__}, 200 if status == "ready" else 503)
 
     if metrics:
 
-        @app.get("/metrics", summary="Counts of requests, as Prometheus reads them.")
+        @app.get(
+            "/metrics",
+            summary="Counts of requests, as Prometheus reads them.",
+            response_class=PlainTextResponse,
+            **_described(str),
+        )
         async def metrics_text() -> Response:
             return Response(counts.as_text(), media_type="text/plain; version=0.0.4")
 
@@ -317,20 +188,20 @@ async def _load(service: Service, agents: _Agents | None) -> None:
 
 
 def _add_search(app: FastAPI, service: Service) -> None:
-    answers: dict[int | str, dict[str, Any]] = {200: {"model": SearchAnswer}}
-
-    @app.post("/search", responses=answers, summary="Search a table.")
+    @app.post("/search", summary="Search a table.", **_described(SearchAnswer, 404, *_OF_BODY))
     async def search(asked: SearchRequest) -> Response:
         return _json(await _searched(service, asked, asked.query))
 
-    @app.get("/search", responses=answers, summary="Search a table, by an address.")
+    @app.get(
+        "/search", summary="Search a table, by an address.", **_described(SearchAnswer, 404, 422)
+    )
     async def search_by_address(asked: Annotated[SearchRequest, Query()]) -> Response:
         return _json(await _searched(service, asked, asked.query))
 
     @app.post(
         "/search/batch",
-        responses={200: {"model": BatchAnswer}},
         summary="Search a table for several questions.",
+        **_described(BatchAnswer, 404, *_OF_BODY),
     )
     async def batch(asked: BatchRequest) -> Response:
         answers = await asyncio.gather(
@@ -356,7 +227,7 @@ async def _searched(
     }
 
 
-def _record(hit: Hit, query: str, asked: _How) -> dict[str, Any]:
+def _record(hit: Hit, query: str, asked: How) -> dict[str, Any]:
     record = hit.record()
     text = snippet(query, hit.text, _SNIPPET_LINES) if asked.text == "snippet" else hit.text
     record["text"] = None if asked.text == "none" else text
@@ -366,7 +237,7 @@ def _record(hit: Hit, query: str, asked: _How) -> dict[str, Any]:
 
 
 def _add_reading(app: FastAPI, service: Service) -> None:
-    @app.get("/tables", summary="List the tables that are served.")
+    @app.get("/tables", summary="List the tables that are served.", **_described(TablesAnswer))
     async def tables() -> Response:
         served, wrong = await service.tables()
         facts = []
@@ -381,7 +252,11 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         ]
         return _json({"default": service.default, "tables": facts, "problems": problems})
 
-    @app.get("/documents", summary="Read documents, from the table alone.")
+    @app.get(
+        "/documents",
+        summary="Read documents, from the table alone.",
+        **_described(DocumentsAnswer, 404, 422),
+    )
     async def documents(asked: Annotated[DocumentsRequest, Query()]) -> Response:
         """Return passages in the order of root, source and place in the text.
 
@@ -405,7 +280,11 @@ def _add_reading(app: FastAPI, service: Service) -> None:
             }
         )
 
-    @app.get("/passages/{identifier}", summary="Read a passage by its id.")
+    @app.get(
+        "/passages/{identifier}",
+        summary="Read a passage by its id.",
+        **_described(PassageRecord, 404, 422),
+    )
     async def passage(identifier: str, asked: Annotated[TableRequest, Query()]) -> Response:
         found = await (await service.table(asked.table)).passage(identifier)
         if found is None:
@@ -434,16 +313,28 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         created = int(service.started)
         return {"id": served.name, "object": "model", "created": created, "owned_by": "ragdoll"}
 
-    @app.get("/v1/models", summary="List the models, as OpenAI's clients read it.")
+    @app.get(
+        "/v1/models",
+        summary="List the models, as OpenAI's clients read it.",
+        **_described(ModelsAnswer),
+    )
     async def models() -> Response:
         served, _ = await service.tables()
         return _json({"object": "list", "data": [record(one) for one in served]})
 
-    @app.get("/v1/models/{name}", summary="Tell of a model, as OpenAI's clients read it.")
+    @app.get(
+        "/v1/models/{name}",
+        summary="Tell of a model, as OpenAI's clients read it.",
+        **_described(ModelRecord, 404, 422),
+    )
     async def model(name: str) -> Response:
         return _json(record(await service.table(name)))
 
-    @app.post("/v1/embeddings", summary="Embed texts by a table's model, for OpenAI's clients.")
+    @app.post(
+        "/v1/embeddings",
+        summary="Embed texts by a table's model, for OpenAI's clients.",
+        **_described(EmbeddingsAnswer, 404, *_OF_BODY),
+    )
     async def embeddings(asked: EmbeddingsRequest) -> Response:
         texts = _texts(asked.input)
         served = await service.table(asked.model)
@@ -468,8 +359,8 @@ def _texts(given: str | list[Any]) -> list[str]:
         UsageError: there are none, too many, or tokens in their place.
     """
     texts = [given] if isinstance(given, str) else given
-    if not texts or len(texts) > _MOST_TEXTS:
-        raise UsageError(f"input has {len(texts):,} texts; 1 to {_MOST_TEXTS:,} are allowed.")
+    if not texts or len(texts) > MOST_TEXTS:
+        raise UsageError(f"input has {len(texts):,} texts; 1 to {MOST_TEXTS:,} are allowed.")
     if not all(isinstance(text, str) for text in texts):
         raise UsageError(
             # In the message: OpenAI's client shows no hint.
@@ -486,7 +377,12 @@ def _vector(vector: np.ndarray[Any, np.dtype[np.float32]], asked: EmbeddingsRequ
 
 
 def _add_job(app: FastAPI, job: Job) -> None:
-    @app.post("/pipeline/run", status_code=202, summary="Run what is needed of the pipeline.")
+    @app.post(
+        "/pipeline/run",
+        status_code=202,
+        summary="Run what is needed of the pipeline.",
+        **_described(State, 409, 413, status=202),
+    )
     async def run(request: Request) -> Response:
         if await request.body():
             raise UsageError(
@@ -496,7 +392,7 @@ def _add_job(app: FastAPI, job: Job) -> None:
             raise RefusedError(409, "running", "The pipeline runs already.", "See GET /pipeline.")
         return _json(job.record(), 202)
 
-    @app.get("/pipeline", summary="Tell what became of the latest run.")
+    @app.get("/pipeline", summary="Tell what became of the latest run.", **_described(State))
     async def state() -> Response:
         return _json(job.record())
 
