@@ -440,7 +440,8 @@ def _handle_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"][1:]))  # behind body, query or path
         status = 400 if first["type"] == "json_invalid" else 422
-        what = f"{place}: {first['msg']}" if place and status == 422 else str(first["msg"])
+        what = str(first["msg"]).removeprefix("Value error, ")
+        what = f"{place}: {what}" if place and status == 422 else what
         return _error(status, "invalid", what, "See /openapi.json.")
 
     @app.exception_handler(HTTPException)

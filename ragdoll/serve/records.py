@@ -38,6 +38,8 @@ class _Asked(BaseModel):
             json.dumps(given, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise ValueError("A text has half of a character, a lone surrogate.") from error
+        except RecursionError as error:
+            raise ValueError("Values are nested too deeply.") from error
         return given
 
 

@@ -228,7 +228,19 @@ def test_what_is_not_there_is_said(client: TestClient, method: str, path: str, s
 def test_half_of_a_character_is_refused(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(path, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
-    assert "lone surrogate" in error_of(answer)["message"]
+    assert error_of(answer)["message"] == "A text has half of a character, a lone surrogate."
+
+
+def test_values_of_any_depth_are_answered_or_refused(client: TestClient) -> None:
+    """Also where reading them just works, and checking them no longer does."""
+    for depth in range(700, 1000, 3):
+        nested = "[" * depth + "]" * depth
+        body = f'{{"model": "documents", "input": {nested}}}'.encode()
+        answer = client.post(
+            "/v1/embeddings", content=body, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code in {400, 422}
+        error_of(answer)
 
 
 @pytest.mark.parametrize("path", ["/search", "/search/batch", "/v1/embeddings"])
