@@ -57,8 +57,20 @@ _CURRENCY = b"\xa4"
 _PRIVATE = re.compile("[\uf8f0-\uf8f3]")
 # Short texts in other encodings look like these, in which hardly any file is.
 _UNLIKELY = ("hp-roman8", "iso8859-3", "iso8859-4", "mac-cyrillic", "mac-latin2")
-# A Western encoding that is this many times as likely as another Latin one is the better guess.
+# A Western encoding that is this many times as likely as another Latin one is the better guess; in
+# a text with few different characters beyond ASCII, one that is far less likely is.
 _WESTERN_SHARE = 0.8
+_FEW = 3
+_BELOW = bytes(range(128))
+# What Western text does not have: a capital behind a small letter, several marks in a row, a mark
+# within a word, and rare characters.
+_MARKS = "¡-£¥-©«-¹»-¿×÷–—‘’‚“”„•…‹›€™\xa0"
+_LETTERS = "À-ÖØ-öø-ÿŒœªº"
+_NOT_WESTERN = re.compile(
+    f"[a-zß-öø-ÿ][À-ÖØ-Þ]|[{_MARKS}]{{3}}|(?<=[^\\W\\d_])(?![’·])[{_MARKS}](?=[^\\W\\d_])"
+    f"|[^\0-\x7f{_LETTERS}{_MARKS}]"
+)
+_LETTER = re.compile(f"[{_LETTERS}]")
 _NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u02ff\u1e00-\u1eff]+")
 
 _DECLARED = re.compile(
@@ -318,22 +330,36 @@ def _wide(head: bytes) -> str | None:
 def _recognised(path: Path) -> str | None:
     """Return the encoding that the bytes beyond ASCII speak for; None where it is no text."""
     import chardet
+    from chardet import EncodingEra
 
     with path.open("rb") as file:
         sample = file.read(_SAMPLE)
         while sample.isascii() and (piece := file.read(_SAMPLE)):
             sample = piece
     sample = sample.replace(b"\0", b" ")
-    ranked = chardet.detect_all(sample, ignore_threshold=True, exclude_encodings=_UNLIKELY)
-    likely = {found["encoding"]: found["confidence"] for found in ranked}
+    text = sample.decode(_WESTERN, "replace")
+    is_western = not _NOT_WESTERN.search(text)
+    if is_western and not _LETTER.search(text):
+        return _WESTERN
+    # Text of DOS and of old Macs does not look Western.
+    present = EncodingEra.MODERN_WEB | EncodingEra.LEGACY_ISO
+    found = chardet.detect_all(
+        sample,
+        ignore_threshold=True,
+        encoding_era=present if is_western else EncodingEra.ALL,
+        exclude_encodings=_UNLIKELY,
+    )
+    likely = {one["encoding"]: one["confidence"] for one in found}
     western = 0 if _CURRENCY in sample else likely.get(_WESTERN, 0)
+    evidence = len(set(sample.translate(None, _BELOW))) ** 2
+    share = _WESTERN_SHARE * (evidence / (evidence + _FEW) if is_western else 1)
     for name, confidence in likely.items():
         if name is None:
             return None
         text = sample.decode(name, "replace")
         others = _NOT_LATIN.findall(text)
         count = sum(map(len, others))
-        if not others and western >= _WESTERN_SHARE * confidence:
+        if not others and western >= share * confidence:
             break
         # The letters with accents of a Latin text stand alone, whatever they are taken for.
         if "utf" not in name.lower() and (count >= 2 * len(others) or 2 * count > len(text)):
