@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import os
 from collections.abc import Callable
@@ -213,6 +214,27 @@ def test_source_code_is_read_as_it_is(name: str, tmp_path: Path) -> None:
     record = only(written(tmp_path, name, code))
     markup = "python" if name == "a.py" else "code"
     assert record == Document(code, title=name, whole_file=True, markup=markup)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("\x1b[31mERROR\x1b[0m \x1b[38;5;208mrefused\x1b[m by peer\n", "ERROR refused by peer\n"),
+        ("\x1b]8;;https://e.org\x1b\\here\x1b]8;;\x1b\\ \x1b]0;name\x07\x1b(Bend", "here end"),
+        ("one\n\x1b]0;never closed\ntwo", "one\n\x1b]0;never closed\ntwo"),
+    ],
+)
+@pytest.mark.parametrize("name", ["app.log", "a.txt", "a.md", "a.json", "a.csv"])
+def test_what_a_text_says_to_a_terminal_is_left_out(
+    content: str, text: str, name: str, tmp_path: Path
+) -> None:
+    wrapped = {"json": json.dumps([content]), "csv": f'text\n"{content}"'}.get(name[2:], content)
+    assert only(written(tmp_path, name, wrapped)).text == text
+
+
+def test_lines_of_a_text_may_end_in_a_carriage_return_alone(tmp_path: Path) -> None:
+    record = only(written(tmp_path, "a.md", "# Tides\r\rHigh.\r"))
+    assert (record.title, record.text) == ("Tides", "# Tides\n\nHigh.\n")
 
 
 # Files of every format

@@ -28,7 +28,7 @@ from ragdoll.corpus.formats.kinds import (
 )
 from ragdoll.corpus.formats.markdown import front_matter
 from ragdoll.corpus.formats.records import read_json, read_json_lines
-from ragdoll.corpus.formats.stripped import is_man_page, man_page, subtitles
+from ragdoll.corpus.formats.stripped import is_man_page, man_page, subtitles, without_colours
 from ragdoll.corpus.formats.tables import read_csv, read_tsv
 from ragdoll.errors import first_line
 from ragdoll.extras import install_command, is_installed
@@ -111,6 +111,9 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     text, noted = decoding.text_of(path, manner.encoding)
     if noted:
         note(noted)
+    text = without_colours(text)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     name = display_name(path.name)
     title = None
     markup = MARKUP.get(kind, "code" if kind in CODE else "")

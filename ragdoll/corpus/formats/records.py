@@ -16,6 +16,7 @@ from uuid import UUID
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, storable
+from ragdoll.corpus.formats.stripped import without_colours
 
 # The usual keys of what an object wraps.
 _WRAPPERS = ("data", "items", "results", "records", "rows", "documents")
@@ -59,7 +60,7 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
     title = title.strip() if isinstance(title, str) else ""
     if not text.strip() and not title:
         raise UnreadableError("empty")
-    title, text = storable(title), storable(text)
+    title, text = (without_colours(storable(one)) for one in (title, text))
     for key in _ID_KEYS:
         if isinstance(fields.get(key), str | int) and fields[key] != "":
             name = str(fields[key])

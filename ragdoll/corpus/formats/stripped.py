@@ -1,9 +1,14 @@
-"""Texts with marks for those who show them, not for readers: subtitles and man pages."""
+"""Texts with marks for those who show them, not for readers: terminals, subtitles, man pages."""
 
 from __future__ import annotations
 
 import re
 import shlex
+
+# What tells a terminal the colours and the titles of windows (ECMA-48), and where links lead.
+_FOR_TERMINALS = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\`-~])"
+)
 
 # The times of a subtitle, its number before them, and what WebVTT has for programs.
 _TIMES = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{1,3}[ \t]*-->")
@@ -52,6 +57,11 @@ _SHOWN = frozenset(("B", "I", "SM", "SB", "UR", "MT", "OP", "SY"))
 _MDOC = {"Fl": "-", "Xr": "", "Ar": "", "Nm": "", "Cm": "", "Op": "", "Pa": "", "Ev": "", "Em": ""}
 _MDOC |= {"Sy": "", "Li": "", "Ic": "", "Va": "", "Ql": "", "Dq": "", "Sq": "", "Nd": "— "}
 _MDOC |= {"It": "", "Fn": "", "Fa": "", "Ft": "", "In": "", "An": "", "Ns": "", "No": "", "Pq": ""}
+
+
+def without_colours(text: str) -> str:
+    """Return a text without what it says to a terminal."""
+    return _FOR_TERMINALS.sub("", text) if "\x1b" in text else text
 
 
 def subtitles(text: str) -> str:
