@@ -59,6 +59,34 @@ def test_what_a_notebook_leaves_out_costs_nothing_else(content: object, tmp_path
     assert only(written(tmp_path, "a.ipynb", json.dumps(content))).text == "A."
 
 
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (
+            {
+                "output_type": "error",
+                "ename": "KeyError",
+                "evalue": "'tide'",
+                "traceback": ["\x1b[0;31mKeyError\x1b[0m  Traceback", "KeyError: 'tide'"],
+            },
+            "```\nKeyError  Traceback\nKeyError: 'tide'\n```",
+        ),
+        (
+            {"output_type": "pyerr", "ename": "KeyError", "evalue": "1"},
+            "```\nKeyError: 1\n```",
+        ),
+        ({"data": {"text/html": ["<h2>Low</h2>", "<p>tide"]}}, "## Low\n\ntide"),
+        ({"data": {"text/markdown": "**Low**", "text/plain": "<M object>"}}, "**Low**"),
+        ({"data": {"text/html": "<p>Low", "text/plain": "<a.HTML object>"}}, "Low"),
+        ({"text": "\x1b[1mLow\x1b[0m"}, "```\nLow\n```"),
+    ],
+)
+def test_what_a_cell_shows_is_read_in_every_form(output: object, text: str, tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "source": "x", "outputs": [output]}]
+    record = only(written(tmp_path, "a.ipynb", json.dumps({"cells": cells})))
+    assert record.text == f"```python\nx\n```\n\n{text}"
+
+
 def test_code_without_outputs_is_read(tmp_path: Path) -> None:
     cells = [{"cell_type": "code", "source": "x", "outputs": None}]
     text = only(written(tmp_path, "a.ipynb", json.dumps({"cells": cells}))).text
