@@ -24,7 +24,7 @@ _MAX_CONTEXT = 400
 _MAX_VALUE = 200
 _MOST_VALUES = 1000
 # The fields of a record, what they hold, and what that holds.
-_LEVELS = 3
+_LEVELS = 6
 
 
 def context_of(passage: Passage) -> str:

@@ -47,12 +47,12 @@ def test_of_a_record_neither_its_number_nor_its_file_is_added(root: str, source:
 
 def test_a_record_is_found_by_its_fields_and_by_its_file() -> None:
     fields = {
-        "customer": {"name": "Quokka", "address": {"city": "Perth"}},
+        "customer": {"name": "Quokka", "address": {"city": {"in": {"short": "Perth"}}}},
         "lines": [{"sku": "AB-7"}],
         "price": 12.75,
         "answer": f"begins {'word ' * 100}ends",
         "flag": True,
-        "far": {"too": {"deep": {"to": "find"}}},
+        "far": {"too": {"deep": {"for": {"anyone": {"to": {"see": "find"}}}}}},
     }
     (alone,) = passages("a b", source="shop/orders_2024.jsonl#7", root="/docs", metadata=fields)
     words = words_of(alone).split()

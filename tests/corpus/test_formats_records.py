@@ -100,8 +100,9 @@ def test_a_title_that_only_begins_the_first_word_is_said(tmp_path: Path) -> None
     assert the(read_lines(tmp_path, line)).text == "The\n\nTheory of loops"
 
 
-def test_a_title_alone_is_a_text(tmp_path: Path) -> None:
-    assert the(read_lines(tmp_path, {"title": "The loop", "text": ""})).text.strip() == "The loop"
+@pytest.mark.parametrize("text", ["", None])
+def test_a_title_alone_is_a_text(text: str | None, tmp_path: Path) -> None:
+    assert the(read_lines(tmp_path, {"title": "The loop", "text": text})).text.strip() == "The loop"
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,13 @@ def test_a_key_that_leads_nowhere_is_named(key: str, tmp_path: Path) -> None:
             "user: Look.",
         ),
         ([{"role": "assistant", "content": None}, {"content": "Done."}], "Done."),
+        (
+            ["Read ", {"type": "link", "text": "e.org"}, " on", {"text": "line"}],
+            "Read e.org online",
+        ),
+        ([{"type": "text", "text": "Look."}, {"type": "text", "text": "So."}], "Look.\n\nSo."),
     ],
-    ids=["strings", "messages", "from and value", "parts", "a call of a tool"],
+    ids=["strings", "messages", "from and value", "parts", "a call of a tool", "links", "texts"],
 )
 def test_lists_of_strings_and_messages_are_texts(value: Any, text: str, tmp_path: Path) -> None:
     assert the(read_lines(tmp_path, {"messages": value}, text_key="messages")).text == text
@@ -187,6 +193,57 @@ def test_a_line_that_is_no_record_is_named_by_its_number(
     assert (before.text, after.text) == ("before", "after")
     assert isinstance(bad, UnreadableError)
     assert str(bad) == f"line 2: {reason}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"text": "one\ttab"}\n{"text": "two"}\n',
+        '{"text": "one\ttab", "n": [1, 2,],}\n{"text": "two"}\n',
+        '{"text": "one\\ttab"},\n{"text": "two"},\n',
+        '\x1e{"text": "one\\ttab"}\n\x1e{"text": "two"}\n',
+        '{\n  "text": "one\\ttab"\n}\n{\n  "text": "two"\n}\n',
+        '[\n{"text": "one\\ttab"},\n{"text": "two"}\n]\n',
+        '[{"text": "one\\ttab"}, {"text": "two"}]\n',
+        '// two\n{"text": "one\\ttab"} // the first\n{"text": /* the */ "two"}\n',
+    ],
+    ids=["tab", "comma", "commas", "signs", "pretty", "lines of an array", "array", "comments"],
+)
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_what_is_not_quite_json_is_read(content: str, suffix: str, tmp_path: Path) -> None:
+    found = [text for text in told(written(tmp_path, f"a.{suffix}", content)) if text[0] != "!"]
+    assert found == ["one\ttab", "two"]
+
+
+def test_mistakes_in_json_cost_nothing_before_or_behind_them(tmp_path: Path) -> None:
+    content = '["a", {"text": "// b, ]", "n": [1,], /* , */}, // c\n"d\ne",]'
+    assert told(written(tmp_path, "a.json", content)) == ["a", "// b, ]", "d\ne"]
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ({"a1": {"text": "x"}, "a2": {"text": "y"}}, ["a1", "a2"]),
+        ({"data": {"items": [{"text": "x"}, {"text": "y"}]}}, ["1", "2"]),
+        (
+            {"hits": {"hits": [{"_id": n, "_source": {"text": t}} for n, t in ("px", "qy")]}},
+            ["p", "q"],
+        ),
+        ([[{"text": "x"}], [{"text": "y"}]], ["1", "1"]),
+        ([[[{"text": "x"}, {"text": "y"}]]], ["1", "2"]),
+        (
+            {"meta": {"n": 2}, "by": {"id": {"a": {"text": "x"}, "b": {"id": 7, "text": "y"}}}},
+            ["a", "7"],
+        ),
+    ],
+    ids=["by id", "two levels", "hits", "arrays", "arrays in an array", "deep"],
+)
+def test_records_are_found_wherever_they_lie(
+    content: object, names: list[str], tmp_path: Path
+) -> None:
+    found = records(written(tmp_path, "a.json", json.dumps(content)))
+    assert [record.text for record in found] == ["x", "y"]
+    assert names == ["1", "1"] or [record.source for record in found] == names
 
 
 def test_a_line_that_is_no_text_is_named_by_its_number(tmp_path: Path) -> None:
@@ -452,7 +509,10 @@ def test_the_limit_is_that_of_a_record_not_of_the_file(
     assert told(file) == ["x" * 1000] * 1000
 
 
-@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]))), escaped=st.booleans())
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b"))),
+    escaped=st.booleans(),
+)
 @in_one_folder
 def test_whatever_the_texts_they_come_back_from_an_array(
     texts: list[str], escaped: bool, tmp_path: Path

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
-from itertools import chain, count, repeat
+from itertools import count, repeat
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,9 @@ from ragdoll.corpus.formats.decoding import UnreadableError, UnreadError, storab
 from ragdoll.corpus.formats.stripped import without_colours
 
 # The usual keys of what an object wraps.
-_WRAPPERS = ("data", "items", "results", "records", "rows", "documents")
+_WRAPPERS = ("data", "items", "results", "records", "rows", "documents", "_source")
+# Objects and lists that records may be wrapped in, one in another.
+_MAX_WRAPPED = 6
 _ID_KEYS = ("_id", "id", "doc_id", "docid")
 _END = object()
 # A deeper value is a mistake or an attack.
@@ -37,6 +39,13 @@ _NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|-?\b(?:NaN|Infinity)\b', re.DOT
 # A piece should not end within such a word, nor behind a backslash.
 _UNFINISHED = b"-\\INafinty"
 _LONGEST = len("-Infinity")
+# What people and some programs write into JSON: comments, and a comma behind the last item.
+_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*(?:[\]}]|\Z))', re.DOTALL)
+# Between values. RFC 7464 has a sign before each.
+_BETWEEN = re.compile(r"[\s,\x1e]*")
+# A file with such a mistake is held as a whole.
+_MAX_MENDED = 16 * 2**20
 
 
 def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
@@ -57,10 +66,11 @@ def record_from(fields: dict[str, Any], text_key: str, name: str) -> Document:
         raise UnreadableError(decoding.TOO_LARGE)
     title = fields.get("title")
     used = {"title"} if isinstance(title, str | None) else set()
-    title = title.strip() if isinstance(title, str) else ""
+    title = without_colours(title).strip() if isinstance(title, str) else ""
+    text = without_colours(text)
     if not text.strip() and not title:
         raise UnreadableError("empty")
-    title, text = (without_colours(storable(one)) for one in (title, text))
+    title, text = storable(title), storable(text)
     for key in _ID_KEYS:
         if isinstance(fields.get(key), str | int) and fields[key] != "":
             name = str(fields[key])
@@ -119,6 +129,9 @@ def _with_text(fields: dict[str, Any], text_key: str) -> tuple[str, dict[str, An
             fields = others
         elif value is None:
             problem = f"'{key}' is null"
+            if isinstance(title := fields.get("title"), str) and title.strip():
+                texts.append("")
+                fields = others
         else:
             problem = f"'{key}' is not a string, nor a list of strings or messages"
     if not texts:
@@ -152,17 +165,20 @@ def _text_of(value: Any) -> str | None:
     parts = [item if isinstance(item, str) else _message(item) for item in value]
     if any(part is None for part in parts):
         return None
+    if any(isinstance(item, dict) and "text" in item for item in value) and str in map(type, value):
+        return "".join(filter(None, parts))  # a text with links and the like
     return "\n\n".join(part for part in parts if part and part.strip())
 
 
 def _message(item: Any) -> str | None:
-    """Return a message of a conversation, in either of the two forms that are common.
+    """Return a message of a conversation, in either of the two forms that are common, or a part.
 
     Its content may be in parts, of which those that are no text (pictures) are left out.
     """
     if not isinstance(item, dict):
         return None
-    role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
+    role = item.get("role", item.get("from"))
+    content = item.get("content", item.get("value", item.get("text")))
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "\n".join(text for text in texts if isinstance(text, str))
@@ -174,9 +190,17 @@ def _message(item: Any) -> str | None:
 
 
 def read_json_lines(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
-    """Yield the records of a file of JSON objects, each on a line of its own."""
+    """Yield the records of a file of JSON objects, each on a line of its own.
+
+    Objects over several lines are read as ``read_json`` does.
+    """
     empty = True
     with decoding.opened(path) as file:
+        start = file.tell()
+        if file.readline(_PIECE).strip(b"\x1e \t\r\n") in {b"{", b"["}:
+            yield from read_json(path, text_key)
+            return
+        file.seek(start)
         for number in count(1):
             try:
                 line = decoding.next_line(file)
@@ -185,7 +209,8 @@ def read_json_lines(path: Path, text_key: str) -> Iterator[Document | Unreadable
                 if not line.strip():
                     continue
                 empty = False
-                values = _unwrapped(json_object(line), text_key)
+                value = _json_line(line)
+                values = _unwrapped(value if isinstance(value, list) else _object(value), text_key)
                 yield from _documents(values, text_key, "line", repeat(number))
             except UnreadableError as error:
                 empty = False
@@ -197,46 +222,103 @@ def read_json_lines(path: Path, text_key: str) -> Iterator[Document | Unreadable
 def read_json(path: Path, text_key: str) -> Iterator[Document | UnreadableError]:
     """Yield the records of an array of objects or texts, or of objects one after the other.
 
-    The file is parsed as it is read: no more than one record of it is in memory.
+    The file is parsed as it is read: no more than one record of it is in memory. Only a small file
+    that is not quite JSON is read as a whole.
     """
-    with decoding.opened(path) as file:
-        source = _Counted(file)
-        values = _json_values(source)
-        for number in count(1):
-            source.taken = 0
-            try:
-                value = next(values, _END)
-            except UnreadableError as error:
-                if number == 1:
-                    raise
-                yield UnreadError(f"record {number}: {error}; nothing after it is read")
-                return
-            if value is _END:
-                break
-            values_of_one = _unwrapped(value, text_key)
-            yield from _documents(values_of_one, text_key, "record", count(number))
+    values = _values(path)
+    for number in count(1):
+        try:
+            value = next(values, _END)
+        except UnreadableError as error:
+            if number == 1:
+                raise
+            yield UnreadError(f"record {number}: {error}; nothing after it is read")
+            return
+        if value is _END:
+            break
+        yield from _documents(_unwrapped(value, text_key), text_key, "record", count(number))
     if number == 1:
         raise UnreadableError("empty")
 
 
-def _unwrapped(value: Any, text_key: str) -> list[Any]:
-    """Return the records that an object without a text wraps; else the value alone.
+def _values(path: Path) -> Iterator[Any]:
+    """Yield the values of an array, or those that stand one after the other."""
+    import ijson
 
-    They are those of each list with a record that has a text, else what a usual key holds: a list
-    of texts, or a record.
+    number = 0
+    with decoding.opened(path) as file:
+        source = _Counted(file)
+        try:
+            for value in _json_values(source):
+                yield value
+                number += 1
+                source.taken = 0
+        except UnreadableError as error:
+            values = _mended_values(path) if isinstance(error.__cause__, ijson.JSONError) else []
+            if not values:
+                raise
+            yield from values[number:]
+
+
+def _mended_values(path: Path) -> list[Any]:
+    """Return the same values of a file with small mistakes; none where it has others."""
+    values: list[Any] = []
+    try:
+        decoding.check_size(path, _MAX_MENDED)
+        text = _mended(decoding.decode(path.read_bytes()))
+        decoder = json.JSONDecoder(strict=False)
+        end = 0
+        while (start := _BETWEEN.match(text, end).end()) < len(text):  # type: ignore[union-attr]
+            value, end = decoder.raw_decode(text, start)
+            values += value if isinstance(value, list) else [value]
+    except (ValueError, RecursionError, UnreadableError):
+        return []
+    return values
+
+
+def _mended(text: str) -> str:
+    """Return JSON without comments, and without commas behind a last item."""
+    for pattern in (_COMMENT, _LAST_COMMA):
+        text = pattern.sub(lambda found: found[1] or " ", text)
+    return text
+
+
+def _unwrapped(value: Any, text_key: str) -> list[Any]:
+    """Return the records that a value without a text wraps; else the value alone.
+
+    They are those of the outermost lists that have one, or of objects that hold nothing but
+    objects, by ids; else what a usual key holds: a record, or a list of texts.
     """
-    if not isinstance(value, dict) or has_key(value, text_key):
+    if _has_text(value, text_key):
         return [value]
-    lists = [item for item in value.values() if isinstance(item, list)]
-    lists = [items for items in lists if any(_has_text(one, text_key) for one in items)]
-    if lists:
-        return list(chain.from_iterable(lists))
-    for held in map(value.get, _WRAPPERS):
-        if _has_text(held, text_key):
-            return [held]
-        if isinstance(held, list) and any(isinstance(one, str) for one in held):
-            return held
-    return [value]
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_MAX_WRAPPED):
+        if records := [one for held in level for one in _held(held, text_key)]:
+            return records
+        level = [item for held in level for item in _items(held) if isinstance(item, dict | list)]
+    texts = map(value.get, _WRAPPERS) if isinstance(value, dict) else ()
+    lists = (held for held in texts if isinstance(held, list))
+    return next((held for held in lists if any(isinstance(one, str) for one in held)), [value])
+
+
+def _held(value: Any, text_key: str) -> list[Any]:
+    """Return the records that a list or an object holds; none where none of them has a text."""
+    if not any(_has_text(item, text_key) for item in _items(value)):
+        return []
+    if isinstance(value, list):
+        return value
+    ids = {key: value[key] for key in _ID_KEYS if key in value}
+    wrapped = [{**ids, **value[key]} for key in _WRAPPERS if _has_text(value.get(key), text_key)]
+    if wrapped or not all(isinstance(item, dict) for item in value.values()):
+        return wrapped
+    return [
+        item if not isinstance(item, dict) or any(map(item.get, _ID_KEYS)) else {"_id": key, **item}
+        for key, item in value.items()
+    ]
+
+
+def _items(value: dict[str, Any] | list[Any]) -> Collection[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _has_text(value: Any, text_key: str) -> bool:
@@ -346,13 +428,39 @@ def json_object(line: bytes) -> dict[str, Any]:
     Raises:
         UnreadableError: the line is no JSON object, or no text.
     """
+    return _object(_json_line(line))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UnreadableError("not a JSON object")
+    return value
+
+
+def _json_line(line: bytes) -> Any:
+    """Parse a line of JSON, which may have a sign before it, and small mistakes.
+
+    Raises:
+        UnreadableError: the line is no JSON, or no text.
+    """
+    text = decoding.decode(line).lstrip("\x1e")
     try:
-        fields = json.loads(decoding.decode(line))
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableError("not JSON") from error
-    if not isinstance(fields, dict):
-        raise UnreadableError("not a JSON object")
-    return fields
+
+
+def parsed(text: str) -> Any:
+    """Parse JSON with small mistakes: raw line ends and tabs, comments, commas behind the last.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        return json.loads(_mended(text), strict=False)
 
 
 def plain(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The process behind the wall runs this.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.behind_wall.html import page_of
 from ragdoll.corpus.formats.decoding import UnreadableError, guessed
 from ragdoll.corpus.formats.markdown import converted, first_heading
+from ragdoll.corpus.formats.records import parsed
 from ragdoll.corpus.formats.stripped import without_colours
 
 # Characters of what a cell printed: more is data.
@@ -31,7 +31,7 @@ def read_notebook(path: Path, outputs: bool = True) -> Document:
         UnreadableError: the file is no notebook, or has no text.
     """
     try:
-        content = json.loads(guessed(path.read_bytes()))
+        content = parsed(guessed(path.read_bytes()))
         told = (content.get("metadata") or {}).get("language_info") or {}
         # The third version of the format has its cells in worksheets.
         sheets = content.get("worksheets", [content])
