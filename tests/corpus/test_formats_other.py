@@ -200,6 +200,33 @@ def test_a_box_has_a_document_for_each_message(tmp_path: Path) -> None:
     assert reason(written(tmp_path, "b.mbox", "no message")) == "no message in it"
 
 
+def test_a_line_of_a_text_parts_no_message_of_a_box(tmp_path: Path) -> None:
+    box = (
+        "From x@example.org Tue Mar  5 10:00:00 2024\nSubject: A\n\nHello.\n\n"
+        "From Berlin we go at 10:00 on.\n>From there home.\n>>From x\n\n"
+        "From - Wed Mar  6 9:00:00 2024\nSubject: B\n\nBye.\n"
+    )
+    assert [record.text for record in records(written(tmp_path, "a.mbox", box))] == [
+        "Subject: A\n\nHello.\n\nFrom Berlin we go at 10:00 on.\nFrom there home.\n>From x",
+        "Subject: B\n\nBye.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"),
+    [("latin-1", "iso-8859-1"), ("koi8-r", "koi8-r"), ("utf-8", "iso-8859-1"), ("cp1252", "")],
+)
+def test_heads_of_a_message_may_be_in_the_encoding_of_its_text(
+    encoding: str, charset: str, tmp_path: Path
+) -> None:
+    said = "Привет" if encoding == "koi8-r" else "Größe"
+    heads = f"Subject: {said}\nFrom: {said} <a@example.org>\n"
+    kind = f"Content-Type: text/plain; charset={charset}\n" if charset else ""
+    record = only(written(tmp_path, "a.eml", f"{heads}{kind}\nText.".encode(encoding)))
+    assert record.title == said
+    assert record.metadata["from"] == f"{said} <a@example.org>"
+
+
 def test_a_book_is_its_chapters_in_the_order_of_reading(tmp_path: Path) -> None:
     record = only(archive(tmp_path / "a.epub", BOOK))
     assert (record.title, record.text) == ("Narwhals", "One.\n\n# Two")

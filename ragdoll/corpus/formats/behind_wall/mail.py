@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import mailbox
 import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -26,6 +25,11 @@ _ENTRY = re.compile(
 )
 _ESCAPED = re.compile(r"\\(.)")
 
+# What stands before each message in a box, with a date, and a line of a text that looks like it.
+_FROM = b"From "
+_SEPARATOR = re.compile(rb"From .*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\b\d\d?:\d\d")
+_QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+
 
 def read_message(path: Path) -> Document:
     """Read a message: who wrote it to whom, when, and its text; the subject is its title.
@@ -42,14 +46,30 @@ def read_box(path: Path) -> Iterator[Document | UnreadableError]:
     Raises:
         UnreadableError: there is none.
     """
-    box = mailbox.mbox(path, create=False)
-    if not len(box):
-        raise UnreadableError("no message in it")
-    for number, key in enumerate(box.keys(), 1):
+    number = 0
+    for number, content in enumerate(_messages(path), 1):
         try:
-            yield _document(box.get_bytes(key), str(number), display_name(path.name))
+            yield _document(content, str(number), display_name(path.name))
         except UnreadableError as error:
             yield UnreadableError(f"record {number}: {error}")
+    if not number:
+        raise UnreadableError("no message in it")
+
+
+def _messages(path: Path) -> Iterator[bytes]:
+    """Yield the messages of a box, without the marks before lines that look like a separator."""
+    lines: list[bytes] | None = None
+    with path.open("rb") as file:
+        for line in file:
+            if lines is None:
+                lines = [] if line.startswith(_FROM) else None
+            elif _SEPARATOR.match(line):
+                yield _QUOTED_FROM.sub(b"", b"".join(lines))
+                lines = []
+            else:
+                lines.append(line)
+    if lines is not None:
+        yield _QUOTED_FROM.sub(b"", b"".join(lines))
 
 
 def _document(content: bytes, source: str, name: str) -> Document:
@@ -74,8 +94,24 @@ def _document(content: bytes, source: str, name: str) -> Document:
 
 
 def _heads(message: Message) -> dict[str, str]:
-    stated = {head: " ".join(str(message[head] or "").split()) for head in _SHOWN}
+    stated = {head: " ".join(_head(message, head).split()) for head in _SHOWN}
     return {head: storable(value) for head, value in stated.items() if value}
+
+
+def _head(message: Message, name: str) -> str:
+    """Return a head; bytes beyond ASCII in it are of the encoding of the message's text."""
+    raw = next(
+        (str(value) for key, value in message.raw_items() if key.lower() == name.lower()), ""
+    )
+    content = raw.encode("utf-8", "surrogateescape")
+    if content.isascii():
+        return str(message[name] or "")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        charsets = (part.get_content_charset() for part in message.walk())
+        text = _decoded(content, next(filter(None, charsets), None))
+    return str(policy.default.header_factory(name, text))
 
 
 def _below(heads: dict[str, str], text: str) -> str:
@@ -98,7 +134,8 @@ def _text(part: Message) -> str:
         return "\n\n".join(filter(None, map(_below, heads, map(_text, parts))))
     if part.get_content_maintype() not in {"multipart", "text"}:
         return ""
-    text = _decoded(part)
+    content = part.get_payload(decode=True)
+    text = _decoded(content if isinstance(content, bytes) else b"", part.get_content_charset())
     if kind == "text/html":
         text = page_of(text)[0]
     elif kind == "text/calendar" and (said := _ENTRY.findall(_FOLD.sub("", text))):
@@ -106,12 +143,10 @@ def _text(part: Message) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _decoded(part: Message) -> str:
+def _decoded(content: bytes, charset: str | None) -> str:
     """Decode a text by the encoding that it names, or else by its bytes."""
-    content = part.get_payload(decode=True)
-    content = content if isinstance(content, bytes) else b""
     try:
-        if charset := part.get_content_charset():
+        if charset:
             return content.decode(charset)
     except (LookupError, ValueError):  # an encoding that nobody knows, or another one
         pass
