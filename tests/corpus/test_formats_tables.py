@@ -57,6 +57,21 @@ def test_a_row_is_named_by_its_id_or_its_number(tmp_path: Path) -> None:
     assert [r.source for r in records(written(tmp_path, "a.csv", content))] == ["x", "2", "x"]
 
 
+def test_columns_of_one_name_are_all_kept(tmp_path: Path) -> None:
+    record = only(written(tmp_path, "a.csv", "tag,text,tag,text\nx,one,y,two\n"))
+    assert (record.text, record.metadata) == ("one", {"tag": "x", "tag 2": "y", "text 2": "two"})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_the_texts_of_an_only_column_need_no_quotes(suffix: str, tmp_path: Path) -> None:
+    content = 'text\nOne, two; three\n"Four,\nfive"\nSix\n'
+    assert told(written(tmp_path, f"a.{suffix}", content)) == [
+        "One, two; three",
+        "Four,\nfive",
+        "Six",
+    ]
+
+
 def test_the_text_may_be_in_another_column(tmp_path: Path) -> None:
     record = only(written(tmp_path, "a.csv", "text,body\nnot this,this\n"), "body")
     assert (record.text, record.metadata) == ("this", {"text": "not this"})
@@ -113,7 +128,7 @@ def test_a_row_that_cannot_be_read_is_named_by_the_line_where_it_begins(tmp_path
 
 
 def test_rows_after_a_bad_one_keep_their_numbers(tmp_path: Path) -> None:
-    file = written(tmp_path, "a.csv", "text\none\ntwo,2\nthree\n")
+    file = written(tmp_path, "a.csv", "text,n\none\ntwo,2,3\nthree\n")
     assert [r.source for r in read(file) if isinstance(r, Document)] == ["1", "3"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -45,7 +46,7 @@ def _read_separated(
         header = next(rows, UnreadableError("empty"))
         if isinstance(header, UnreadableError):
             raise header
-        columns = [name.strip() for name in header]
+        columns = _distinct([name.strip() for name in header])
         texts = check_columns(columns, text_key)
         number = 0
         for number, row in enumerate(rows, start=1):
@@ -97,6 +98,8 @@ def _rows(
         elif lines.problem:
             yield lines.problem
         elif row:
+            if width == 1 and isinstance(row, list):
+                row = [separator.join(row)]  # the only column is a text, which needs no quotes
             width = width or (len(row) if isinstance(row, list) else 0)
             yield row
 
@@ -118,7 +121,7 @@ def _row_of(line: str, separator: str, width: int, quotes_are_text: bool) -> lis
             field[1:-1].replace('""', '"') if _QUOTED.fullmatch(field) else field
             for field in fields
         ]
-    if row and width and len(row) != width:
+    if row and width > 1 and len(row) != width:
         raise UnreadableError(f"{len(row)} fields, where the header has {width}")
     return row
 
@@ -203,6 +206,16 @@ class _Lines:
         except UnreadableError as error:
             self.problem = error
             return line.decode("utf-8", "replace").replace("\0", "")
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Number the names that a column before has, too."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in columns:
+        seen[name] += 1
+        names.append(f"{name} {seen[name]}" if name and seen[name] > 1 else name)
+    return names
 
 
 def _fields(
