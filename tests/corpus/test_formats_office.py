@@ -16,7 +16,7 @@ from ragdoll.errors import MissingExtraError
 from ragdoll.extras import install_command
 from tests.conftest import Ragdoll
 from tests.corpus.archives import changed, docx, encoded, paragraph, row
-from tests.corpus.pdfs import pdf
+from tests.corpus.pdfs import pdf, repacked
 from tests.corpus.reading import only, reason, written
 from tests.making import open_corpus
 
@@ -90,6 +90,37 @@ def test_a_workbook_is_a_table_a_sheet(tmp_path: Path) -> None:
     assert "| lock | 3" in record.text
     assert "| key_ring |  |" in record.text
     assert "## More" in record.text
+
+
+@pytest.mark.parametrize(
+    ("matrix", "place"), [("0 1 -1 0", "30 200"), ("0 -1 1 0", "500 700"), ("-1 0 0 -1", "500 100")]
+)
+def test_text_of_a_pdf_that_is_turned_is_read_behind_the_rest(
+    matrix: str, place: str, tmp_path: Path
+) -> None:
+    stamp = f"BT /F1 20 Tf {matrix} {place} Tm (A stamp of 1991) Tj ET"
+    content = f"{stamp} BT /F1 12 Tf 72 720 Td (The text.) Tj ET"
+    record = only(written(tmp_path, "a.pdf", repacked(content.encode())))
+    assert record.text.split("\n\n") == ["The text.", "A stamp of 1991"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("end", [b"xref", b"endobj\nxref", b"endstream\nendobj\nxref"])
+def test_the_pages_of_a_pdf_that_is_cut_off_are_read(
+    end: bytes, packed: bool, tmp_path: Path
+) -> None:
+    content = pdf(["One", "Two"], packed=packed)
+    record = only(written(tmp_path, "a.pdf", content[: content.index(end)]))
+    assert record.text == "One\n\nTwo"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("FreeText", "A remark."), ("Highlight", "A remark."), ("Link", "")]
+)
+def test_a_remark_stands_on_its_page(kind: str, shown: str, tmp_path: Path) -> None:
+    remark = f"<< /Type /Annot /Subtype /{kind} /Contents (A remark.) >>"
+    record = only(written(tmp_path, "a.pdf", pdf(["One", "Two"], field=remark)))
+    assert record.text == "\n\n".join([f"One\n{shown}".rstrip(), "Two"])
 
 
 def test_a_scanned_pdf_has_no_text(tmp_path: Path) -> None:
