@@ -423,6 +423,25 @@ def test_what_only_has_the_name_of_a_man_page_is_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written_so", "text"),
+    [
+        (r"G\"odel, Poincar\'e, na\"{\i}ve, \^\i{}le", "Gödel, Poincaré, naïve, île"),
+        (r"Schr{\"o}dinger, {\AA}ngstr\"om, Stra{\ss}e", "Schrödinger, Ångström, Straße"),
+        (r"\L{}ukasiewicz, Cura\c{c}ao, Erd\H{o}s, \v Cech", "Łukasiewicz, Curaçao, Erdős, Čech"),
+        (r"Die Gr\"o\ss e der un\-ge\-heuren", "Die Größe der ungeheuren"),
+        (r"\d{x} \cite{a} \item \' \\ \c{x}", r"\d{x} \cite{a} \item \' \\ \c{x}"),
+        (
+            '\\begin{verbatim}\n"\\"a\\""\n\\end{verbatim}\n\\"a',
+            '\\begin{verbatim}\n"\\"a\\""\n\\end{verbatim}\nä',
+        ),
+        (r"\section{\'Etude}", "\\section{Étude}"),
+    ],
+)
+def test_letters_of_latex_are_letters(written_so: str, text: str, tmp_path: Path) -> None:
+    assert only(written(tmp_path, "a.tex", written_so)).text == text
+
+
+@pytest.mark.parametrize(
     "name",
     ["README", "Dockerfile", "pyproject.toml", "a.yaml", "a.yml", "a.log", "a.conf", "a.ini"],
 )

@@ -26,6 +26,7 @@ from ragdoll.corpus.formats.kinds import (
     SUBTITLES,
     Manner,
 )
+from ragdoll.corpus.formats.latex import with_letters
 from ragdoll.corpus.formats.markdown import front_matter
 from ragdoll.corpus.formats.records import read_json, read_json_lines
 from ragdoll.corpus.formats.stripped import is_man_page, man_page, subtitles, without_colours
@@ -122,6 +123,8 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     elif kind == MAN and is_man_page(text):
         text, title = man_page(text)
         markup = "markdown"
+    elif markup == "latex":
+        text = with_letters(text)
     elif kind in CODE and _is_minified(text):
         raise UnreadableError(MINIFIED)
     if not text.strip():
