@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats import decoding
 from ragdoll.corpus.formats.behind_wall import wall
 from ragdoll.corpus.formats.decoding import UnreadableError
+from ragdoll.corpus.formats.files import read
+from ragdoll.corpus.formats.kinds import Manner
 from ragdoll.errors import MissingExtraError
 from ragdoll.extras import install_command
 from tests.conftest import Ragdoll
@@ -121,6 +124,13 @@ def test_a_remark_stands_on_its_page(kind: str, shown: str, tmp_path: Path) -> N
     remark = f"<< /Type /Annot /Subtype /{kind} /Contents (A remark.) >>"
     record = only(written(tmp_path, "a.pdf", pdf(["One", "Two"], field=remark)))
     assert record.text == "\n\n".join([f"One\n{shown}".rstrip(), "Two"])
+
+
+def test_a_user_may_say_that_a_file_is_of_word(tmp_path: Path) -> None:
+    file = docx(tmp_path / "a.xyz", paragraph("text"))
+    (record,) = read(file, Manner(formats=(".xyz=docx",)))
+    assert isinstance(record, Document)
+    assert record.text == "text"
 
 
 def test_a_scanned_pdf_has_no_text(tmp_path: Path) -> None:

@@ -454,6 +454,33 @@ def texts(folder: Path, **settings: object) -> dict[str, str]:
     return {document.source: document.title for document in corpus}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("todo", "makefile", "Übersicht", "日記", "access_log", "README-2", "CHANGELOG-v2"),
+        *("README.de", "Dockerfile.prod", "app.log.2024-03-05", "app.log.1", "a.mkd", "a.patch"),
+    ],
+)
+def test_a_folder_is_read_with_the_texts_that_have_no_suffix_of_their_own(
+    name: str, tmp_path: Path
+) -> None:
+    written(tmp_path, name, "A text.")
+    written(tmp_path, "program", b"\x7fELF\x02\x01\x01\0\0\0\x03\0")
+    assert list(texts(tmp_path)) == [name]
+
+
+def test_a_file_with_marks_of_another_format_is_no_text(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.rtf", r"{\rtf1\ansi A \b text\b0 .}")
+    with pytest.raises(UnreadableError, match="in the format RTF; save it as text"):
+        list(read_file(file, Manner(include=("*",))))
+
+
+@pytest.mark.parametrize("suffix", [".jsonlines", ".tab"])
+def test_records_by_other_names_are_read(suffix: str, tmp_path: Path) -> None:
+    content = "text\nA.\n" if suffix == ".tab" else '{"text": "A."}'
+    assert only(written(tmp_path, f"a{suffix}", content)).text == "A."
+
+
 def test_other_names_and_suffixes_are_read_as_a_user_says(tmp_path: Path) -> None:
     written(tmp_path, "a.xyz", "# Title\n")
     written(tmp_path, "b.abc", "x")
@@ -462,7 +489,9 @@ def test_other_names_and_suffixes_are_read_as_a_user_says(tmp_path: Path) -> Non
     assert texts(tmp_path, formats=[".xyz=md", ".abc=txt"]) == {"a.xyz": "Title", "b.abc": "b.abc"}
 
 
-@pytest.mark.parametrize("told", ["xyz", ".xyz", ".xyz=", "xyz=md", ".xyz=nothing"])
+@pytest.mark.parametrize(
+    "told", ["xyz", ".xyz", ".xyz=", "xyz=md", ".xyz=nothing", ".xyz=jsonl.gz"]
+)
 def test_a_format_that_is_not_known_is_refused(told: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         read(tmp_path, settings=CorpusSettings(formats=[told]))

@@ -49,6 +49,9 @@ _RECORDS: dict[str, Callable[[Path, str], _Records]] = {
 _LEAST_MINIFIED = 2000
 _LONG_LINE = 400
 
+# A format that looks like text, and is nothing to read.
+_RTF = "{\\rtf"
+
 # Parsed, a page takes some thirty times its size.
 _MAX_HTML = 16 * 2**20
 
@@ -112,21 +115,7 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     text, noted = decoding.text_of(path, manner.encoding)
     if noted:
         note(noted)
-    text = without_colours(text)
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    name = display_name(path.name)
-    title = None
-    markup = MARKUP.get(kind, "code" if kind in CODE else "")
-    if kind in SUBTITLES:
-        text = subtitles(text)
-    elif kind == MAN and is_man_page(text):
-        text, title = man_page(text)
-        markup = "markdown"
-    elif markup == "latex":
-        text = with_letters(text)
-    elif kind in CODE and _is_minified(text):
-        raise UnreadableError(MINIFIED)
+    text, title, markup = _shown(without_colours(text), kind)
     if not text.strip():
         raise UnreadableError("empty")
     # Front matter stays in the text, so that lines are the file's lines and it can be searched.
@@ -139,9 +128,28 @@ def _text(path: Path, kind: str, manner: Manner, note: Callable[[str], None]) ->
     title = storable(stated.strip()) if isinstance(stated, str) else title
     has_headings = markup not in structure.CODE and kind not in LINES | SUBTITLES
     found = structure.structure_of(text, markup).title if has_headings and not title else None
-    return Document(
-        text, title=title or found or name, metadata=fields, whole_file=True, markup=markup
-    )
+    title = title or found or display_name(path.name)
+    return Document(text, title=title, metadata=fields, whole_file=True, markup=markup)
+
+
+def _shown(text: str, kind: str) -> tuple[str, str | None, structure.Markup]:
+    """Return what a text shows to a reader, line by line, the title of a man page, and its markup.
+
+    Raises:
+        UnreadableError: the text is not for readers.
+    """
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    markup = MARKUP.get(kind, "code" if kind in CODE else "")
+    if kind in SUBTITLES:
+        return subtitles(text), None, markup
+    if kind == MAN and is_man_page(text):
+        return *man_page(text), "markdown"
+    if text.startswith(_RTF):
+        raise UnreadableError("in the format RTF; save it as text")
+    if kind in CODE and _is_minified(text):
+        raise UnreadableError(MINIFIED)
+    return with_letters(text) if markup == "latex" else text, None, markup
 
 
 def _is_minified(code: str) -> bool:

@@ -9,13 +9,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ragdoll.corpus.formats.decoding import COMPRESSED, is_encoding
+from ragdoll.corpus.formats.decoding import COMPRESSED, is_encoding, is_text
 from ragdoll.corpus.structure import Markup
 from ragdoll.errors import UsageError
 
 # The languages of markup whose headings are known.
 MARKUP: dict[str, Markup] = {
-    **dict.fromkeys((".markdown", ".md", ".mdx", ".qmd", ".rmd"), "markdown"),
+    **dict.fromkeys((".markdown", ".md", ".mdown", ".mdx", ".mkd", ".qmd", ".rmd"), "markdown"),
     **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
     **dict.fromkeys((".py", ".pyi", ".pyx"), "python"),
     ".org": "org",
@@ -24,7 +24,7 @@ MARKUP: dict[str, Markup] = {
 }
 _LANGUAGES = """
     bash bat c cc cjs clj cljs cmake cpp cs cxx dart el erl ex exs f f90 f95 fs go gradle graphql
-    groovy h hh hpp hrl hs hxx java jl js jsx kt kts lisp lua m mjs ml mli mm nim pas php pl pm
+    groovy h hh hpp hrl hs hxx java jl js jsx kt kts lisp lua m mjs mk ml mli mm nim pas php pl pm
     proto ps1 r rb rs scala scm sh sql svelte swift tcl tf ts tsx vb vue zig zsh
 """
 CODE = frozenset(f".{suffix}" for suffix in _LANGUAGES.split())
@@ -38,12 +38,25 @@ MAN = ".man"
 _SECTION = re.compile(r"\.[1-9][a-z]{0,4}")
 # A name like README or Dockerfile, which has no suffix.
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z_-]*")
-PLAIN = CODE | LINES | MARKUP.keys() | SUBTITLES | {MAN, ".text", ".txt"}
+# The usual documents and files of a project, in another language or of another version, and logs
+# of days before.
+_VARIANT = re.compile(
+    r"(?:AUTHORS|CHANGE(?:LOG|S)|CONTRIBUTING|COPYING|HISTORY|INSTALL|LICEN[CS]E|NEWS|README|TODO"
+    r"|Containerfile|Dockerfile|Makefile)[._-].+"
+)
+_ROTATED = re.compile(r".*\.log[._-]\d[\dT:._-]*")
+_TEXTS = frozenset((".bib", ".diff", ".ics", ".patch", ".po", ".texi", ".texinfo", ".text", ".txt"))
+PLAIN = CODE | LINES | MARKUP.keys() | SUBTITLES | _TEXTS | {MAN}
 HTML = frozenset({".html", ".htm", ".xhtml"})
 
 # The formats that need an extra, and their readers behind the wall; and those that need none.
 EXTRA = "documents"
-_CONVERTERS = {".docx": "office", ".pdf": "pdf", ".pptx": "office", ".xlsx": "workbook"}
+_CONVERTERS = {
+    **dict.fromkeys((".docm", ".docx", ".dotx"), "word"),
+    **dict.fromkeys((".pptm", ".pptx"), "slides"),
+    **dict.fromkeys((".xlsm", ".xlsx"), "workbook"),
+    ".pdf": "pdf",
+}
 CONVERTED = frozenset(_CONVERTERS)
 BEHIND_WALL = {
     **_CONVERTERS,
@@ -55,11 +68,19 @@ BEHIND_WALL = {
 }
 
 # The formats that hold records. Those that are no text are never compressed from without.
-_TEXT_RECORDS = ("csv", "json", "jsonl", "ndjson", "tsv")
+_TEXT_RECORDS = {
+    **{name: name for name in ("csv", "json", "jsonl", "ndjson", "tsv")},
+    "jsonlines": "jsonl",
+    "tab": "tsv",
+}
 BINARY_RECORDS = frozenset((".mbox", ".parquet"))
 RECORDS = {
     **{suffix: suffix[1:] for suffix in BINARY_RECORDS},
-    **{f".{name}{outer}": name for name in _TEXT_RECORDS for outer in ("", *COMPRESSED)},
+    **{
+        f".{name}{outer}": _TEXT_RECORDS[name]
+        for name in _TEXT_RECORDS
+        for outer in ("", *COMPRESSED)
+    },
 }
 # The formats that are read from a compressed file, besides the records.
 _INFLATED = PLAIN | HTML | {".eml", ".ipynb", ".mbox"}
@@ -118,8 +139,9 @@ class Manner:
         return found
 
     def reads(self, path: Path) -> bool:
-        """Tell whether a file has a format that can be read."""
-        return self.format_of(path) in SUPPORTED
+        """Tell whether a file has a format that can be read, or no suffix and a text in it."""
+        kind = self.format_of(path)
+        return kind in SUPPORTED or (not kind and path.is_file() and is_text(path))
 
 
 def format_of(path: Path) -> str:
@@ -135,7 +157,12 @@ def format_of(path: Path) -> str:
         )
     if _SECTION.fullmatch(suffix):
         return MAN
-    return ".txt" if not suffix and _CAPITALISED.fullmatch(name) else suffix
+    if suffix in SUPPORTED:
+        return suffix
+    if _ROTATED.fullmatch(name):
+        return ".log"
+    is_known = _VARIANT.fullmatch(name) or (not suffix and _CAPITALISED.fullmatch(name))
+    return ".txt" if is_known else suffix
 
 
 def check_formats(told: Iterable[str]) -> None:
@@ -151,8 +178,9 @@ def check_formats(told: Iterable[str]) -> None:
                 f"'{pair}' does not say the format of a suffix.",
                 hint="Say it as .xyz=txt, with the suffix of a format that ragdoll reads.",
             )
-        if f".{kind.lower().removeprefix('.')}" not in SUPPORTED:
+        kind = f".{kind.lower().removeprefix('.')}"
+        if kind not in SUPPORTED or kind.endswith(tuple(COMPRESSED)):
             raise UsageError(
-                f"The format '{kind}' is not known.",
+                f"The format '{kind[1:]}' is not known.",
                 hint="Formats are named by their suffixes, such as txt, md, rst, html or jsonl.",
             )

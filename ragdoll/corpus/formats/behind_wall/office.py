@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from markitdown import StreamInfo
+from markitdown import DocumentConverter, StreamInfo
 from markitdown.converters import DocxConverter, PptxConverter
 
 from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.behind_wall.archives import check_office, word_extras
 from ragdoll.corpus.formats.markdown import converted, first_heading
-
-# One format's converter each: not the class that guesses formats and knows addresses.
-_CONVERTERS = {".docx": DocxConverter, ".pptx": PptxConverter}
 
 # For the text to stay as it is, as markup does for HTML.
 _OPTIONS = {
@@ -23,20 +20,29 @@ _OPTIONS = {
 }
 
 
-def read_office(path: Path) -> Document:
-    """Read a file as Markdown, titled by its first heading; pictures have no text.
+def read_word(path: Path) -> Document:
+    """Read a text as Markdown, titled by its first heading; pictures have no text.
 
     Heads and feet of pages and comments stand behind the text.
 
     Raises:
         UnreadableError: the file is encrypted, or there is no text.
     """
+    text = _converted(path, DocxConverter(), ".docx")
+    return converted(f"{text}\n\n{word_extras(path)}", path, title=first_heading)
+
+
+def read_slides(path: Path) -> Document:
+    """Read a presentation as Markdown, titled by its first heading; pictures have no text.
+
+    Raises:
+        UnreadableError: the file is encrypted, or there is no text.
+    """
+    return converted(_converted(path, PptxConverter(), ".pptx"), path, title=first_heading)
+
+
+def _converted(path: Path, converter: DocumentConverter, suffix: str) -> str:
+    """Convert a file by one format's converter: not by the class that guesses formats."""
     check_office(path)
-    suffix = path.suffix.lower()
     with path.open("rb") as file:
-        markdown = _CONVERTERS[suffix]().convert(file, StreamInfo(extension=suffix), **_OPTIONS)
-    return converted(
-        f"{markdown.markdown}\n\n{word_extras(path) if suffix == '.docx' else ''}",
-        path,
-        title=first_heading,
-    )
+        return str(converter.convert(file, StreamInfo(extension=suffix), **_OPTIONS).markdown)

@@ -48,10 +48,11 @@ READERS = {
     "html": _Reader(f"{__package__}.html:read_html", _CONVERSION),
     "message": _Reader(f"{__package__}.mail:read_message", _CONVERSION),
     "notebook": _Reader(f"{__package__}.notebook:read_notebook", _CONVERSION),
-    "office": _Reader(f"{__package__}.office:read_office", _CONVERSION),
     "opendocument": _Reader(f"{__package__}.archives:read_open_document", _CONVERSION),
     "parquet": _Reader(f"{__package__}.parquet:read_parquet", "damaged, or not Parquet: "),
     "pdf": _Reader(f"{__package__}.pdf:read_pdf", _CONVERSION),
+    "slides": _Reader(f"{__package__}.office:read_slides", _CONVERSION),
+    "word": _Reader(f"{__package__}.office:read_word", _CONVERSION),
     "workbook": _Reader(f"{__package__}.workbook:read_workbook", _CONVERSION),
 }
 
