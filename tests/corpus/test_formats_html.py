@@ -56,6 +56,11 @@ def test_a_page_becomes_text_with_headings_and_lists(tmp_path: Path) -> None:
     ]
 
 
+def test_how_a_word_sounds_does_not_part_it(tmp_path: Path) -> None:
+    body = "<p><ruby>学<rp>(</rp><rt>がっ</rt><rp>)</rp>校<rt>こう</rt></ruby>へ行く</p>"
+    assert text(tmp_path, body) == "学校へ行く"
+
+
 def test_code_is_kept_line_by_line(tmp_path: Path) -> None:
     body = """<p>Call <code>f_1()</code>:</p>
       <pre><code class="py">def f():\n    <b>return</b> 1\n\nf()</code></pre>"""

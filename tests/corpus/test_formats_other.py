@@ -422,6 +422,11 @@ def test_what_only_has_the_name_of_a_man_page_is_text(tmp_path: Path) -> None:
     assert only(written(tmp_path, "notes-1.2", "A\n.note\n")).text == "A\n.note\n"
 
 
+def test_characters_of_subtitles_may_be_written_by_their_names(tmp_path: Path) -> None:
+    said = "WEBVTT\n\n00:01.000 --> 00:02.000\n<b>K&ouml;ln</b> &amp; &lt;Bonn&gt;\n"
+    assert only(written(tmp_path, "a.vtt", said)).text.strip() == "Köln & <Bonn>"
+
+
 @pytest.mark.parametrize(
     ("written_so", "text"),
     [

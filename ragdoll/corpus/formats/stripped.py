@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from html import unescape
 
 # What tells a terminal the colours and the titles of windows (ECMA-48), and where links lead.
 _FOR_TERMINALS = re.compile(
@@ -80,7 +81,7 @@ def subtitles(text: str) -> str:
         following = lines[number + 1] if number + 1 < len(lines) else ""
         is_number = _NUMBER.fullmatch(line) is not None and _TIMES.match(following) is not None
         is_mark = is_for_programs or is_number or _TIMES.match(line) is not None
-        shown.append("" if is_mark else _TAG.sub("", line).rstrip("\r"))
+        shown.append("" if is_mark else unescape(_TAG.sub("", line)).rstrip("\r"))
     return "\n".join(shown)
 
 

@@ -20,9 +20,10 @@ from ragdoll.corpus.documents import Document
 from ragdoll.corpus.formats.decoding import UnreadableError, decode, display_name
 from ragdoll.corpus.formats.markdown import tidy
 
-# Elements that are no part of the text: code for the browser, what surrounds the text, and what a
-# reader acts on.
+# Elements that are no part of the text: code for the browser, what surrounds the text, the sound of
+# a word, and what a reader acts on.
 _NO_TEXT = """
+    rp rt
     script style template noscript svg nav
     datalist dialog input select textarea
     audio canvas embed iframe map object video
