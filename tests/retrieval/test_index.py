@@ -262,6 +262,28 @@ def test_a_table_that_is_not_made_yet_cannot_be_searched(tmp_path: Path, trained
         index.search("lock")
 
 
+LINE = "Tasks wait for their turn, and locks guard what they share."
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("one.txt", " ".join(f"{number} {LINE}" for number in range(100))),
+        ("wide.txt", "\r\n\r\n".join(f"{number} {LINE} {LINE}" for number in range(50))),
+        ("code.py", "\n\n".join(f"class C{n}:\n\n    # {LINE}\n    x = {n}" for n in range(50))),
+        ("blank.txt", f"{LINE * 8}\n\n\n\n{LINE * 8}"),
+    ],
+)
+def test_the_text_of_a_file_is_that_of_its_passages_together(
+    trained: Trained, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    index = Index.create(tmp_path / "database", model=trained.model)
+    assert index.update(read(tmp_path / name)).chunks > 1
+    (document,) = index.documents(name)
+    assert document.text == text
+
+
 # Encoders
 
 

@@ -21,6 +21,8 @@ class Placed:
     """A passage whose metadata says where it stands."""
 
     __slots__ = ()
+    start: int
+    end: int
     metadata: dict[str, Any]
 
     @property

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from ragdoll.retrieval.reading.hits import Placed
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.schema import COLUMNS, KEY_LENGTH
 from ragdoll.retrieval.storage.table import row_ids
+
+# Characters between two passages, at most: a damaged table may name any number.
+_MOST_BLANK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,46 @@ class StoredDocument:
 
     @property
     def text(self) -> str:
-        """The text, with the blank lines between passages where their lines or offsets say so."""
-        parts: list[str] = []
-        end, line = 0, self.passages[0].line or 1
-        for passage in self.passages:
-            gap = max(0, passage.start - end) if parts else 0
-            if passage.line is not None:
-                gap = max(min(gap, 1), passage.line - line)
-                line = passage.line + passage.text.count("\n")
-            parts += ["\n" * min(gap, 2) if passage.line is None else "\n" * gap, passage.text]
-            end = passage.end
-        return "".join(parts)
+        """The text; a table keeps the extent of what stood between passages, and no characters."""
+        stretches = [stretch_of(passage, passage.text) for passage in self.passages]
+        pairs = zip(blanks(stretches), self.passages, strict=True)
+        return "".join(blank + passage.text for blank, passage in pairs)
+
+
+class Stretch(NamedTuple):
+    """Where a passage stands: its offsets, its first line, and the line breaks within it."""
+
+    start: int
+    end: int
+    line: int | None
+    page: int | None
+    breaks: int
+    has_wide_breaks: bool
+
+
+def stretch_of(place: Placed, text: str) -> Stretch:
+    """Return where a passage of a text stands."""
+    return Stretch(place.start, place.end, place.line, place.page, text.count("\n"), "\r\n" in text)
+
+
+def blanks(stretches: Sequence[Stretch]) -> Iterator[str]:
+    """Yield the whitespace before each of a document's passages; before the first is none.
+
+    Where each passage has its own line, lines tell the line breaks in it, and offsets the rest.
+    """
+    has_lines = all(one.line is not None for one in stretches) and all(
+        (one.line or 0) + one.breaks <= (other.line or 0) for one, other in pairwise(stretches)
+    )
+    line_break = "\r\n" if any(one.has_wide_breaks for one in stretches) else "\n"
+    yield from [""] * bool(stretches)
+    for before, stretch in pairwise(stretches):
+        gap = min(max(0, stretch.start - before.end), _MOST_BLANK)
+        if has_lines:
+            breaks = (stretch.line or 0) - (before.line or 0) - before.breaks
+            breaks = min(breaks, gap // len(line_break))
+            yield line_break * breaks + " " * (gap - breaks * len(line_break))
+        else:
+            yield "\n" * min(gap, 2)
 
 
 def passages(
