@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import RagdollError, UsageError
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode
+from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import Database, NoTableError
 from ragdoll.retrieval.storage.lance import is_local, stamp
@@ -26,6 +26,8 @@ MAX_QUERY = 8192
 
 MAX_WAITING = 256
 """Requests that wait for a table, at most."""
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Asked:
 class _Call(NamedTuple):
     """Another request to the thread of a table: a method of it, by its name."""
 
-    method: Literal["passage", "documents", "sources", "facts", "embed"]
+    method: Literal["passage", "documents", "sources", "facts", "embed", "reading"]
 
 
 class Served:
@@ -77,6 +79,11 @@ class Served:
     async def sources(self, glob: str, most: int) -> list[str]:
         """Return sources as ``Index.sources`` does."""
         found: list[str] = await self._batches.ask(_Call("sources"), (glob, most))
+        return found
+
+    async def reading(self, read: Callable[[Searcher], Read]) -> Read:
+        """Return what a function reads of the table."""
+        found: Read = await self._batches.ask(_Call("reading"), (read,))
         return found
 
     async def facts(self) -> dict[str, Any]:
@@ -115,6 +122,7 @@ class Served:
             "sources": index.sources,
             "facts": self._facts,
             "embed": index.embed,
+            "reading": lambda read: read(index._search),  # noqa: SLF001  (as for the facts)
         }
         return [methods[kind.method](*item) for item in items]
 

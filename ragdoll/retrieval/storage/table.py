@@ -125,6 +125,15 @@ class Table:
         """Return what orders the rows that meet conditions in SQL, and LanceDB's own ids."""
         return self._answers(self._all(["id", "source", "start"]).with_row_id(True), conditions)
 
+    def batches_where(
+        self, conditions: Sequence[str], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that meet all of some conditions in SQL, not all of them in memory."""
+        query = self._all(columns)
+        for condition in conditions:
+            query = query.where(condition)
+        return self._batches(query)
+
     def ids_where(self, conditions: Sequence[str]) -> npt.NDArray[np.uint64]:
         """Return LanceDB's own ids of the rows that meet all of some conditions in SQL."""
         return row_ids(self._answers(self._all(["start"]).with_row_id(True), conditions))
@@ -132,7 +141,7 @@ class Table:
     def sources_where(self, condition: str, most: int) -> list[str]:
         """Return the sources of rows that meet a condition in SQL: the first ``most``, in order."""
         found: set[str] = set()
-        for batch in self._batches(self._all(["source"]).where(condition)):
+        for batch in self.batches_where([condition], ["source"]):
             found.update(batch["source"].to_pylist())
         return sorted(found)[:most]
 
