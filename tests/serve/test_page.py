@@ -12,6 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ragdoll.retrieval.index import Index
+from tests.conftest import Trained
+from tests.making import open_corpus
 from tests.serve.conftest import Process, Serving
 
 CHROMIUM = next(
@@ -62,6 +65,22 @@ def test_the_page_searches_for_what_its_address_says(
 
 
 @in_a_browser
+def test_an_answer_stands_below_its_headings(
+    served: Callable[..., Process], trained: Trained, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "short.md").write_text("# Timers\n\nSet a timer.\n")
+    (docs / "plain.txt").write_text("A timer without a title.\n")
+    (docs / "long.md").write_text(f"# Waiting\n\n{'Few words. ' * 300}\n## Delays\n\nA delay.\n")
+    Index.create(tmp_path / "base", model=trained.model).update(open_corpus([docs]))
+    page = rendered(served(database=tmp_path / "base"), tmp_path, q="timer delay")
+    titles = re.findall(r'<span class="title" dir="auto">(.*?)</span>', page)
+    assert set(titles) == {"Timers", "Waiting", "Waiting › Delays"}
+    assert len(titles) == len(shown(page)) - 1
+
+
+@in_a_browser
 def test_what_documents_say_is_text(served: Callable[..., Process], tmp_path: Path) -> None:
     page = rendered(served(), tmp_path, q="lock says alert", source="evil.txt")
     assert "<script>alert" not in page
@@ -72,6 +91,9 @@ def test_what_documents_say_is_text(served: Callable[..., Process], tmp_path: Pa
 def test_what_is_wrong_is_said_on_the_page(served: Callable[..., Process], tmp_path: Path) -> None:
     page = rendered(served(), tmp_path, q="lock", source="nope/**")
     assert "Nothing found." in page
+    page = rendered(served(), tmp_path, q="lock", source="a" * 2000)
+    assert "at most 1024 characters" in page
+    assert "openapi" not in page
 
 
 def test_the_page_runs_its_own_script_and_no_other(serving: Serving) -> None:
