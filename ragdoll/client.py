@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
+import numpy as np
+
+from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ServiceError, UsageError
 from ragdoll.retrieval.reading.hits import Copy, Hit
 from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
+from ragdoll.settings import check_search
 
 if TYPE_CHECKING:
     import httpx
@@ -17,8 +26,16 @@ if TYPE_CHECKING:
 # Seconds for an answer: a service that has just begun may have to load its tables first.
 _SECONDS = 30.0
 
-# Questions in a request, at most; the service takes no more.
-_TOGETHER = 100
+# Questions and texts in a request, and bytes of its body, at most: the service takes no more.
+_QUERIES = 100
+_TEXTS = 2048
+_BYTES = 2**20
+# Bytes of the body around the texts.
+_FRAME = 200
+
+# How often a service that is busy is asked again, and the seconds between, at most.
+_MORE_TRIES = 5
+_MOST_SECONDS = 5
 
 
 class Client:
@@ -37,6 +54,7 @@ class Client:
         self.table = table
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http: httpx.Client | None = None
+        self._is_closed = False
 
     def search(
         self,
@@ -55,7 +73,7 @@ class Client:
             ServiceError: it cannot be reached, or cannot answer.
         """
         asked = self._asked(k, mode, alpha, where, source)
-        return _hits(self._post("/search", {"query": query, **asked}))
+        return _hits(self._post("/search", {"query": query, **asked})) if query.strip() else []
 
     async def asearch(
         self,
@@ -75,12 +93,21 @@ class Client:
         """
         import httpx
 
-        body = {"query": query, **self._asked(k, mode, alpha, where, source)}
+        asked = self._asked(k, mode, alpha, where, source)
+        self._check_open()
+        if not query.strip():
+            return []
+        content = _content({"query": query, **asked})
         try:
             # A client for each call: its connections belong to the loop that runs now.
             async with httpx.AsyncClient(headers=self._headers, timeout=_SECONDS) as http:
-                answer = await http.post(f"{self.url}/search", json=body)
-        except httpx.HTTPError as error:
+                answer = await http.post(f"{self.url}/search", **content)
+                for _ in range(_MORE_TRIES):
+                    if (seconds := _seconds_to_wait(answer)) is None:
+                        break
+                    await asyncio.sleep(seconds)
+                    answer = await http.post(f"{self.url}/search", **content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(self.url, error) from error
         return _hits(_checked(answer))
 
@@ -97,10 +124,16 @@ class Client:
         """Answer several queries together and yield the answers to each; see ``search``."""
         if isinstance(queries, str):
             raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
-        asked = self._asked(k, mode, alpha, where, source)
-        for start in range(0, len(queries), _TOGETHER):
-            body = {"queries": list(queries[start : start + _TOGETHER]), **asked}
-            yield from map(_hits, self._post("/search/batch", body)["answers"])
+        return self._answers(list(queries), self._asked(k, mode, alpha, where, source))
+
+    def _answers(self, queries: Sequence[str], asked: dict[str, Any]) -> Iterator[list[Hit]]:
+        room = _BYTES - len(json.dumps(asked))
+        for some in _parts(queries, _QUERIES, room):
+            answers: Iterator[Any] = iter(())
+            if texts := [query for query in some if query.strip()]:
+                record = self._post("/search/batch", {"queries": texts, **asked})
+                answers = iter(record["answers"])
+            yield from (_hits(next(answers)) if query.strip() else [] for query in some)
 
     def passage(self, identifier: str) -> StoredPassage | None:
         """Return a passage by its id; None if there is none.
@@ -108,7 +141,7 @@ class Client:
         Raises:
             ServiceError: as ``search``.
         """
-        record = self._get(f"/passages/{identifier}", {})
+        record = self._get(f"/passages/{_quoted(identifier)}", {})
         found: StoredPassage | None = record and _made(StoredPassage, record)
         return found
 
@@ -127,6 +160,39 @@ class Client:
             for one in (record or {"documents": []})["documents"]
         ]
 
+    def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
+        """Return the vectors of texts and the number of their tokens; see ``Index.embed``.
+
+        Raises:
+            UsageError: as ``search``.
+            ServiceError: as ``search``.
+        """
+        if not len(texts):
+            return np.zeros((0, self._facts()["dimension"]), np.float32), 0
+        table, tokens = self.table or "", 0
+        vectors: list[Vectors] = []
+        for some in _parts(list(texts), _TEXTS, _BYTES):
+            body = {"input": some, "model": table, "encoding_format": "base64"}
+            record = self._post("/v1/embeddings", body)
+            rows = [base64.b64decode(one["embedding"]) for one in record["data"]]
+            vectors.append(np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1))
+            tokens += record["usage"]["prompt_tokens"]
+        return np.concatenate(vectors).astype(np.float32, copy=False), tokens
+
+    def __len__(self) -> int:
+        """Count the passages of the table."""
+        return int(self._facts()["passages"])
+
+    def _facts(self) -> dict[str, Any]:
+        record = self._get("/tables", {})
+        name = self.table or record["default"]
+        found = [facts for facts in record["tables"] if facts["table"] == name]
+        if not found:
+            raise UsageError(
+                f"No table '{name}' is served.", hint="Its tables() names those that are."
+            )
+        return dict(found[0])
+
     def tables(self) -> list[dict[str, Any]]:
         """Return what the service says of its tables.
 
@@ -136,7 +202,8 @@ class Client:
         return list((self._get("/tables", {}) or {})["tables"])
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a client that is closed answers no more."""
+        self._is_closed = True
         if self._http is not None:
             self._http.close()
 
@@ -149,12 +216,13 @@ class Client:
     def _asked(
         self, k: int, mode: Mode, alpha: float | None, where: str | None, source: str | None
     ) -> dict[str, Any]:
+        check_search(k, mode, alpha, where, source)
         asked = {"where": where, "source": source, "alpha": alpha, "table": self.table}
         given = {name: value for name, value in asked.items() if value is not None}
         return {"top_k": k, "mode": mode, **given}
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        return _checked(self._sent("POST", path, json=body))
+        return _checked(self._sent("POST", path, **_content(body)))
 
     def _get(self, path: str, asked: dict[str, str]) -> Any:
         """Return an answer; None where the service says that there is none."""
@@ -167,12 +235,62 @@ class Client:
     def _sent(self, method: str, path: str, **content: Any) -> httpx.Response:
         import httpx
 
+        self._check_open()
         if self._http is None:
             self._http = httpx.Client(headers=self._headers, timeout=_SECONDS)
         try:
-            return self._http.request(method, f"{self.url}{path}", **content)
+            answer = self._http.request(method, f"{self.url}{path}", **content)
+            for _ in range(_MORE_TRIES):
+                if (seconds := _seconds_to_wait(answer)) is None:
+                    break
+                time.sleep(seconds)
+                answer = self._http.request(method, f"{self.url}{path}", **content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(self.url, error) from error
+        return answer
+
+    def _check_open(self) -> None:
+        """Check that the client is open.
+
+        Raises:
+            UsageError: it is closed.
+        """
+        if self._is_closed:
+            raise UsageError("This client is closed.", hint="Make another.")
+
+
+def _content(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "content": json.dumps(body).encode(),
+        "headers": {"content-type": "application/json"},
+    }
+
+
+def _parts(texts: Sequence[str], most: int, room: int) -> Iterator[list[str]]:
+    """Divide texts into parts that a request has room for; a longer text stands alone."""
+    part: list[str] = []
+    size = _FRAME
+    for text in texts:
+        length = len(json.dumps(text)) + len(", ")
+        if part and (len(part) == most or size + length > room):
+            yield part
+            part, size = [], _FRAME
+        part.append(text)
+        size += length
+    if part:
+        yield part
+
+
+def _quoted(identifier: str) -> str:
+    """Return a part of an address; dots alone would lead to another."""
+    return quote(identifier, safe="", errors="replace").replace(".", "%2E")
+
+
+def _seconds_to_wait(answer: httpx.Response) -> int | None:
+    """Return the seconds after which a busy service wants to be asked again; None if it is not."""
+    seconds = answer.headers.get("retry-after", "")
+    is_busy = answer.status_code in {429, 503} and _error(answer)["code"] in {"busy", ""}
+    return min(int(seconds), _MOST_SECONDS) if is_busy and seconds.isdecimal() else None
 
 
 def _unreachable(url: str, error: Exception) -> ServiceError:
@@ -195,7 +313,7 @@ def _checked(answer: httpx.Response) -> Any:
         except ValueError as error:
             raise ServiceError(f"{answer.url} is not a ragdoll service.") from error
     facts = _error(answer)
-    kind = UsageError if answer.status_code in {400, 404, 422} else ServiceError
+    kind = UsageError if answer.status_code in {400, 404, 413, 422} else ServiceError
     raise kind(str(facts["message"]), hint=facts["hint"])
 
 

@@ -618,7 +618,7 @@ def checked(value: Any, declared: Setting, origin: str = "", name: str = "") -> 
     from_there = f" (from {origin})" if origin else ""
     if isinstance(value, str) and _KINDS[list] in kinds:
         value = [value]
-    if value in ("", []) or (isinstance(value, list) and "" in value):
+    if isinstance(value, str | list) and (not value or "" in list(value)):
         raise UsageError(f"{name} must not be empty{from_there}.")
     if not any(kind.admits(value) for kind in kinds):
         *others, last = (kind.description for kind in kinds)

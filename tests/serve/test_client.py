@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ragdoll import Client, Index
+from ragdoll import Client, Hit, Index
 from ragdoll.errors import ServiceError, UsageError
 from tests.serve.conftest import GUIDE, TOKEN, started
 
@@ -75,6 +77,73 @@ def test_documents_and_passages_are_those_of_the_index(client: Client, base: Pat
     assert [facts["table"] for facts in client.tables()] == ["documents", "other"]
 
 
+@pytest.fixture(params=["index", "client"])
+def either(request: pytest.FixtureRequest, base: Path) -> Index | Client:
+    """An index, and a client of a service that has it: what the one does, the other does."""
+    asked: Index | Client = (
+        Index.open(base) if request.param == "index" else request.getfixturevalue("client")
+    )
+    return asked
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"k": 0},
+        {"k": 2.5},
+        {"mode": "sound"},
+        {"alpha": 1.5},
+        {"alpha": 0.5, "mode": "text"},
+        {"where": ""},
+        {"where": "nope = 1"},
+        {"source": ""},
+        {"source": Path("guide")},
+        {"k": np.int64(2)},
+    ],
+)
+def test_what_has_no_meaning_is_refused(either: Index | Client, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        either.search("lock", **options)
+    with pytest.raises(UsageError):
+        asyncio.run(either.asearch("lock", **options))
+    if options != {"where": "nope = 1"}:  # which the table has to tell
+        with pytest.raises(UsageError):
+            either.search_many(["lock"], **options)
+
+
+def test_a_query_without_words_finds_nothing(either: Index | Client) -> None:
+    assert either.search("") == either.search(" ") == asyncio.run(either.asearch("")) == []
+    answers = [[hit.source for hit in hits] for hits in either.search_many(["", "loop", " "], 1)]
+    assert answers == [[], ["guide/loop.md"], []]
+    assert list(either.search_many([])) == []
+    with pytest.raises(TypeError, match="a list of queries"):
+        either.search_many("loop")
+
+
+@pytest.mark.parametrize("identifier", ["", "..", "../tables", "a/b?c#d", "%2e"])
+def test_what_is_no_id_is_no_passage(either: Index | Client, identifier: str) -> None:
+    assert either.passage(identifier) is None
+
+
+def test_passages_are_counted_and_texts_embedded(either: Index | Client, base: Path) -> None:
+    assert len(either) == len(Index.open(base)) > 30
+    vectors, tokens = either.embed(["a lock", "a timer"])
+    expected, count = Index.open(base).embed(["a lock", "a timer"])
+    assert vectors.dtype == np.float32
+    assert (vectors == expected).all()
+    assert tokens == count
+    assert either.embed([])[0].shape == (0, expected.shape[1])
+
+
+def test_a_closed_client_says_so(url: str) -> None:
+    with Client(url, TOKEN) as client:
+        client.search("lock")
+    with pytest.raises(UsageError, match="closed"):
+        client.search("lock")
+    with pytest.raises(UsageError, match="closed"):
+        asyncio.run(client.asearch("lock"))
+
+
 def test_another_table_is_searched_by_its_name(url: str) -> None:
     with Client(url, TOKEN, table="other") as client:
         assert [hit.text for hit in client.search("semaphore")] == [
@@ -97,20 +166,82 @@ def test_what_is_wrong_is_said(url: str, client: Client) -> None:
         asyncio.run(Client("http://127.0.0.1:1").asearch("x"))
 
 
-@pytest.mark.parametrize(
-    ("status", "said"), [(200, "is not a ragdoll service"), (502, "answers with the status 502")]
-)
-def test_an_answer_of_something_else_is_told_apart(status: int, said: str) -> None:
-    class Other(BaseHTTPRequestHandler):
+Answer = tuple[int, str, bytes]
+
+
+@contextmanager
+def answering(*answers: Answer) -> Iterator[str]:
+    """Serve answers one after the other, and check that all were asked for."""
+    waiting = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            length = int(self.headers["content-length"])
+            self.rfile.read(length)
+            status, seconds, body = waiting.pop(0)
+            if length > 2**20:
+                status = 413
             self.send_response(status)
+            if seconds:
+                self.send_header("retry-after", seconds)
+            self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"<html>")
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Other) as server:
-        Thread(target=server.handle_request, daemon=True).start()
-        with pytest.raises(ServiceError, match=said):
-            Client(f"http://127.0.0.1:{server.server_port}").search("x")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+    assert waiting == []
+
+
+BUSY = (503, "0", b'{"error": {"code": "busy", "message": "Too many wait.", "hint": null}}')
+DAMAGED = (503, "0", b'{"error": {"code": "table", "message": "It is damaged.", "hint": null}}')
+NOTHING = (200, "", b'{"hits": []}')
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_busy_service_is_asked_again_when_it_says(is_async: bool) -> None:
+    def search(url: str) -> list[Hit]:
+        with Client(url) as client:
+            return asyncio.run(client.asearch("x")) if is_async else client.search("x")
+
+    with answering(BUSY, BUSY, NOTHING) as url:
+        assert search(url) == []
+    with answering(*[BUSY] * 6) as url, pytest.raises(ServiceError, match="Too many"):
+        search(url)
+    with answering(DAMAGED) as url, pytest.raises(ServiceError, match="damaged"):
+        search(url)
+
+
+def test_more_than_a_request_holds_is_asked_in_several() -> None:
+    texts = [f"{number} {'é' * 8000}" for number in range(40)]
+    answers = [b'{"answers": [' + b", ".join([b'{"hits": []}'] * n) + b"]}" for n in (21, 19)]
+    with answering(*((200, "", body) for body in answers)) as url, Client(url) as client:
+        assert list(client.search_many(texts)) == [[]] * 40
+    vector = b'{"embedding": "AACAPw=="}'
+    answers = [
+        b'{"data": [%b], "usage": {"prompt_tokens": 1}}' % b", ".join([vector] * number)
+        for number in (2048, 2)
+    ]
+    with answering(*((200, "", body) for body in answers)) as url, Client(url) as client:
+        vectors, tokens = client.embed(["a"] * 2050)
+    assert vectors.tolist() == [[1]] * 2050
+    assert tokens == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(200, "is not a ragdoll service"), (502, "answers with the status 502")]
+)
+def test_an_answer_of_something_else_is_told_apart(status: int, said: str) -> None:
+    with (
+        answering((status, "", b"<html>")) as url,
+        Client(url) as client,
+        pytest.raises(ServiceError, match=said),
+    ):
+        client.search("x")

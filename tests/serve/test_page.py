@@ -72,7 +72,9 @@ def test_an_answer_stands_below_its_headings(
     docs.mkdir()
     (docs / "short.md").write_text("# Timers\n\nSet a timer.\n")
     (docs / "plain.txt").write_text("A timer without a title.\n")
-    (docs / "long.md").write_text(f"# Waiting\n\n{'Few words. ' * 300}\n## Delays\n\nA delay.\n")
+    (docs / "long.md").write_text(
+        f"# Waiting\n\n{'Few words. ' * 300}\n## Delays\n\n{'A delay. ' * 300}\n"
+    )
     Index.create(tmp_path / "base", model=trained.model).update(open_corpus([docs]))
     page = rendered(served(database=tmp_path / "base"), tmp_path, q="timer delay")
     titles = re.findall(r'<span class="title" dir="auto">(.*?)</span>', page)
