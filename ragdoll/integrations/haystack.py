@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ragdoll.client import Client
@@ -10,6 +11,7 @@ from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import check_search
 
 try:
     from haystack import Document, component, default_from_dict, default_to_dict
@@ -22,19 +24,25 @@ class RagdollRetriever:
     """Retrieves passages from a database, or from a service by its address.
 
     ``place`` is the database's folder or URI, or the service's address. A token comes from
-    ``index``, which a pipeline that is written to a file does not hold.
+    ``index``, which a pipeline that is written to a file does not hold. Haystack reads such a file
+    by ``Pipeline.loads(text, allowed_modules=["ragdoll.integrations.haystack"])``.
     """
 
     def __init__(
         self,
-        place: str,
+        place: str | Path,
         table: str | None = None,
         top_k: int = 10,
         mode: Mode = "hybrid",
         index: Searchable | None = None,
     ) -> None:
-        """Name what to search; ``index`` None opens it when it is first asked."""
-        self.place = place
+        """Name what to search; ``index`` None opens it when it is first asked.
+
+        Raises:
+            UsageError: ``top_k`` or ``mode`` is out of range.
+        """
+        check_search(top_k, mode, None, None, None)
+        self.place = str(place)
         self.table = table
         self.top_k = top_k
         self.mode = mode
@@ -50,14 +58,18 @@ class RagdollRetriever:
     ) -> dict[str, list[Document]]:
         """Return the best passages for a query."""
         if self._index is None:
-            is_service = self.place.startswith(("http://", "https://"))
+            is_service = self.place.lower().startswith(("http://", "https://"))
             self._index = (
                 Client(self.place, table=self.table)
                 if is_service
                 else Index.open(self.place, table=self.table)
             )
         hits = self._index.search(
-            query, top_k or self.top_k, mode=self.mode, where=where, source=source
+            query,
+            self.top_k if top_k is None else top_k,
+            mode=self.mode,
+            where=where,
+            source=source,
         )
         return {"documents": [_document(hit) for hit in hits]}
 

@@ -24,7 +24,7 @@ class RagdollRetriever(BaseRetriever):
     """Retrieves passages from an index, or from a service by its client.
 
     ``index`` is a ``ragdoll.Index`` or a ``ragdoll.Client``; the other fields are as for its
-    ``search``.
+    ``search``, and ``invoke`` takes others for one query.
     """
 
     index: Any
@@ -34,20 +34,21 @@ class RagdollRetriever(BaseRetriever):
     source: str | None = None
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
         del run_manager
-        return [_document(hit) for hit in self.index.search(query, self.k, **self._filters())]
+        return [_document(hit) for hit in self.index.search(query, **self._with(options))]
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
         del run_manager
-        hits = await self.index.asearch(query, self.k, **self._filters())
+        hits = await self.index.asearch(query, **self._with(options))
         return [_document(hit) for hit in hits]
 
-    def _filters(self) -> dict[str, Any]:
-        return {"mode": self.mode, "where": self.where, "source": self.source}
+    def _with(self, options: dict[str, Any]) -> dict[str, Any]:
+        own = {"k": self.k, "mode": self.mode, "where": self.where, "source": self.source}
+        return {**own, **options}
 
 
 def _document(hit: Hit) -> Document:

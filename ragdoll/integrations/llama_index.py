@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ragdoll.corpus.documents import LINE
 from ragdoll.extras import missing
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import check_search
 
 try:
     from llama_index.core.base.base_retriever import BaseRetriever
@@ -15,9 +17,16 @@ try:
 except ImportError as error:
     raise missing("llama-index", "This retriever") from error
 
+# What the metadata of a node have for programs, and not for language models.
+_FOR_PROGRAMS = ["path", "line", LINE, "score"]
+
 
 class RagdollRetriever(BaseRetriever):
-    """Retrieves passages from an index, or from a service by its client."""
+    """Retrieves passages from an index, or from a service by its client.
+
+    A language model reads a passage with its source and title, and without its path, line and
+    score.
+    """
 
     def __init__(
         self,
@@ -29,7 +38,12 @@ class RagdollRetriever(BaseRetriever):
         source: str | None = None,
         **options: Any,
     ) -> None:
-        """Name what to search, and how; ``options`` are those of the base class."""
+        """Name what to search, and how; ``options`` are those of the base class.
+
+        Raises:
+            UsageError: ``k``, ``mode`` or a condition is out of range.
+        """
+        check_search(k, mode, None, where, source)
         super().__init__(**options)
         self._index = index
         self._k = k
@@ -45,5 +59,11 @@ class RagdollRetriever(BaseRetriever):
 
 
 def _node(hit: Hit) -> NodeWithScore:
-    node = TextNode(id_=hit.id, text=hit.text, metadata=metadata_of(hit))
+    node = TextNode(
+        id_=hit.id,
+        text=hit.text,
+        metadata=metadata_of(hit),
+        excluded_llm_metadata_keys=_FOR_PROGRAMS,
+        excluded_embed_metadata_keys=_FOR_PROGRAMS,
+    )
     return NodeWithScore(node=node, score=hit.score)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from ragdoll import Index
-from ragdoll.errors import MissingExtraError
+from ragdoll.errors import MissingExtraError, ServiceError, UsageError
 from tests.conftest import Trained
 from tests.making import open_corpus
 
@@ -55,10 +56,16 @@ def test_langchain(index: Index) -> None:
     assert "call_later" in found[0].page_content
     assert found[0].metadata["source"] == "loop.md"
     assert RagdollRetriever(index=index, source="*.txt").invoke(QUERY)[0].id != found[0].id
+    assert retriever.invoke(QUERY, k=1) == found[:1]
+    assert asyncio.run(retriever.ainvoke(QUERY, k=1)) == found[:1]
+    with pytest.raises(UsageError, match="mode"):
+        retriever.invoke(QUERY, mode="sound")
 
 
 def test_llama_index(index: Index) -> None:
     pytest.importorskip("llama_index.core")
+    from llama_index.core.schema import MetadataMode
+
     from ragdoll.integrations.llama_index import RagdollRetriever
 
     retriever = RagdollRetriever(index, 2)
@@ -68,6 +75,11 @@ def test_llama_index(index: Index) -> None:
     assert "call_later" in found[0].text
     assert found[0].score == pytest.approx(index.search(QUERY, 1)[0].score)
     assert found[0].metadata["line"] == 1
+    shown = found[0].node.get_content(MetadataMode.LLM)
+    assert "source: loop.md" in shown
+    assert not re.search("path|line|score", shown.removesuffix(found[0].text))
+    with pytest.raises(UsageError, match="mode"):
+        RagdollRetriever(index, mode="sound")  # type: ignore[arg-type]
 
 
 def test_haystack(index: Index, tmp_path: Path) -> None:
@@ -77,10 +89,16 @@ def test_haystack(index: Index, tmp_path: Path) -> None:
     from ragdoll.integrations.haystack import RagdollRetriever
 
     pipeline = Pipeline()
-    pipeline.add_component("retriever", RagdollRetriever(str(tmp_path / "base"), top_k=2))
+    pipeline.add_component("retriever", RagdollRetriever(tmp_path / "base", top_k=2))
     ours = "ragdoll.integrations.haystack"
     pipeline = Pipeline.loads(pipeline.dumps(), allowed_modules=[ours])
     found = pipeline.run({"retriever": {"query": QUERY}})["retriever"]["documents"]
     assert len(found) == 2
     assert "call_later" in found[0].content
     assert found[0].meta["path"] == str(tmp_path / "docs/loop.md")
+    with pytest.raises(UsageError, match="k must be at least 1"):
+        RagdollRetriever(tmp_path / "base").run(QUERY, top_k=0)
+    with pytest.raises(UsageError, match="mode"):
+        RagdollRetriever(tmp_path / "base", mode="sound")
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        RagdollRetriever("HTTP://127.0.0.1:1").run(QUERY)
