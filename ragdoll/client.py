@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 # Seconds for an answer: a service that has just begun may have to load its tables first.
 _SECONDS = 30.0
 
-# Questions and texts in a request, and bytes of its body, at most: the service takes no more.
+# What a request has at most, and bytes of its body; the service takes no more.
 _QUERIES = 100
 _TEXTS = 2048
+_PASSAGES = 1000
 _BYTES = 2**20
 # Bytes of the body around the texts.
 _FRAME = 200
@@ -145,20 +146,26 @@ class Client:
         found: StoredPassage | None = record and _made(StoredPassage, record)
         return found
 
-    def documents(self, source: str) -> list[StoredDocument]:
+    def documents(self, source: str, most: int = 10_000, offset: int = 0) -> list[StoredDocument]:
         """Return the documents of a source or of a glob; see ``Index.documents``.
 
         Raises:
+            UsageError: as ``search``.
             ServiceError: as ``search``.
         """
-        record = self._get("/documents", {"source": source})
-        return [
-            StoredDocument(
-                **{name: one[name] for name in ("source", "title", "root", "path")},
-                passages=[_made(StoredPassage, passage) for passage in one["passages"]],
-            )
-            for one in (record or {"documents": []})["documents"]
-        ]
+        found: list[StoredDocument] = []
+        following: int | None = offset
+        while following is not None and most > 0:
+            part = {"source": source, "limit": str(min(most, _PASSAGES)), "offset": str(following)}
+            record = self._get("/documents", part) or {"documents": []}
+            for one in map(_document, record["documents"]):
+                most -= len(one.passages)
+                if found and (found[-1].root, found[-1].source) == (one.root, one.source):
+                    found[-1].passages.extend(one.passages)
+                else:
+                    found.append(one)
+            following = record.get("next")
+        return found
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Return the vectors of texts and the number of their tokens; see ``Index.embed``.
@@ -331,6 +338,13 @@ def _hits(record: Any) -> list[Hit]:
         replace(_made(Hit, hit), copies=[Copy(**copy) for copy in hit["copies"]])
         for hit in record["hits"]
     ]
+
+
+def _document(record: dict[str, Any]) -> StoredDocument:
+    return StoredDocument(
+        **{name: record[name] for name in ("source", "title", "root", "path")},
+        passages=[_made(StoredPassage, passage) for passage in record["passages"]],
+    )
 
 
 def _made(kind: type[Any], record: dict[str, Any]) -> Any:

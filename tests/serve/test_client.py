@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -176,7 +177,7 @@ def answering(*answers: Answer) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
+            length = int(self.headers.get("content-length", 0))
             self.rfile.read(length)
             status, seconds, body = waiting.pop(0)
             if length > 2**20:
@@ -187,6 +188,8 @@ def answering(*answers: Answer) -> Iterator[str]:
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -217,6 +220,23 @@ def test_a_busy_service_is_asked_again_when_it_says(is_async: bool) -> None:
         search(url)
     with answering(DAMAGED) as url, pytest.raises(ServiceError, match="damaged"):
         search(url)
+
+
+def test_documents_in_several_answers_are_put_together() -> None:
+    facts = {"title": "", "root": "/docs", "path": None}
+
+    def part(sources: list[str], following: int | None) -> Answer:
+        passage = {"id": "x", "start": 0, "end": 1, "text": "x", "metadata": {}, **facts}
+        documents = [
+            {**facts, "source": name, "passages": [{**passage, "source": name}]} for name in sources
+        ]
+        return 200, "", json.dumps({"documents": documents, "next": following}).encode()
+
+    with answering(part(["a", "b"], 2), part(["b", "c"], None)) as url, Client(url) as client:
+        found = client.documents("*")
+    assert [(one.source, len(one.passages)) for one in found] == [("a", 1), ("b", 2), ("c", 1)]
+    with answering(part(["a", "b"], 2)) as url, Client(url) as client:
+        assert len(client.documents("*", 2)) == 2
 
 
 def test_more_than_a_request_holds_is_asked_in_several() -> None:
