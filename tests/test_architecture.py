@@ -35,7 +35,7 @@ ROOMS = [
     {"retrieval", "distillation"},
     {"corpus", "embedding"},
     {"engine"},
-    {"files", "streams", "extras"},
+    {"files", "streams", "extras", "hints"},
     {"settings"},
     {"errors"},
 ]

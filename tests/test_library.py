@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import ragdoll
-from ragdoll.cli.hints import for_command_line
+from ragdoll.hints import for_command_line
 from tests.conftest import TRAINING_CORPUS, Trained
 from tests.making import open_corpus
 
@@ -153,7 +153,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 # Where options are declared, or are those of pip and uv, and where a style sheet has two hyphens.
-_WITH_OPTIONS = {"settings.py", "config.py", "chart.py", "report.py", "extras.py"}
+_WITH_OPTIONS = {"settings.py", "config.py", "chart.py", "report.py", "extras.py", "hints.py"}
 
 
 def _texts() -> Iterator[tuple[str, str]]:

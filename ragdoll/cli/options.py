@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
 
 import typer
 
-from ragdoll.cli.hints import first_name
+from ragdoll.hints import first_name
 from ragdoll.settings import Setting, alternatives, as_text, settings
 
 _PANELS = {"corpus": "Corpus options", "engine": "Engine options"}

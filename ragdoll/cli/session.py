@@ -15,10 +15,10 @@ import typer
 
 from ragdoll.cli import process
 from ragdoll.cli.console import Console, LogHandler, silence_libraries
-from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import Invocation
 from ragdoll.config import FILE_NAME, Config, load
 from ragdoll.errors import RagdollError, UsageError, first_line
+from ragdoll.hints import for_command_line
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from ragdoll import __version__
 from ragdoll.errors import RagdollError, UsageError
+from ragdoll.hints import for_command_line
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import snippet
@@ -433,7 +434,8 @@ def _handle_errors(app: FastAPI) -> None:
         elif isinstance(error, BusyError):
             code = "busy"
         headers = {"retry-after": "1"} if status == 503 else {}
-        return _error(status, code, error.message, error.hint, headers)
+        hint = error.hint and for_command_line(error.hint)
+        return _error(status, code, error.message, hint, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

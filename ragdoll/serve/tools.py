@@ -25,6 +25,7 @@ from mcp.types import ToolAnnotations
 from ragdoll import __version__
 from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, first_of, number_of
+from ragdoll.hints import for_command_line
 from ragdoll.retrieval.reading.hits import Hit, headings_of
 from ragdoll.retrieval.reading.lines import StoredLines, lines_of, places_of
 from ragdoll.retrieval.reading.search import Searcher
@@ -145,7 +146,8 @@ async def _answered(answer: Coroutine[Any, Any, str]) -> str:
     try:
         text = await answer
     except RagdollError as error:
-        raise ToolError(f"{error.message} {error.hint or ''}".strip()) from None
+        hint = for_command_line(error.hint or "")
+        raise ToolError(f"{error.message} {hint}".strip()) from None
     return text
 
 
@@ -216,12 +218,12 @@ def _read(searcher: Searcher, name: str, first: int, most: int) -> StoredLines |
         if places:
             sources = Counter(place.source for place in places)
             roots = searcher.table.roots()
-            return [
+            return sorted(
                 f"{roots[place.key].path}/{place.source}"
                 if sources[place.source] > 1 and place.key in roots
                 else place.source
                 for place in places
-            ]
+            )
     return []
 
 

@@ -114,6 +114,12 @@ def test_documents_are_read_in_parts(client: TestClient) -> None:
     assert beyond.json() == {"documents": [], "next": None}
 
 
+def test_a_hint_says_what_to_do_on_the_command_line(serving: Serving, tmp_path: Path) -> None:
+    answer = serving(tmp_path / "nowhere").get("/search", params={"query": "a lock"})
+    assert "ragdoll index DOCS" in error_of(answer)["hint"]
+    assert "(...)" not in error_of(answer)["hint"]
+
+
 def test_another_table_is_asked_by_its_name(client: TestClient) -> None:
     record = client.post("/search", json={"query": "semaphore", "table": "other"}).json()
     assert (record["table"], len(record["hits"])) == ("other", 1)

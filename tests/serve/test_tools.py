@@ -272,6 +272,8 @@ def test_a_database_that_is_not_there_is_said_by_the_tools(tmp_path: Path) -> No
     text, is_error = stdio(tmp_path / "nowhere", body)
     assert is_error
     assert "nowhere" in text
+    assert "ragdoll index DOCS" in text
+    assert "(...)" not in text
 
 
 def test_standard_output_belongs_to_the_protocol_and_its_end_ends_the_process(base: Path) -> None:

@@ -2,12 +2,12 @@
 
 import os
 
-from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.options import TRUST_REMOTE_CODE, Invocation, argument, command, option
 from ragdoll.cli.session import kept_passages, query_next, session
 from ragdoll.cli.views import records, skipped, stages
 from ragdoll.config import Config
 from ragdoll.errors import UsageError
+from ragdoll.hints import for_command_line
 
 _STAGE = "{:<9}  {}"
 

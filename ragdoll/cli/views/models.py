@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.text import (
     Prose,
     clipped,
@@ -21,6 +20,7 @@ from ragdoll.cli.text import (
 )
 from ragdoll.corpus.languages import OTHER
 from ragdoll.errors import number_of
+from ragdoll.hints import for_command_line
 
 if TYPE_CHECKING:
     from ragdoll.embedding.comparison import Comparison, Movement

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from ragdoll.cli.hints import for_command_line
 from ragdoll.corpus.documents import count_skipped
+from ragdoll.hints import for_command_line
 
 if TYPE_CHECKING:
     from ragdoll.corpus.documents import Skipped

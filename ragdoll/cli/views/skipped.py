@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.text import counted, from_here, one_line
 from ragdoll.corpus.documents import count_skipped
 from ragdoll.errors import number_of
+from ragdoll.hints import for_command_line
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ragdoll.cli.hints import for_command_line
 from ragdoll.cli.text import Prose, counted, facts, from_here
 from ragdoll.corpus.documents import count_skipped
 from ragdoll.errors import number_of
+from ragdoll.hints import for_command_line
 
 if TYPE_CHECKING:
     from ragdoll.distillation.features.featurize import FeaturizeResult

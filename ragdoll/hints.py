@@ -2,8 +2,8 @@
 
 A hint or a reason of the library names a parameter or a call in backticks, as a script would write
 it: ``restart=True``, ``run(...)``, or ``train.output`` where several functions have the parameter.
-On the command line the same is an option or a command. A message is not translated: it quotes what
-a user wrote, where SQL has backticks too.
+On the command line, and for those who run a service, the same is an option or a command. A message
+is not translated: it quotes what a user wrote, where SQL has backticks too.
 """
 
 from __future__ import annotations
