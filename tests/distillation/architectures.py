@@ -136,6 +136,18 @@ def bert(folder: Path, **options: Any) -> None:
     save(folder, BertModel(config), tokenizer, BRACKETS, "mean", **options)
 
 
+def nystromformer(folder: Path) -> None:
+    """It reads texts of one length alone."""
+    from transformers import NystromformerConfig, NystromformerModel
+
+    tokenizer = wordpiece()
+    between(tokenizer, "[CLS]", "[SEP]")
+    config = NystromformerConfig(
+        **SIZES, vocab_size=tokenizer.get_vocab_size(), segment_means_seq_len=64, num_landmarks=8
+    )
+    save(folder, NystromformerModel(config), tokenizer, BRACKETS, "mean")
+
+
 def adapter(folder: Path, kind: str = "lora") -> Any:
     """Make an adapter (PEFT) of a model in ``base``; return the two as they are in memory."""
     import torch

@@ -384,6 +384,107 @@ def test_an_adapter_that_is_only_a_prompt_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "tuned")
 
 
+def rename_weights(folder: Path, rename: Callable[[str], str | None]) -> None:
+    """Give each tensor another name, or none to leave it out."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    named = {rename(name): tensor for name, tensor in load_file(file).items()}
+    kept = {name: tensor for name, tensor in named.items() if name}
+    save_file(kept, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("rename", "message"),
+    [
+        (lambda name: f"_orig_mod.{name}", "embeddings.* such as _orig_mod.embeddings"),
+        (lambda name: f"model.{name}", "embeddings.* such as model.embeddings"),
+        (lambda name: None if "layer.1." in name else name, "lack the weights encoder.layer.1."),
+        (lambda name: None if "position_emb" in name else name, "embeddings.position_emb"),
+    ],
+    ids=["compiled", "prefixed", "a layer", "a table"],
+)
+def test_weights_that_the_vectors_need_are_not_made_up(
+    tmp_path: Path, rename: Callable[[str], str | None], message: str
+) -> None:
+    architectures.bert(tmp_path)
+    rename_weights(tmp_path, rename)
+    with pytest.raises(TeacherError, match=message):
+        load(tmp_path)
+
+
+def test_weights_that_no_vector_needs_may_be_missing(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    expected = load(tmp_path).encode(architectures.TEXTS, "sentence", 64)
+    rename_weights(tmp_path, lambda name: None if name.startswith("pooler.") else name)
+    assert (load(tmp_path).encode(architectures.TEXTS, "sentence", 64) == expected).all()
+
+
+def test_an_adapter_of_a_damaged_base_is_refused(tmp_path: Path) -> None:
+    architectures.adapter(tmp_path / "tuned")
+    rename_weights(tmp_path / "base", lambda name: f"model.{name}")
+    with pytest.raises(TeacherError, match="lack the weights embeddings"):
+        load(tmp_path / "tuned")
+
+
+def change_json(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_tensor_of_another_shape_is_named_with_both(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    change_json(tmp_path / "config.json", intermediate_size=48)
+    with pytest.raises(TeacherError, match=r"intermediate\.dense\.bias .* \(32,\), .* \(48,\)"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_a_token_of_a_text_must_have_a_vector(tmp_path: Path, special: bool) -> None:
+    architectures.bert(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    added = json.loads(file.read_text())["added_tokens"]
+    last = added[-1] | {"id": 200, "content": "covid-19", "special": special}
+    change_json(file, added_tokens=[*added, last])
+    if special:  # no text has it
+        assert load(tmp_path).max_length == architectures.MAX_LENGTH
+    else:
+        with pytest.raises(TeacherError, match=r"tokens, such as covid-19; .* has vectors for"):
+            load(tmp_path)
+
+
+def test_a_model_that_fails_at_a_text_is_refused_before_the_first(tmp_path: Path) -> None:
+    architectures.nystromformer(tmp_path)
+    with pytest.raises(TeacherError, match="cannot embed a text: ") as error:
+        load(tmp_path)
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("texts", [[""], ["", "A lock."]])
+def test_a_text_without_a_token_has_a_vector_of_zeros(tmp_path: Path, texts: list[str]) -> None:
+    architectures.gpt2(tmp_path)
+    vectors = load(tmp_path).encode(texts, "sentence", 64)
+    assert vectors.shape == (len(texts), architectures.DIMENSION)
+    assert vectors.any(axis=1).tolist() == list(map(bool, texts))
+
+
+def test_a_tokenizer_without_any_token_to_pad_with_pads(tmp_path: Path) -> None:
+    architectures.bert(tmp_path)
+    expected = load(tmp_path).encode(architectures.TEXTS, "sentence", 64)
+    change_json(tmp_path / "tokenizer_config.json", pad_token=None)
+    assert load(tmp_path)._tokenizer.pad_token
+    assert_alike(load(tmp_path).encode(architectures.TEXTS, "sentence", 64), expected)
+
+
+def test_a_model_whose_positions_shift_with_the_padding_gets_none(tmp_path: Path) -> None:
+    architectures.bert(tmp_path, padding_side="left")
+    pooling = {"word_embedding_dimension": 16, "pooling_mode_lasttoken": True}
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    texts = ["A timer.", "A lock guards a resource, and no task."]
+    teacher = load(tmp_path)
+    alone = np.concatenate([teacher.encode([text], "sentence", 64) for text in texts])
+    assert (teacher.encode(texts, "sentence", 64) == alone).all()
+
+
 @pytest.mark.parametrize("include_prompt", [True, False])
 @pytest.mark.parametrize(
     "options",

@@ -6,6 +6,7 @@ The device, the floating-point type and the size of the batches are chosen here 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from ragdoll.distillation.teacher.files import (
     refuse_code_of_adapter,
     silence_transformers,
 )
+from ragdoll.distillation.teacher.weights import Loading
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line, number_of
@@ -75,8 +77,14 @@ _PROMPT_NAMES: dict[Side, tuple[str, ...]] = {
     "query": ("query",),
 }
 
-# A text that shows how a model reads.
+# A text that shows how a model reads, and how many of it make the text beside it that it is padded
+# to. In float32 padding changes the cosine of no vector by more than rounding does.
 _PROBE = "A word, or two."
+_MUCH_LONGER = 48
+_SAME = 1 - 1e-5
+
+# The names of what a model gives, by the target that is made of it.
+_VECTORS: dict[Target, str] = {"mean": "token_embeddings", "sentence": "sentence_embedding"}
 
 # Texts that the library tokenizes at a time.
 _TEXTS = 256
@@ -144,12 +152,7 @@ class Teacher:
         self._trust_remote_code = trust_remote_code
         self._model = self._load()
         self._most_tokens: int | None = None
-        tokenizer = self._model.tokenizer
-        if not getattr(tokenizer, "is_fast", False):
-            raise TeacherError(f"{files.name} has no tokenizer.json, which ragdoll needs.")
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        self._tokenizer = tokenizer
+        self._tokenizer = _usable(files, self._model.tokenizer)
         length = self._model.max_seq_length
         # A tokenizer without a limit says 10**30.
         length = int(length) if length and length < _NO_LIMIT else _MOST_TOKENS
@@ -172,6 +175,7 @@ class Teacher:
                 f"{files.name} reads {number_of('token', self.max_length)}, and its prompt and "
                 f"special tokens take {empty}: none is left for a text."
             )
+        self._gives = self._tried()
 
     @property
     def facts(self) -> TeacherFacts:
@@ -202,6 +206,21 @@ class Teacher:
         prompts: dict[str, str | None] = self._model.prompts
         names = (*_PROMPT_NAMES[side], self._model.default_prompt_name)
         return next((prompts[name] or "" for name in names if name in prompts), "")
+
+    def _tried(self) -> set[str]:
+        """Embed a text for a trial; return the names of what the model gives for it."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                _, output = self._outputs(self.tokenize([_PROBE]), [0])
+        except Exception as error:  # a model can be wrong in as many ways as there are models
+            raise TeacherError(
+                f"{self.files.name} cannot embed a text: {first_line(error)}"
+            ) from error
+        vectors = [output[name] for name in _VECTORS.values() if name in output]
+        self._loading.refuse_missing(self.files.name, vectors)
+        return set(output)
 
     def tokenize(self, texts: Sequence[str], side: Side = "document") -> Tokenized:
         """Tokenize texts with the prompt of their side, and cut them off where the model does.
@@ -312,14 +331,16 @@ class Teacher:
         import torch
 
         lengths = texts.lengths
-        # The longest first: a batch that is too large fails at once.
-        waiting = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+        # The longest first: a batch that is too large fails at once. A text without any token has
+        # a vector of zeros.
+        read = [row for row, length in enumerate(lengths) if length]
+        waiting = sorted(read, key=lambda row: (-lengths[row], row))
         vectors: Vectors | None = None
         budget = min(batch_tokens(self.device, budget), self._most_tokens or budget)
         done = 0
         with torch.inference_mode():
             while done < len(waiting):
-                size = max(1, budget // max(1, lengths[waiting[done]]))
+                size = max(1, budget // lengths[waiting[done]])
                 rows = waiting[done : done + size]
                 if self._reads_padding:
                     rows = [row for row in rows if lengths[row] == lengths[rows[0]]]
@@ -339,21 +360,19 @@ class Teacher:
                     logger.warning("%s is short of memory: smaller batches.", self.device)
                     continue
                 if vectors is None:
-                    vectors = np.zeros((len(waiting), embedded.shape[1]), dtype=np.float32)
+                    vectors = np.zeros((len(lengths), embedded.shape[1]), dtype=np.float32)
                 vectors[rows] = embedded
                 done += len(rows)
                 if progress:
                     progress(done)
         if vectors is None:
-            raise ValueError("no texts to embed")
+            dimension = self.embed(self.tokenize([_PROBE]), target, budget).shape[1]
+            vectors = np.zeros((len(lengths), dimension), dtype=np.float32)
         return vectors
 
     def has_token_vectors(self) -> bool:
         """Tell whether the model gives a vector for each token, and not for whole texts alone."""
-        import torch
-
-        with torch.inference_mode():
-            return "token_embeddings" in self._outputs(self.tokenize([_PROBE]), [0])[1]
+        return _VECTORS["mean"] in self._gives
 
     @cached_property
     def _reads_padding(self) -> bool:
@@ -361,12 +380,16 @@ class Teacher:
 
         Models without an attention mask are like that, and some that do not keep to theirs.
         """
-        texts = self.tokenize([_PROBE, " ".join([_PROBE] * 8)])
+        texts = self.tokenize([_PROBE, " ".join([_PROBE] * _MUCH_LONGER)])
         if "attention_mask" not in texts.columns:
             return True
-        target: Target = "mean" if self.has_token_vectors() else "sentence"
-        (alone,), (padded, _) = (self._forward(texts, rows, target) for rows in ([0], [0, 1]))
-        return float((unit(alone[None]) * unit(padded[None])).sum()) < _PARITY
+        least = _SAME if self.dtype in ("auto", "float32") else _PARITY
+
+        def differs(target: Target) -> bool:
+            (alone,), (padded, _) = (self._forward(texts, rows, target) for rows in ([0], [0, 1]))
+            return float((unit(alone[None]) * unit(padded[None])).sum()) < least
+
+        return any(differs(target) for target, name in _VECTORS.items() if name in self._gives)
 
     def settle_dtype(
         self, texts: Tokenized, target: Target, clock: Callable[[], float] = time.perf_counter
@@ -453,9 +476,9 @@ class Teacher:
 
         silence_transformers()
         dtype = getattr(torch, "float32" if self.dtype == "auto" else self.dtype)
-        folder = self.files.folder
+        folder, self._loading = self.files.folder, Loading()
         try:
-            with loadable(folder) as place:
+            with loadable(folder) as place, self._loading.watched():
                 model = SentenceTransformer(
                     str(place),
                     device=self.device,
@@ -467,6 +490,7 @@ class Teacher:
                         "torch_dtype": torch.float32 if folder.base else dtype,
                     },
                 )
+            self._loading.check(self.files.name)
             if folder.base:
                 merge(model, folder)
                 model.to(dtype)
@@ -478,6 +502,28 @@ class Teacher:
                 hint=HINT_TO_TRUST if "trust_remote_code" in str(error) else None,
             ) from error
         return model.eval()
+
+
+def _usable(files: TeacherFiles, tokenizer: Any) -> Any:
+    """Return a teacher's tokenizer with a token to pad with; refuse one that is of no use."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise TeacherError(f"{files.name} has no tokenizer.json, which ragdoll needs.")
+    vocabulary = tokenizer.get_vocab()
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    size = files.folder.vocab_size
+    beyond = [
+        token for token in vocabulary.keys() - special if vocabulary[token] >= (size or math.inf)
+    ]
+    if beyond:
+        raise TeacherError(
+            f"The tokenizer of {files.name} has {number_of('token', len(vocabulary))}, such as "
+            f"{min(beyond)}; the model has vectors for {size}.",
+            hint="Take the tokenizer that belongs to its weights.",
+        )
+    if tokenizer.pad_token is None:
+        # The attention mask hides it: any token will do.
+        tokenizer.pad_token = tokenizer.eos_token or min(vocabulary, key=vocabulary.__getitem__)
+    return tokenizer
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:
