@@ -19,7 +19,9 @@ from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import weights_fingerprint
 from ragdoll.errors import ModelError, TeacherError, UsageError
+from tests.closeness import assert_alike
 from tests.conftest import Trained
+from tests.distillation import architectures
 from tests.making import train, train_settings
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -60,6 +62,47 @@ def test_a_router_is_refused_by_its_name(teacher: Path) -> None:
 
 def test_the_dimension_of_a_teacher_that_is_not_on_this_machine_is_not_told() -> None:
     assert token_dimension("nobody/nothing") is None
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "file", "content"),
+    [
+        ("CrossEncoder", "config_sentence_transformers.json", {"model_type": "CrossEncoder"}),
+        ("SparseEncoder", "config_sentence_transformers.json", {"model_type": "SparseEncoder"}),
+        ("SparseEncoder", "modules.json", "sparse_encoder.modules.splade_pooling.SpladePooling"),
+        ("MultiVectorEncoder", "modules.json", "multi_vector_encoder.modules.m.MultiVectorMask"),
+        ("CrossEncoder", "config.json", {"architectures": ["BertForSequenceClassification"]}),
+        ("modules.LSTM', which is not supported", "modules.json", "models.modules.LSTM"),
+        ("modules.BoW', which is not supported", "modules.json", "models.modules.BoW"),
+    ],
+)
+def test_a_model_that_gives_no_vector_of_a_text_is_called_what_it_is(
+    tmp_path: Path, kind: str, file: str, content: dict[str, Any] | str, trust: bool
+) -> None:
+    architectures.bert(tmp_path)
+    if isinstance(content, str):
+        entry = {"path": "", "type": f"sentence_transformers.{content}"}
+        (tmp_path / file).write_text(json.dumps([entry]))
+    else:
+        (tmp_path / "modules.json").unlink()
+        changed(tmp_path / file, **content)
+    with pytest.raises(TeacherError, match=kind) as error:
+        Teacher(find_teacher(str(tmp_path)), device="cpu", trust_remote_code=trust)
+    assert "trust" not in f"{error.value.message} {error.value.hint}"
+
+
+def test_a_convolution_behind_the_transformer_is_no_code(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer, models
+
+    architectures.bert(tmp_path / "bert")
+    transformer = models.Transformer(str(tmp_path / "bert"))
+    convolution, pooling = models.CNN(architectures.DIMENSION, 8), models.Pooling(24)
+    model = SentenceTransformer(modules=[transformer, convolution, pooling], device="cpu")
+    model.save(str(tmp_path / "cnn"))
+    teacher = Teacher(find_teacher(str(tmp_path / "cnn")), device="cpu", dtype="float32")
+    expected = model.encode(architectures.TEXTS, batch_size=1)
+    assert_alike(teacher.encode(architectures.TEXTS, "sentence", 64), expected)
 
 
 def test_without_the_package_the_default_teacher_names_the_extra(

@@ -45,9 +45,21 @@ _KEEP_DIMENSION = {"Transformer", "Pooling", "Normalize"}
 # activation function of a Dense. Others import a class that the folder names, or read pickles.
 _SAFE_MODULES = re.compile(
     r"sentence_transformers(\.\w+)*\."
-    r"(Transformer|CLIPModel|Pooling|Normalize|Dense|LayerNorm|Dropout|WeightedLayerPooling)"
+    r"(Transformer|CLIPModel|Pooling|Normalize|Dense|LayerNorm|Dropout|WeightedLayerPooling|CNN)"
 )
 _SAFE_ACTIVATION = re.compile(r"torch\.nn\.(modules\.\w+\.)?\w+")
+
+# Modules that come with no code, and with no transformer whose texts they could read.
+_NOT_SUPPORTED = re.compile(r"sentence_transformers(\.\w+)*\.(BoW|LSTM|WordWeights)")
+
+# The other kinds of models that sentence-transformers has: the packages of their modules have the
+# same names.
+_OTHER_KINDS = {
+    "CrossEncoder": "which gives a score for two texts",
+    "SparseEncoder": "which gives a weight for each token of its vocabulary",
+    "MultiVectorEncoder": "which gives a vector for each token of a text",
+}
+_KIND = re.compile(r"sentence_transformers\.(\w+_encoder)\.")
 
 # The libraries load these pickles if the weights are not there as safetensors.
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin", "adapter_model.bin")
@@ -96,12 +108,7 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
         base = open_folder(path).base_name
         if base and find_model(base) is None and not looks_like_path(base):
             _download(base)
-    for module in read_modules(path):
-        if module.type.endswith((".Router", ".Asym")):
-            raise TeacherError(
-                f"{name} has the module '{module.type}': queries and documents have a model each.",
-                hint="A static model is one for both. Give one of its routes, saved as a model.",
-            )
+    _refuse_other_kinds(name, path)
     folder = open_with_base(path)
     if folder.is_static:
         raise TeacherError(
@@ -194,6 +201,34 @@ def silence_transformers() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+
+
+def _refuse_other_kinds(name: str, path: Path) -> None:
+    """Refuse a model that gives no vector of a text, or of a document another than of a query."""
+    modules = read_modules(path)
+    kinds = {_config(path / "config_sentence_transformers.json").get("model_type")}
+    for module in modules:
+        if module.type.endswith((".Router", ".Asym")):
+            raise TeacherError(
+                f"{name} has the module '{module.type}': queries and documents have a model each.",
+                hint="A static model is one for both. Give one of its routes, saved as a model.",
+            )
+        if _NOT_SUPPORTED.fullmatch(module.type):
+            raise TeacherError(
+                f"{name} has the module '{module.type}', which is not supported.",
+                hint="A teacher is a transformer, with modules such as Pooling behind it.",
+            )
+        if package := _KIND.match(module.type):
+            kinds.add(package[1].title().replace("_", ""))
+    architectures = str(_config(path / "config.json").get("architectures"))
+    if not modules and "ForSequenceClassification" in architectures:
+        kinds.add("CrossEncoder")
+    for kind, what_it_gives in _OTHER_KINDS.items():
+        if kind in kinds:
+            raise TeacherError(
+                f"{name} is a {kind}, {what_it_gives}.",
+                hint="A teacher is a SentenceTransformer, which gives a vector for a text.",
+            )
 
 
 def _refuse_path(name: str) -> None:
