@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from ragdoll.distillation.teacher.tokenizer import StaticTokenizer
+from ragdoll.distillation.teacher.files import find_teacher
+from ragdoll.distillation.teacher.model import Teacher
+from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
+from tests.distillation import architectures
 from tests.distillation.tokenizer_families import (
     CORPUS,
     FAMILIES,
@@ -17,6 +24,7 @@ from tests.distillation.tokenizer_families import (
     static_tokenizer,
     wordpiece,
 )
+from tests.embedding.making import change_json
 
 
 @pytest.fixture(params=FAMILIES, ids=lambda make: make.__name__, scope="module")
@@ -79,3 +87,47 @@ def test_a_term_of_a_script_without_spaces_is_one_token_within_a_sentence() -> N
 def test_a_word_that_the_teacher_does_not_know_can_be_a_term() -> None:
     extended = static_tokenizer(wordpiece()).with_terms(["☃☃", "event loop"])
     assert extended.terms == ("☃☃", "event loop")
+
+
+@pytest.fixture(params=["gap", "line"])
+def with_gaps(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A teacher that lowercases, whose ids have a gap, or whose vocab.txt has a line twice."""
+    architectures.bert(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    definition = json.loads(file.read_text())
+    vocabulary = definition["model"]["vocab"]
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    if request.param == "gap":
+        moved = {token: number + 7 * (number > 60) for token, number in vocabulary.items()}
+        definition["model"]["vocab"] = moved
+        definition["normalizer"]["lowercase"] = False
+        file.write_text(json.dumps(definition))
+    else:
+        lines = [*tokens[:60], tokens[70], *tokens[60:]]
+        (tmp_path / "vocab.txt").write_text("\n".join(lines))
+        file.unlink()
+        settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    change_json(tmp_path / "sentence_bert_config.json", do_lower_case=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    table = weights["embeddings.word_embeddings.weight"]
+    weights["embeddings.word_embeddings.weight"] = np.concatenate([table, table[:7]])
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    change_json(tmp_path / "config.json", vocab_size=len(table) + 7)
+    return tmp_path
+
+
+def test_gaps_between_ids_are_closed_and_print_nothing(
+    with_gaps: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = find_teacher(str(with_gaps))
+    Teacher(files, "cpu", "float32").count_tokens(["lock"])
+    opened = open_tokenizer(files).with_terms(["event loop"])
+    assert capfd.readouterr().out == ""
+    numbers = sorted(opened.tokenizer.get_vocab().values())
+    assert numbers == list(range(len(numbers)))
+    assert opened.terms == ("event loop",)
+    for text in ("Timer Lock", "the Event Loop"):
+        assert ids(opened.tokenizer, text) == ids(opened.tokenizer, text.lower())
+    assert len(opened.teacher_sequences()) == len(numbers)
+    assert all(opened.teacher_sequences())

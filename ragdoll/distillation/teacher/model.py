@@ -23,6 +23,7 @@ from ragdoll.distillation.teacher.adapter import loadable, merge
 from ragdoll.distillation.teacher.files import (
     HINT_TO_TRUST,
     TeacherFiles,
+    quiet,
     refuse_code,
     refuse_code_of_adapter,
     silence_transformers,
@@ -189,6 +190,7 @@ class Teacher:
         )
 
     @property
+    @quiet()
     def tokenizer(self) -> str:
         """The definition of its tokenizer, as ``tokenizer.json`` has it."""
         return str(self._tokenizer.backend_tokenizer.to_str())
@@ -198,6 +200,7 @@ class Teacher:
         return self._words.count(words)
 
     @cached_property
+    @quiet()
     def _words(self) -> WordTokens:
         return WordTokens(self._tokenizer.backend_tokenizer)
 
@@ -470,6 +473,7 @@ class Teacher:
 
         self._model.to(getattr(torch, dtype))
 
+    @quiet()
     def _load(self) -> Any:
         import torch
         from sentence_transformers import SentenceTransformer

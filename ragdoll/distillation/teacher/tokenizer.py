@@ -15,8 +15,8 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, normalizers
 
 from ragdoll.corpus.languages import UNSPACED
-from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
-from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts
+from ragdoll.distillation.teacher.files import TeacherFiles, quiet, silence_transformers
+from ragdoll.distillation.teacher.tokens_in_use import SMALL, for_texts, without_gaps
 from ragdoll.embedding.folder import read_json
 from ragdoll.errors import TrainingError, first_line
 
@@ -163,6 +163,7 @@ class StaticTokenizer:
         return _WAYS[0]
 
 
+@quiet()
 def open_tokenizer(
     teacher: TeacherFiles,
     trust_remote_code: bool = False,
@@ -189,13 +190,14 @@ def open_tokenizer(
             use_fast=True,
             local_files_only=True,
         )
-        reduced = tokenizer
+        reduced = copy.copy(tokenizer)
+        backend = without_gaps(tokenizer.backend_tokenizer)
         lowers = _lowers_texts(folder.path)
         if texts is not None and has_large_vocabulary(teacher):
             # Before anything else: the library's copies of a large vocabulary take many seconds.
-            reduced = copy.copy(tokenizer)
             read = (text.lower() for text in texts) if lowers else texts
-            reduced._tokenizer = for_texts(tokenizer.backend_tokenizer, read)  # noqa: SLF001
+            backend = for_texts(backend, read)
+        reduced._tokenizer = backend  # noqa: SLF001
         model = TokenizerModel.from_transformers_tokenizer(reduced)
         if model.adds_prefix_space is not None:
             # So that a word is the same token at the start of a text and within it.

@@ -64,6 +64,18 @@ def for_texts(tokenizer: Tokenizer, texts: Iterable[str]) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(_only(definition, names)))
 
 
+def without_gaps(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer whose ids are consecutive, as another one's may not be.
+
+    Two lines of a ``vocab.txt`` with the same token leave such a gap.
+    """
+    vocabulary = tokenizer.get_vocab()
+    if sorted(vocabulary.values()) == list(range(len(vocabulary))):
+        return tokenizer
+    definition = json.loads(tokenizer.to_str())
+    return Tokenizer.from_str(json.dumps(_only(definition, set(vocabulary))))
+
+
 def _only(definition: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """Remove all tokens but some from a tokenizer's definition, and what frames a text."""
     model, added = definition["model"], definition["added_tokens"]
