@@ -27,8 +27,8 @@ from ragdoll.distillation.features.manifest import differences
 from ragdoll.distillation.model.folder import behind_links, beside, discard, refuse_foreign
 from ragdoll.distillation.model.folder import replace as replace_folder
 from ragdoll.distillation.model.told import places, record_of, settings_of
-from ragdoll.distillation.teacher.files import token_dimension
-from ragdoll.distillation.training.projection import refuse_dimension
+from ragdoll.distillation.teacher.files import vector_dimension
+from ragdoll.distillation.training.projection import is_open, refuse_dimension
 from ragdoll.distillation.training.train import Training, TrainResult, model_settings
 from ragdoll.distillation.training.workplace import only_maker
 from ragdoll.embedding.identity import find_model, identify, open_with_base, teacher_fingerprint
@@ -279,13 +279,11 @@ class Pipeline:
     def _refuse_dimension(self) -> None:
         """Refuse before the features are made what training would refuse after that."""
         most = self._settings.train.pca_dims
-        if isinstance(most, float):  # a share of what is there
+        if is_open(most):
             return
-        # The vector of a sentence may be of another dimension than those of its tokens.
-        is_mean = self._settings.featurize.target == "mean"
-        dimension = token_dimension(self._teacher.model) if is_mean else None
+        dimension = vector_dimension(self._teacher.model, self._settings.featurize.target)
         if dimension is not None:
-            refuse_dimension(most, dimension)
+            refuse_dimension(int(most), dimension)
 
     def _featurize(self, restart: bool, trust_remote_code: bool, report: Report) -> FeaturizeResult:
         """Make features; from the beginning where only reading tells that the corpus changed."""

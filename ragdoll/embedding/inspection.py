@@ -64,7 +64,7 @@ def inspect(path: Path) -> ModelFacts:
     """
     folder = open_with_base(path)
     metric, reason = metric_of(folder)
-    dimension = _dimension(folder)
+    dimension = stated_dimension(folder)
     vocabulary, family = _tokenizer(folder)
     return ModelFacts(
         path=path,
@@ -86,7 +86,7 @@ def inspect(path: Path) -> ModelFacts:
     )
 
 
-def _dimension(folder: ModelFolder) -> int | None:
+def stated_dimension(folder: ModelFolder) -> int | None:
     """Return the length of the vectors: the table's, or that which the configurations state."""
     if folder.embedding is not None:
         return folder.embedding.shape[1]

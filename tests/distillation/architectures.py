@@ -371,8 +371,10 @@ def dense(folder: Path) -> None:
     }
     (place / "config.json").write_text(json.dumps(facts))
     modules = json.loads((folder / "modules.json").read_text())
-    own = {"idx": 2, "name": "2", "path": place.name, "type": "sentence_transformers.models.Dense"}
+    own = {"path": place.name, "type": "sentence_transformers.models.Dense"}
     modules[2:2] = [own]
+    # The library keeps one module of each name.
+    modules = [entry | {"idx": number, "name": str(number)} for number, entry in enumerate(modules)]
     (folder / "modules.json").write_text(json.dumps(modules))
 
 

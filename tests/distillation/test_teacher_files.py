@@ -14,7 +14,7 @@ import pytest
 
 import ragdoll
 from ragdoll.distillation.teacher import files as module
-from ragdoll.distillation.teacher.files import find_teacher, token_dimension
+from ragdoll.distillation.teacher.files import find_teacher, vector_dimension
 from ragdoll.distillation.teacher.model import Teacher
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import weights_fingerprint
@@ -41,7 +41,7 @@ def test_the_bundled_teacher_is_found_by_its_hub_name_without_a_network() -> Non
         ("config.json", '{"hidden_size": 40}', 40),
         ("config.json", '{"d_model": 40}', 40),
         ("config.json", '{"hidden_size": "40"}', None),
-        ("modules.json", '[{"type": "sentence_transformers.models.Dense"}]', None),
+        ("modules.json", '[{"type": "sentence_transformers.models.CNN"}]', None),
     ],
 )
 def test_the_dimension_of_tokens_is_told_where_the_configuration_is_sure(
@@ -51,7 +51,30 @@ def test_the_dimension_of_tokens_is_told_where_the_configuration_is_sure(
     shutil.copytree(small_teacher, teacher, copy_function=os.link)
     (teacher / changed).unlink(missing_ok=True)
     (teacher / changed).write_text(content)
-    assert token_dimension(str(teacher)) == dimension
+    assert vector_dimension(str(teacher), "mean") == dimension
+
+
+def dense_of_tokens(folder: Path) -> None:
+    architectures.dense(folder)
+    changed(folder / "2_Dense" / "config.json", module_output_name="token_embeddings")
+
+
+@pytest.mark.parametrize(
+    ("make", "target", "dimension"),
+    [
+        (architectures.dense, "mean", 16),
+        (architectures.dense, "sentence", 12),
+        (architectures.poolings, "sentence", 32),
+        (lambda folder: architectures.bert(folder, truncate_dim=8), "sentence", 8),
+        (dense_of_tokens, "mean", 12),
+    ],
+    ids=["tokens before a Dense", "Dense", "poolings", "cut off", "Dense of tokens"],
+)
+def test_the_dimension_of_each_target_is_told(
+    tmp_path: Path, make: architectures.Make, target: str, dimension: int
+) -> None:
+    make(tmp_path)
+    assert vector_dimension(str(tmp_path), target) == dimension
 
 
 def test_a_router_is_refused_by_its_name(teacher: Path) -> None:
@@ -61,7 +84,7 @@ def test_a_router_is_refused_by_its_name(teacher: Path) -> None:
 
 
 def test_the_dimension_of_a_teacher_that_is_not_on_this_machine_is_not_told() -> None:
-    assert token_dimension("nobody/nothing") is None
+    assert vector_dimension("nobody/nothing", "mean") is None
 
 
 @pytest.mark.parametrize("trust", [False, True])

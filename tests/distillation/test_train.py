@@ -219,6 +219,17 @@ def test_few_passages_make_a_model_of_fewer_dimensions(small_teacher: Path, tmp_
     assert set(result.variants) == {"weighted", "unweighted"}
 
 
+def test_the_default_is_no_more_dimensions_than_the_teacher_has(
+    small_teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_features(tmp_path / "f", small_teacher, rows=60, dimension=32)
+    result = train(train_settings(tmp_path / "f", tmp_path / "m"))
+    assert result.dimension == 32
+    assert "the 32 dimensions of its teacher" in caplog.text
+    with pytest.raises(TrainingError, match="33 dimensions are more than the 32 of the teacher"):
+        train(train_settings(tmp_path / "f", tmp_path / "m", pca_dims=33))
+
+
 @pytest.mark.parametrize(("rows", "dimensions"), [(1, 16), (9, 2), (20, 40)])
 def test_of_too_few_passages_the_model_is_the_distillate(
     small_teacher: Path, tmp_path: Path, rows: int, dimensions: int

@@ -32,6 +32,7 @@ from ragdoll.embedding.identity import (
     open_with_base,
     teacher_fingerprint,
 )
+from ragdoll.embedding.inspection import stated_dimension
 from ragdoll.errors import TeacherError, first_line
 from ragdoll.extras import install_command
 
@@ -40,8 +41,8 @@ HINT_TO_TRUST = "If you trust the code in its folder, pass `trust_remote_code=Tr
 # Pickled weights are never fetched; the other files are exports for runtimes that are not used.
 _NOT_FETCHED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
 
-# None of these modules gives the vectors of tokens another dimension than the transformer's own.
-_KEEP_DIMENSION = {"Transformer", "Pooling", "Normalize"}
+# These modules keep the dimension of vectors, or their configuration states another.
+_STATE_DIMENSION = {"Transformer", "Pooling", "Normalize", "Dense", "Dropout", "LayerNorm"}
 
 # The modules of sentence-transformers that import nothing by a name from the folder, but for the
 # activation function of a Dense. Others import a class that the folder names, or read pickles.
@@ -123,10 +124,11 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
     return TeacherFiles(name, folder, teacher_fingerprint(folder), metric_of(folder)[0])
 
 
-def token_dimension(name: str) -> int | None:
-    """Return the dimension of a teacher's token vectors by its configuration.
+def vector_dimension(name: str, target: str) -> int | None:
+    """Return the dimension of a teacher's vectors by its configuration.
 
-    None where the configuration leaves it open, or the teacher is not on this machine.
+    ``target`` is ``mean`` for the vectors of tokens, ``sentence`` for those of texts. None where
+    the configuration leaves it open, or the teacher is not on this machine.
 
     Raises:
         ModelError: the teacher's folder holds no model, or its weights only as a pickle.
@@ -134,8 +136,18 @@ def token_dimension(name: str) -> int | None:
     path = find_model(name)
     if path is None:
         return None
-    kinds = {module.type.rpartition(".")[2] for module in read_modules(path)}
-    return open_with_base(path).hidden_size if kinds <= _KEEP_DIMENSION else None
+    modules = read_modules(path)
+    if not {module.type.rpartition(".")[2] for module in modules} <= _STATE_DIMENSION:
+        return None
+    folder = open_with_base(path)
+    if target == "sentence":
+        return stated_dimension(folder)
+    dimension = folder.hidden_size
+    for module in modules:
+        config = _config(path / module.path / "config.json")
+        if config.get("module_output_name") == "token_embeddings" and "out_features" in config:
+            dimension = int(config["out_features"])
+    return dimension
 
 
 def refuse_pickles(name: str, path: Path) -> None:

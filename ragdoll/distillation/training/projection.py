@@ -28,6 +28,7 @@ from ragdoll.distillation.training.token_bags import (
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.errors import TrainingError, number_of
 from ragdoll.files import atomic_write
+from ragdoll.settings import TrainSettings
 from ragdoll.streams import Report
 
 if TYPE_CHECKING:
@@ -171,6 +172,14 @@ def refuse_dimension(dimension: int, most: int) -> None:
             f"{dimension} dimensions are more than the {most} of the teacher.",
             hint=f"Give `pca_dims={most}` or less.",
         )
+
+
+def is_open(dimensions: float) -> bool:
+    """Tell whether ``pca_dims`` follow from the features: a share of the variance, or the default.
+
+    The default means as many as the teacher has, if it has fewer.
+    """
+    return isinstance(dimensions, float) or dimensions == TrainSettings().pca_dims
 
 
 def possible_dimension(wanted: int, rows: int) -> int | None:

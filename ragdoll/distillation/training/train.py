@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,7 @@ from ragdoll.distillation.training.projection import (
     Trained,
     dimension_keeping,
     held_out_rows,
+    is_open,
     possible_dimension,
     project,
     refuse_dimension,
@@ -46,6 +48,8 @@ from ragdoll.streams import Report, silent
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
+
+logger = logging.getLogger(__name__)
 
 Variant = Literal["weighted", "unweighted"]
 
@@ -175,7 +179,11 @@ class Training:
             else settings.pca_dims
         )
         # Checked now, so that a training does not fail after long work.
-        refuse_dimension(self._dimension, self._features.dimension)
+        most = self._features.dimension
+        if is_open(settings.pca_dims) and self._dimension > most:
+            logger.warning("The model has the %d dimensions of its teacher.", most)
+            self._dimension = most
+        refuse_dimension(self._dimension, most)
         self._wanted = self._dimension
         possible = possible_dimension(self._wanted, self._features.rows)
         self._dimension = possible or self._wanted
