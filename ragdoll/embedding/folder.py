@@ -34,6 +34,9 @@ _LAYOUTS: tuple[tuple[str, str, Kind], ...] = (
     ("0_StaticEmbedding", "embedding.weight", "sentence-transformers-static"),
 )
 
+# The modules of a static sentence-transformer.
+_OF_STATIC = (".StaticEmbedding", ".Normalize", ".Dropout")
+
 # SigLIP, BERT and most others, T5 and BART, DistilBERT, GPT-2, CLIP.
 _HIDDEN_SIZES = ("projection_size", "hidden_size", "d_model", "dim", "n_embd", "projection_dim")
 
@@ -151,13 +154,21 @@ class ModelFolder:
         """Return the table of token vectors and the file of the tokenizer.
 
         Raises:
-            ModelError: the model is a full sentence-transformer.
+            ModelError: the model is a full sentence-transformer, or has further modules.
         """
         if self.embedding is None or self.tokenizer is None:
             raise ModelError(
                 f"{self.path} is a full sentence-transformer, not a static model.",
                 hint="Distil it first: pass it as the `teacher` of `run(...)`.",
             )
+        if self.kind == "sentence-transformers-static":
+            for module in read_modules(self.path):
+                if not module.type.endswith(_OF_STATIC):
+                    raise ModelError(
+                        f"{self.path} has the module '{module.type}' behind its token vectors, "
+                        "which is not supported.",
+                        hint="A static model is a mean of token vectors: take one without it.",
+                    )
         return self.embedding, self.tokenizer
 
 

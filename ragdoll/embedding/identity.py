@@ -160,7 +160,8 @@ def normalizes(folder: ModelFolder) -> bool:
     """Tell whether the model's vectors have unit length."""
     if folder.kind == "model2vec":
         return bool(folder.config.get("normalize", False))
-    return any("Normalize" in module.type for module in read_modules(folder.path))
+    changing = [m for m in read_modules(folder.path) if not m.type.endswith(".Dropout")]
+    return bool(changing) and "Normalize" in changing[-1].type
 
 
 def truncates_at(folder: ModelFolder) -> int | None:
@@ -268,7 +269,7 @@ def teacher_fingerprint(folder: ModelFolder) -> str:
                 digest.update(file.stat().st_size.to_bytes(8, "little"))
                 _feed(digest, file)
 
-    return _remembered(folder.path, [file for file, _ in files], ["teacher"], make)
+    return _remembered(folder.path, [file for file, _ in files], ["teacher", 2], make)
 
 
 def _deciding_files(folder: ModelFolder) -> list[Path]:
@@ -302,7 +303,12 @@ def _without_notes(file: Path) -> bytes:
     """Return a configuration in a form of its own, without what decides no vector."""
     content = read_any_json(file)
     if isinstance(content, dict):
-        content = {key: value for key, value in content.items() if key not in _NOTES}
+        kept = {key: value for key, value in content.items() if key not in _NOTES}
+        truncation = content.get("truncation")
+        # The side that a long text is cut off at stands there alone.
+        if isinstance(truncation, dict) and truncation.get("direction") == "Left":
+            kept["truncation"] = "Left"
+        content = kept
     return json.dumps(content, sort_keys=True).encode()
 
 

@@ -21,8 +21,8 @@ from ragdoll.embedding.identity import (
     metric_of,
     normalizes,
     open_with_base,
+    teacher_fingerprint,
     truncates_at,
-    weights_fingerprint,
 )
 from ragdoll.embedding.token_table import load_tokenizer
 
@@ -76,11 +76,11 @@ def inspect(path: Path) -> ModelFacts:
         tokenizer=family,
         corpus_tokens=_corpus_tokens(folder),
         dtype=_dtype(folder),
-        normalize=normalizes(folder),
+        normalize=normalizes(folder) and not _is_cut(folder),
         max_length=truncates_at(folder),
         parameters=sum(tensor.size for tensor in folder.tensors.values()),
         bytes=sum(file.stat().st_size for file in folder.weights),
-        fingerprint=(fingerprint if folder.is_static else weights_fingerprint)(folder),
+        fingerprint=(fingerprint if folder.is_static else teacher_fingerprint)(folder),
         provenance=folder.provenance,
         remarks=list(_remarks(folder, dimension, vocabulary)),
     )
@@ -90,11 +90,22 @@ def stated_dimension(folder: ModelFolder) -> int | None:
     """Return the length of the vectors: the table's, or that which the configurations state."""
     if folder.embedding is not None:
         return folder.embedding.shape[1]
+    dimension = _whole_dimension(folder)
+    cut = read_json(folder.path / "config_sentence_transformers.json").get("truncate_dim")
+    return min(dimension, cut) if dimension and isinstance(cut, int) else dimension
+
+
+def _whole_dimension(folder: ModelFolder) -> int | None:
+    """Return the dimension of a sentence-transformer's vectors before they are cut off."""
     dimension = folder.hidden_size
     for size, copies in _sizes(folder):
         dimension = size * copies
-    cut = read_json(folder.path / "config_sentence_transformers.json").get("truncate_dim")
-    return min(dimension, cut) if dimension and isinstance(cut, int) else dimension
+    return dimension
+
+
+def _is_cut(folder: ModelFolder) -> bool:
+    """Tell whether vectors are cut off after the last module, which takes their unit length."""
+    return not folder.is_static and stated_dimension(folder) != _whole_dimension(folder)
 
 
 def _sizes(folder: ModelFolder) -> Iterator[tuple[int, int]]:
@@ -141,8 +152,10 @@ def _remarks(folder: ModelFolder, dimension: int | None, vocabulary: int | None)
         return
     if folder.embedding is None:
         shapes = [tensor.shape for tensor in folder.tensors.values()]
-        for file in folder.path.glob("*_Dense/model.safetensors"):
-            shapes += [tensor.shape for tensor in read_header(file).values()]
+        for module in read_modules(folder.path):
+            file = folder.path / module.path / "model.safetensors"
+            if file.is_file() and file not in folder.weights:
+                shapes += [tensor.shape for tensor in read_header(file).values()]
         for size in dict.fromkeys((folder.hidden_size, *(size for size, _ in _sizes(folder)))):
             if size is not None and not any(size in shape for shape in shapes):
                 yield f"The configuration says {size} dimensions; no tensor has that many."

@@ -151,6 +151,11 @@ ERRORS: dict[str, tuple[type[RagdollError], Step]] = {
         TeacherError,
         lambda: find_teacher("nobody/nothing", fetch=False),
     ),
+    "The features were made by the teacher ./gone, which is not on this machine. "
+    "If it was moved, name its folder by `teacher`; to fetch it from the model hub, name it.": (
+        TeacherError,
+        lambda: find_teacher("./gone", fetch=False),
+    ),
     "t has the module 'sentence_transformers.models.Router', which may run code that comes with "
     f"it. {TRUST}": (TeacherError, module("Router")),
     "t has a module outside its folder, in '../e'.": (TeacherError, module("Normalize", "../e")),

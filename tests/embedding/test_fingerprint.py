@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from ragdoll.embedding import identity as module
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.identity import fingerprint, teacher_fingerprint, weights_fingerprint
+from tests.embedding.making import change_json
 
 properties = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -244,6 +245,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "pooling": lambda f: (f / "1_Pooling/config.json").write_text('{"pooling_mode_cls": true}'),
     "prompt": lambda f: (f / "config_sentence_transformers.json").write_text('{"prompts": {}}'),
     "tokenizer": lambda f: (f / "tokenizer.json").write_text('{"model": {"vocab": {}}}'),
+    "side that is cut off": lambda f: change_json(
+        f / "tokenizer.json", truncation={"direction": "Left", "max_length": 8}
+    ),
     "modules": lambda f: (f / "modules.json").write_text("[]"),
     "weights": lambda f: save_file({"embeddings": np.ones((4, 3))}, f / "model.safetensors"),
 }
@@ -267,7 +271,11 @@ def test_a_moved_or_saved_teacher_has_the_same_fingerprint(tmp_path: Path) -> No
     config = {"_name_or_path": "x", "transformers_version": "9", "normalize": True}
     (moved / "config.json").write_text(json.dumps(config))
     tokenizer = json.loads((moved / "tokenizer.json").read_text())
-    used = {**tokenizer, "truncation": {"max_length": 8}, "padding": None}
+    used = {
+        **tokenizer,
+        "truncation": {"max_length": 8, "direction": "Right"},
+        "padding": None,
+    }
     (moved / "tokenizer.json").write_text(json.dumps(used, indent=4))
     for name in ("trainer_state.json", "LICENSE.txt", "train.py", "vocab.txt"):
         (moved / name).write_text("[1]")

@@ -102,6 +102,14 @@ def test_a_static_model_of_sentence_transformers_is_identified(static: Path) -> 
     assert (identity.dimension, identity.metric, identity.max_length) == (32, "cosine", 512)
 
 
+def test_a_static_model_with_further_modules_is_refused(static: Path) -> None:
+    modules = json.loads((static / "modules.json").read_text())
+    modules.insert(1, {"path": "1_Dense", "type": "sentence_transformers.models.Dense"})
+    (static / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelError, match=r"models\.Dense' behind its token vectors"):
+        identify(static)
+
+
 def test_whether_a_static_model_normalizes_is_told_by_its_modules(static: Path) -> None:
     assert normalizes(open_folder(static))
     first = json.loads((static / "modules.json").read_text())[:1]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+from ragdoll.distillation.teacher.files import find_teacher
 from ragdoll.embedding.inspection import inspect
 from tests.conftest import Ragdoll
 from tests.distillation import architectures
@@ -105,6 +106,34 @@ def test_the_dimension_is_that_after_cutting_off(
     architectures.bert(tmp_path, **options)
     facts = inspect(tmp_path)
     assert (facts.dimension, facts.remarks) == (dimension, [])
+
+
+def dense_behind(folder: Path) -> None:
+    """Put the Dense behind Normalize, in a folder of another name."""
+    architectures.dense(folder)
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "2_Dense").rename(folder / "head")
+    modules[2]["path"] = "head"
+    (folder / "modules.json").write_text(json.dumps([*modules[:2], modules[3], modules[2]]))
+
+
+@pytest.mark.parametrize(
+    ("make", "dimension", "normalizes"),
+    [
+        (architectures.bert, 16, True),
+        (architectures.dense, 12, True),
+        (dense_behind, 12, False),
+        (lambda folder: architectures.bert(folder, truncate_dim=4), 4, False),
+    ],
+    ids=["normalized", "normalized last", "Dense last", "cut off"],
+)
+def test_a_teacher_normalizes_if_nothing_changes_its_vectors_after_that(
+    tmp_path: Path, make: architectures.Make, dimension: int, normalizes: bool
+) -> None:
+    make(tmp_path)
+    facts = inspect(tmp_path)
+    assert (facts.dimension, facts.normalize, facts.remarks) == (dimension, normalizes, [])
+    assert facts.fingerprint == find_teacher(str(tmp_path)).fingerprint
 
 
 @pytest.mark.parametrize(("stated", "length"), [(20, 18), (10, 10)])

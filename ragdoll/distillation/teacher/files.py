@@ -100,13 +100,13 @@ def find_teacher(name: str, fetch: bool = True) -> TeacherFiles:
     """
     path = find_model(name)
     if path is None:
-        _refuse_path(name)
         if not fetch:
             raise TeacherError(
                 f"The features were made by the teacher {name}, which is not on this machine.",
                 hint="If it was moved, name its folder by `teacher`; to fetch it from the model "
                 "hub, name it.",
             )
+        _refuse_path(name)
         path = _download(name)
         base = open_folder(path).base_name
         if base and find_model(base) is None and not looks_like_path(base):
