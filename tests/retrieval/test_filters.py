@@ -114,6 +114,15 @@ def test_what_is_no_condition_is_refused(find: Callable[..., set[str]], where: s
     assert all(name in str(caught.value.hint) for name in ("source", *COLUMNS))
 
 
+def test_a_date_in_quotes_is_refused_with_the_form_that_works(
+    find: Callable[..., set[str]],
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        find("day > '2010-01-01'")
+    assert "date '2024-01-31'" in str(caught.value.hint)
+    assert "guide/intro.md" in find("day > date '2010-01-01'")
+
+
 @pytest.mark.parametrize("link", ["+1", " IS NULL", "::int", " LIKE source", " BETWEEN 1 AND 2"])
 def test_a_chain_that_would_exhaust_the_stack_is_refused(
     find: Callable[..., set[str]], link: str

@@ -105,6 +105,8 @@ def _refusal(table: Table, where: str, reason: str) -> UsageError:
         for name in lists
         if name.lower() in where.lower()
     )
+    if "Date32" in reason:
+        ask += "A date is written date '2024-01-31'. "
     return UsageError(
         f"The filter '{start}' cannot be used: {reason}.",
         hint=f"{ask}Columns are {', '.join(table.columns)}; the setting index.metadata "
