@@ -54,6 +54,11 @@ TEXTS = {
     "other score": "They won 16:9 at home.",
     "day": "会议是2035年5月3日。",
     "other day": "会议是2035年3月5日。",
+    "heart": "Le cœur de la ville bat.",
+    "name": "Søren Kierkegaard wrote it; Đoković did not.",
+    "tree": "Ёлка зелёная стоит.",
+    "greek": "Η Ελληνική Δημοκρατία είναι ο Σωκράτης.",
+    "half": "ｻｰﾊﾞｰの障害が発生した。",
     "commits": "See abc1234..def5678 for it.",
     "other commits": "See def5678..abc1234 for it.",
 }
@@ -116,6 +121,18 @@ def table(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> ragdoll
         ("waffle", "ligature"),
         ("محمد", "arabic"),
         ('"备份每天"', "chinese"),
+        ("『备份每天』", "chinese"),
+        *(
+            (f"{mark[0]}dog bites man{mark[1]}", "c")
+            for mark in ("»«", "»»", "‹›", "””", "＂＂", "‘’", "''")
+        ),
+        ('"dog bites man', "c"),
+        ('"coeur de la ville"', "heart"),
+        ('"SOREN kierkegaard"', "name"),
+        ('"елка зеленая"', "tree"),
+        ('"ελληνικη δημοκρατια"', "greek"),
+        ('"محمد رسالة"', "arabic"),
+        ('"サーバーの障害"', "half"),
         ('"résumé de la réunion"', "accent"),
     ],
 )
@@ -149,6 +166,10 @@ def test_several_queries_are_answered_in_their_order(table: ragdoll.Index) -> No
         ('what does the term "phage display" refer to in this text', []),
         ('how do I stop "time out of memory" errors', ["time out of memory"]),
         ('5" of rain', []),
+        ('5" of rain or 6" of snow', []),
+        ('the doctor said "no more', ["no more"]),
+        ("don't say it's the dog's", []),
+        ("‘the dog doesn’t bite’", ["the dog doesn’t bite"]),
         ('""', []),
         ('"!"', []),
         ("which is it", ["which is it"]),

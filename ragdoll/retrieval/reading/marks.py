@@ -19,6 +19,7 @@ from ragdoll.corpus.languages import (
     languages_of,
     stop_words,
 )
+from ragdoll.corpus.letters import folded
 from ragdoll.corpus.terms import CAMEL
 
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|(?:[^\W_]|[{SIGNS}])+")
@@ -49,7 +50,7 @@ class Marker:
         """Read the query by the language of the passage."""
         self._language = languages_of([passage]).main
         common = COMMON | function_words(self._language)
-        words = [_folded(query[start:end]) for start, end in _words(query)]
+        words = [folded(query[start:end]) for start, end in _words(query)]
         telling = [word for word in words if word not in common] or words
         self._words = {self._stem(word): word for word in telling}
         self._pairs = {pair for run in UNSPACED.findall(_plain(query)) for pair in _pairs_of(run)}
@@ -61,7 +62,7 @@ class Marker:
             word = line[start:end]
             if UNSPACED.search(word):
                 found += self._marks_in_run(word, start)
-            elif (key := self._match(_folded(word))) is not None:
+            elif (key := self._match(folded(word))) is not None:
                 found.append(Mark(start, end, key))
         return found
 
@@ -103,12 +104,6 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
 def _plain(text: str) -> str:
     """Return a text with the usual forms of its characters: composed, and neither wide nor half."""
     return unicodedata.normalize("NFKC", text)
-
-
-def _folded(word: str) -> str:
-    """Return a word in small letters without accents."""
-    letters = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _pairs_of(run: str) -> Iterator[str]:

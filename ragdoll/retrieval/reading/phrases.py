@@ -12,10 +12,18 @@ from collections.abc import Sequence
 from functools import cache
 
 from ragdoll.corpus.languages import UNSPACED, function_words
+from ragdoll.corpus.letters import MARKS, folded, other_forms
 from ragdoll.retrieval.reading.filters import quoted
 from ragdoll.retrieval.reading.marks import COMMON
 
-_QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」")
+# Quotation marks, with those that close them; some languages open with what others close with.
+_PAIRS = ('""', "＂＂", "“”", "„“”", "””", "«»", "»«»", "‹›", "›‹›", "「」", "『』")
+# A mark behind a digit is one of inches. The last phrase may lack its end.
+_MARKED = [rf"(?<!\d){pair[0]}([^{pair}]+)(?:[{pair[1:]}]|$)" for pair in _PAIRS]
+# An apostrophe within a word closes nothing.
+_SINGLE = r"((?:[^‘’']|\b['’]\b)+)"
+_MARKED += [rf"(?<!\w)[‘‚]{_SINGLE}[’‘](?!\w)", rf"^\s*'{_SINGLE}'\s*$"]
+_QUOTED = re.compile("|".join(_MARKED))
 _WORD = re.compile(r"\w+")
 _CONTRACTED = re.compile(r"\w+['’](?:d|ll|m|re|s|t|ve)", re.IGNORECASE)
 
@@ -29,12 +37,8 @@ _LEAST_SHARE = 1 / 3
 
 _MAX_WORDS = 50
 
-# Accents; a Latin letter with some; what may divide a word; and letters that are printed as one.
-_ACCENTS = "[\u0300-\u036f]"
-_ACCENTED = re.compile(f"([a-z]){_ACCENTS}+")
+# What may divide a word.
 _DIVIDED = r"(?:\u00ad|-[ \t]*\r?\n[ \t]*)?"
-_JOINED = {"ss": "ß", "ffi": "ﬃ", "ffl": "ﬄ", "ff": "ﬀ", "fi": "ﬁ", "fl": "ﬂ", "st": "[ﬅﬆ]"}
-_LETTERS = re.compile("|".join([*_JOINED, "."]))
 
 
 def phrases_of(query: str, language: str) -> list[str]:
@@ -58,47 +62,42 @@ def holding(phrases: Sequence[str]) -> list[str]:
 
 def _pattern(phrase: str) -> str:
     """Return a regular expression of the words of a phrase, in any of their spellings."""
-    phrase = _plain(phrase)
+    phrase = folded(phrase)
     words = list(_WORD.finditer(phrase))[:_MAX_WORDS]
     pattern = ""
     end = words[0].start()
     for word in words:
         if between := phrase[end : word.start()]:
             pattern += _LOOSE if _LOOSE_ONLY.fullmatch(between) else r"[^\w]+"
-        pattern += _DIVIDED.join(map(_letter, _LETTERS.findall(word[0])))
+        pattern += _DIVIDED.join(map(_letter, _letters().findall(word[0])))
         end = word.end()
     first, last = ("" if UNSPACED.search(word[0]) else r"\b" for word in (words[0], words[-1]))
     return f"(?i){first}{pattern}{last}"
 
 
-def _plain(text: str) -> str:
-    """Write a text small, without accents on Latin letters and without letters printed as one."""
-    folded = ((letter, letter.casefold()) for letter in unicodedata.normalize("NFC", text))
-    small = (fold if len(fold) == 1 or fold in _JOINED else letter for letter, fold in folded)
-    plain = _ACCENTED.sub(r"\1", unicodedata.normalize("NFD", "".join(small)))
-    return unicodedata.normalize("NFC", plain)
+@cache
+def _letters() -> re.Pattern[str]:
+    """Return a pattern of one letter, or of several that are printed as one."""
+    joined = sorted((plain for plain in other_forms() if len(plain) > 1), key=len, reverse=True)
+    return re.compile("|".join([*joined, "."]))
 
 
 def _letter(letters: str) -> str:
     """Return a pattern for a letter as texts write it, or for some that are printed as one."""
     plain = "".join(map(_spellings, letters))
-    joined = _JOINED.get(letters)
-    return f"(?:{plain}|{joined})" if joined else plain
+    joined = other_forms().get(letters) if len(letters) > 1 else None
+    return f"(?:{plain}|[{joined}])" if joined else plain
 
 
 def _spellings(letter: str) -> str:
-    if letter.isascii():
-        return f"[{letter}{_variants().get(letter, '')}]{_ACCENTS}*"
+    """Return a pattern for the forms of a letter, composed or not."""
+    forms = _forms(letter)
+    if UNSPACED.match(letter) is None:
+        forms += f"[{MARKS}]*"
     apart = unicodedata.normalize("NFD", letter)
-    return letter if apart == letter else f"(?:{letter}|{apart})"
+    return forms if apart == letter else f"(?:{forms}|{''.join(map(_forms, apart))})"
 
 
-@cache
-def _variants() -> dict[str, str]:
-    """Return the Latin letters with accents, by the letter without."""
-    found: dict[str, str] = {}
-    for letter in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))):
-        plain = _plain(letter)
-        if len(plain) == 1 and plain.isascii() and letter == letter.lower():
-            found[plain] = found.get(plain, "") + letter
-    return found
+def _forms(letter: str) -> str:
+    others = other_forms().get(letter)
+    return f"[{letter}{others}]" if others else letter
