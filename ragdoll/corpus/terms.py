@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 from ragdoll.corpus.languages import UNSPACED
+from ragdoll.corpus.letters import plain_letters
 
 # A candidate for an identifier: characters that programs, versions and error codes join words by.
 _JOINED = re.compile(r"-{0,2}\w(?:[\w.+#:-]|(?<=\d)/(?=\d))*")
@@ -22,6 +24,9 @@ _IDENTIFIER = re.compile(
 _NUMBERS = re.compile(r"(?<!\d)\d+([-./:])\d+(?:\1\d+)*(?!\d)|\d+[年년]\d+[月월](?:\d+[日일])?")
 _NO_NUMBERS = re.compile(_HEXADECIMAL)
 
+# What stands around words, and is no part of an identifier.
+_AROUND = "()[]{}<>\"'`*.,;:?!"
+
 # A letter alone that is no initial, as in "vitamin D" or "plan B"; "a" and "I" are mere words.
 _SHORT = 4
 _LETTER = re.compile(r"(?<![\w.'’])[b-hj-zB-HJ-Z](?![\w.'’])")
@@ -33,32 +38,49 @@ _DIVIDED = re.compile(r"([^\W\d_]{2,})-[ \t]*\r?\n[ \t]*([^\W\d_]{2,})")
 # The parts of a word in camel case.
 CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-# Characters that texts write in several ways: invisible ones, and the signs of vowels in Arabic and
-# Hebrew, which most texts leave out; hyphens and apostrophes.
+_RUN = re.compile(r"[^\W_]+")
+# A number with its unit. The parts of other words with digits are in too many texts: with them BM25
+# finds less.
+_WITH_UNIT = re.compile(r"(\d+)([^\W\d_]+)")
+# A hyphen that others leave out: behind a short beginning, as in "e-mail" and "pre-processing", and
+# in front of a number, as in "UTF-8".
+_HALVES = re.compile(r"(?=[^\W\d_]{1,3}-[a-z]|[^\W\d_]+-\d+$)([^\W\d_]+)-([a-z]+|\d+)")
+# A number that others write without its hyphens.
+_DIGIT_GROUPS = re.compile(r"(?=.*\d)[\da-fA-F]+(?:-[\da-fA-F]+){2,}")
+# Hexadecimal numbers, and how many digits of a long one others name it by.
+_HEX = re.compile(r"0[xX]([\da-fA-F]{2,})|(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[\da-fA-F]{8,}")
+_ABBREVIATED = (7, 8, 10, 12)
+_TIMES = re.compile(r"(?<=\d)×(?=\d)")
+
+# Characters that texts write in several ways: letters and accents, invisible ones, hyphens and
+# apostrophes.
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-_VOWELS = [*range(0x591, 0x5C8), 0x640, *range(0x64B, 0x660), 0x670]
 _PLAIN = {
-    **dict.fromkeys((*map(ord, _INVISIBLE), *_VOWELS)),
-    **dict.fromkeys((0x2010, 0x2011, 0x2212), "-"),
+    **plain_letters(),
+    **dict.fromkeys(map(ord, _INVISIBLE)),
+    **dict.fromkeys((0x5BE, 0x2010, 0x2011, 0x2212), "-"),
     **dict.fromkeys((0x2018, 0x2019, 0x2BC), "'"),
 }
 # A soft hyphen at the end of a line, and letters that are printed as one.
 _SOFT_END = re.compile(r"\u00ad[ \t]*\r?\n[ \t]*")
-_LIGATURE = re.compile("[\ufb00-\ufb06\u00ad\u200b\u2010\u2011]")
+_LIGATURE = re.compile("[\ufb00-\ufb06\u00ad\u200b\u2010\u2011]|[\uff01-\uffef]+")
 
 
-def searchable(text: str) -> str:
+def searchable(text: str, is_query: bool = False) -> str:
     """Return a text, or a query, as the index over words reads it.
 
     Characters that look alike become the same (Unicode's NFKC), and invisible ones go. Identifiers
     are added as one word each, and words in camel case by their parts, so that both are found:
     ``snake_case``, ``camelCase``, ``dotted.names``, ``--options``, ``C++``, ``3.11.7``,
-    ``2026-01-31``. So are words that were divided at the end of a line.
+    ``2026-01-31``. So are words that were divided at the end of a line. Of a text, though not of a
+    query, a word such as ``e-mail`` is also added without its hyphen; else it would count thrice.
     """
     if not text.isascii():
         text = _SOFT_END.sub("", text) if "\u00ad" in text else text
         text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
-    added = " ".join(filter(None, map(_parts_and_whole, text.split())))
+        text = _TIMES.sub("x", text) if "×" in text else text
+    add = _added_to_query if is_query else _added_to_text
+    added = " ".join(filter(None, map(add, text.split())))
     if _LINE_END.search(text) and (divided := _DIVIDED.findall(text)):
         added = " ".join([added, *map("".join, divided)])
     return f"{text}\n{added}" if added else text
@@ -85,10 +107,20 @@ def _whole(found: re.Match[str]) -> str:
 
 # Most words of a text are in others, too.
 @lru_cache(maxsize=1 << 16)
-def _parts_and_whole(words: str) -> str:
+def _added_to_text(words: str) -> str:
     """Return what is added for words without a space between them."""
-    if len(words) > 1 and words.isalpha() and words[1:].islower():
-        return ""  # as most are
+    return " ".join(dict.fromkeys(_parts_and_whole(words, joins=True)))
+
+
+@lru_cache(maxsize=1 << 10)
+def _added_to_query(words: str) -> str:
+    return " ".join(dict.fromkeys(_parts_and_whole(words, joins=False)))
+
+
+def _parts_and_whole(words: str, joins: bool) -> list[str]:
+    bare = words.strip(_AROUND)
+    if len(bare) > 1 and bare.isalpha() and bare[1:].islower():
+        return []  # as most are
     added: list[str] = []
     if len(words) <= _SHORT:
         added += map(_one_word, _LETTER.findall(words))
@@ -102,7 +134,28 @@ def _parts_and_whole(words: str) -> str:
         has_cases = not (word.islower() or word.isupper() or word.istitle())
         if has_cases and len(parts) > 1 and word.lower() != word.upper():
             added += parts
-    return " ".join(added)
+        if not word.isalpha():
+            added += _numbers(word)
+    halves = _HALVES.fullmatch(bare) if joins else None
+    if halves:
+        added.append(halves[1] + halves[2])
+    return added
+
+
+def _numbers(word: str) -> Iterator[str]:
+    """Yield the parts of a word with digits, and how others write its numbers."""
+    if _DIGIT_GROUPS.fullmatch(word):
+        yield word.replace("-", "")
+        return
+    for run in _RUN.findall(word):
+        measured = _WITH_UNIT.fullmatch(run)
+        if measured and not UNSPACED.search(run):
+            yield from (part for part in measured.groups() if len(part) > 1)
+        if number := _HEX.fullmatch(run):
+            digits = number[1] or run
+            yield from (digits[:length] for length in _ABBREVIATED if length < len(digits))
+            if number[1]:
+                yield digits
 
 
 def _one_word(identifier: str) -> str:

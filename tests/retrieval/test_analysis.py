@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragdoll.corpus.letters import folded
 from ragdoll.corpus.terms import searchable
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.storage.analysis import tokens_as_text, tokens_of_text
@@ -34,6 +35,12 @@ TEXTS = {
     "halfwidth": "ﾊﾝｶｸ の文字。",
     "japanese": "日本語の全文検索を説明する。",
     "thai": "ราคาสินค้าถูกมาก",
+    "tree": "Ёлка ещё стоит.",
+    "stress": "Старый за\u0301мок.",
+    "greek": "Ο Σωκράτης ήταν εδώ, ΟΔΟΣ.",
+    "children": "كتب للأطفال والأطفال يلعبون",
+    "player": "Novak Đoković won in Łódź.",
+    "street": "Die Straße in Weimar.",
     "other": "Nothing of the kind is here.",
 }
 
@@ -69,6 +76,14 @@ def index(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Index:
         ("ハンカク", "halfwidth"),
         ("検索", "japanese"),
         ("ถูก", "thai"),
+        ("елка", "tree"),
+        ("замок", "stress"),
+        ("σωκρατησ", "greek"),
+        ("οδος", "greek"),
+        ("والاطفال", "children"),
+        ("Dokovic", "player"),
+        ("lodz", "player"),
+        ("strasse", "street"),
     ],
 )
 def test_words_are_found_as_people_type_them(index: Index, query: str, source: str) -> None:
@@ -77,9 +92,78 @@ def test_words_are_found_as_people_type_them(index: Index, query: str, source: s
     assert hits[0].text == TEXTS[source]
 
 
-@pytest.mark.parametrize("text", ["self-driving cars", "The end.", "A (short) note: done!", ""])
+@pytest.mark.parametrize("text", ["(The) end.", "A (short) note: done!", ""])
 def test_plain_words_are_read_as_they_are(text: str) -> None:
     assert searchable(text) == text
+
+
+NUMBERS = {
+    "memory": "It has 16GB of memory.",
+    "more memory": "With 32 GB of memory.",
+    "ohm": "A resistor of 10kΩ.",
+    "bolt": "A bolt of 5mm length.",
+    "ticket": "Fixed in PROJ-1234 now.",
+    "screen": "At 1920x1080 pixels.",
+    "wide screen": "At 2560×1440 pixels.",
+    "joined": "They co-operate well in UTF-8.",
+    "mail": "Send an e-mail soon.",
+    "hash": f"Broken by {SHA} last week.",
+    "short hash": "Repaired by 0a1b2c3d4e now.",
+    "uuid": "Of 123e4567-e89b-12d3-a456-426614174000 it is.",
+    "isbn": "The book 978-3-16-148410-0 tells.",
+    "hexadecimal": "It fails with 0x80070005 here.",
+}
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Index:
+    index = Index.create(tmp_path_factory.mktemp("numbers"), model=trained.model)
+    index.update([{"id": name, "text": text} for name, text in NUMBERS.items()])
+    return index
+
+
+@pytest.mark.parametrize(
+    ("query", "source"),
+    [
+        ("16 GB", "memory"),
+        ("32GB", "more memory"),
+        ("10 kΩ", "ohm"),
+        ("5 mm", "bolt"),
+        ("proj1234", "ticket"),
+        ("1920×1080", "screen"),
+        ("2560x1440", "wide screen"),
+        ("cooperate", "joined"),
+        ("utf8", "joined"),
+        ("email", "mail"),
+        (SHA[:7], "hash"),
+        (SHA[:9], "hash"),
+        (SHA[:12], "hash"),
+        ("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "short hash"),
+        ("123e4567e89b12d3a456426614174000", "uuid"),
+        ("9783161484100", "isbn"),
+        ("80070005", "hexadecimal"),
+    ],
+)
+def test_numbers_are_found_as_others_write_them(numbers: Index, query: str, source: str) -> None:
+    assert [hit.source for hit in numbers.search(query, 1, mode="text")] == [source]
+
+
+@pytest.mark.parametrize("text", ["H2O", "第3回会議"])
+def test_letters_and_digits_alone_are_no_words_of_their_own(text: str) -> None:
+    assert searchable(text) == text
+
+
+@given(st.text())
+def test_letters_are_folded_once(text: str) -> None:
+    assert folded(folded(text)) == folded(text)
+    assert len({folded(form) for form in (text, unicodedata.normalize("NFD", text))}) == 1
+
+
+def test_katakana_of_either_width_have_the_same_vector(index: Index) -> None:
+    for query in ("ハンカク", "ﾊﾝｶｸ"):
+        hits = index.search(query, 3, mode="vector")
+        assert hits
+        assert hits[0].source == "halfwidth"
 
 
 @given(st.text())

@@ -203,6 +203,7 @@ def test_words_that_were_divided_are_whole_and_compounds_are_found() -> None:
     assert undivided("The gov-\nernment of self-driving cars, Anglo-\nSaxon") == (
         "The government of self-driving cars, Anglo-\nSaxon"
     )
+    assert undivided("ｻｰﾊﾞｰ ＡＢ é") == "サーバー AB é"
     words = searchable("well-\n known").split()
     assert {"known", "wellknown"} <= set(words)
     assert searchable("aa - bb\n- cc") == "aa - bb\n- cc"

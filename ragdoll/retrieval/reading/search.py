@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ragdoll.corpus.terms import searchable
+from ragdoll.corpus.terms import searchable, undivided
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions, evaluating
@@ -109,15 +109,17 @@ class Searcher:
         mode: Mode,
         alpha: float | None,
     ) -> Iterator[list[Hit]]:
-        tokens = self._tokens(queries, mode)
-        terms = [Terms(searchable(text), its) for text, its in zip(queries, tokens, strict=True)]
+        whole = [undivided(query) for query in queries]
+        tokens = self._tokens(whole, mode)
+        words = [searchable(query, is_query=True) for query in queries]
+        terms = [Terms(its, of_model) for its, of_model in zip(words, tokens, strict=True)]
         if mode == "text":
             # Copies of a text take no places of others.
             limits = [self._with_copies(k)] * len(terms)
             for matched in legs.matching(terms, limits):
                 yield self._by_text(legs, matched, k)
             return
-        vectors = self.model.encode(queries)
+        vectors = self.model.encode(whole)
         known = [bool(vector.any()) for vector in vectors]
         if mode == "vector":
             near = legs.nearest(vectors[known], self._with_copies(k))
