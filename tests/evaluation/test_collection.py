@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -73,6 +74,80 @@ def test_the_header_of_the_judgements_is_optional(beir: Path) -> None:
     assert load_beir(beir) == expected
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("query_id\tcorpus_id\tscore", "Query-ID\tCorpus-ID\tScore", "qid\tdocid\trel"),
+        *("query-id corpus-id score", "topic\titeration\tdocument\trelevance"),
+    ],
+)
+def test_the_header_of_the_judgements_may_be_another(header: str, beir: Path) -> None:
+    expected = load_beir(beir)
+    _, _, judgements = QRELS.partition("\n")
+    (beir / "qrels" / "test.tsv").write_text(f"{header}\n{judgements}")
+    assert load_beir(beir) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        *("q1 0 d1 2\nq1 0 d2 0\nq2 0 d2 1\n", "q1\t0\td1\t2\nq1\t0\td2\t0\nq2\t0\td2\t1\n"),
+        *("q1  d1 2\nq1 d2 0\nq2 d2 1\n", "q1\td1\t2.0\nq1\td2\t0.\nq2\td2\t1.00\n"),
+        QRELS + "q1\td1\t2\n",
+    ],
+    ids=["trec", "trec with tabs", "spaces", "decimal", "twice"],
+)
+def test_judgements_come_in_several_forms(lines: str, beir: Path) -> None:
+    expected = load_beir(beir)
+    (beir / "qrels" / "test.tsv").write_text(lines)
+    assert load_beir(beir) == expected
+
+
+def test_ids_with_spaces_are_kept_between_tabs(beir: Path) -> None:
+    (beir / "queries.jsonl").write_text('{"_id": "q 0", "text": "a"}\n')
+    (beir / "qrels" / "test.tsv").write_text("q 0\td1\t1\n")
+    assert load_beir(beir).qrels == {"q 0": {"d1": 1}}
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_files_may_be_compressed(name: str, beir: Path) -> None:
+    expected = load_beir(beir)
+    content = (beir / name).read_bytes()
+    (beir / name).unlink()
+    (beir / f"{name}.gz").write_bytes(gzip.compress(content))
+    assert load_beir(beir) == expected
+
+
+def test_the_test_judgements_are_taken_compressed_too(beir: Path) -> None:
+    expected = load_beir(beir)
+    (beir / "qrels" / "test.tsv").unlink()
+    (beir / "qrels" / "test.tsv.gz").write_bytes(gzip.compress(QRELS.encode()))
+    (beir / "qrels" / "dev.tsv").write_text("q1\td1\t1\n")
+    assert load_beir(beir) == expected
+
+
+def test_the_key_of_an_id_may_have_no_underscore(beir: Path) -> None:
+    expected = load_beir(beir)
+    for file in beir.glob("*.jsonl"):
+        file.write_text(file.read_text().replace('"_id"', '"id"'))
+    assert load_beir(beir) == expected
+
+
+def test_a_text_may_be_a_list_of_paragraphs(beir: Path) -> None:
+    line = '{"_id": "d4", "title": "T", "text": ["one", "two"]}\n{"_id": "d5", "text": []}\n'
+    (beir / "corpus.jsonl").write_text(lines(CORPUS) + line)
+    documents = load_beir(beir).documents
+    assert (documents["d4"], documents["d5"]) == ("T\n\none\n\ntwo", "")
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+def test_the_same_text_may_come_again(name: str, beir: Path) -> None:
+    expected = load_beir(beir)
+    file = beir / name
+    file.write_text(file.read_text() * 2)
+    assert load_beir(beir) == expected
+
+
 def test_blank_lines_and_other_ends_of_lines_say_nothing(beir: Path) -> None:
     expected = load_beir(beir)
     for file in beir.rglob("*.*l*"):
@@ -124,7 +199,10 @@ def test_the_test_judgements_are_taken_else_the_next(
     for split in present:
         query = "q1" if split == expected else "q2"
         (beir / "qrels" / f"{split}.tsv").write_text(f"{query}\td1\t1\n")
-    assert load_beir(beir).qrels == {"q1": {"d1": 1}}
+    collection = load_beir(beir)
+    assert collection.qrels == {"q1": {"d1": 1}}
+    note = f"Judged by qrels/{expected}.tsv: there is no qrels/test.tsv."
+    assert collection.notes == (() if expected == "test" else (note,))
 
 
 # What is refused
@@ -154,7 +232,8 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     [
         *("not json", '{"_id": "x"', "[" * 100_000, '["x"]', "null", '{"text": "no id"}'),
         *('{"_id": "", "text": "x"}', '{"_id": null, "text": "x"}', '{"_id": ["x"], "text": "x"}'),
-        *('{"_id": "x", "text": 7}', '{"_id": "x", "text": ["x"]}', '{"_id": "x", "text": []}'),
+        *('{"_id": 3.0, "text": "x"}', '{"_id": true, "text": "x"}', '{"_id": {}, "text": "x"}'),
+        *('{"_id": "x", "text": 7}', '{"_id": "x", "text": [7]}', '{"_id": "x", "text": {}}'),
         *('{"_id": "x", "text": 0}', '{"_id": "x", "title": 7, "text": 0}'),
     ],
     ids=lambda value: value[:30],
@@ -166,9 +245,9 @@ def test_a_malformed_line_is_named_with_its_file(line: str, name: str, beir: Pat
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
-def test_an_id_that_comes_twice_is_named(beir: Path, name: str) -> None:
+def test_an_id_of_two_texts_is_named(beir: Path, name: str) -> None:
     first = (beir / name).read_text().splitlines()[0]
-    (beir / name).write_text(f"{first}\n{first}\n")
+    (beir / name).write_text(f"{first}\n{first.replace('callbacks', 'tasks')}\n")
     refused(beir, f"{beir / name}, line 2: ", json.loads(first)["_id"])
 
 
@@ -186,10 +265,13 @@ def test_a_judged_query_without_a_text_is_left_out_and_named(query: str, beir: P
 @pytest.mark.parametrize(
     "line",
     [
-        *("q1 d1 1", "q1\td1", "q1\t0\td1\t1", "q1\td1\tone", "q1\td1\t" + "9" * 400),
-        *("q1\td1\t", "query-id\tcorpus-id\tscore"),
+        *("q1\td1", "q1 0 d1 1 x", "q1\td1\tone", "q1\td1\t" + "9" * 400, "q1\td1\t0.5"),
+        *("q1\td1\t", "query-id\tcorpus-id\tscore", "q1\td1\t0"),
     ],
-    ids=["spaces", "two columns", "trec", "word", "long", "empty", "second header"],
+    ids=[
+        *("two columns", "five columns", "word", "long", "fraction", "empty", "second header"),
+        "contradiction",
+    ],
 )
 def test_a_malformed_judgement_is_named_with_its_file(line: str, beir: Path) -> None:
     file = beir / "qrels" / "test.tsv"
@@ -209,6 +291,19 @@ def test_a_file_that_cannot_be_read_is_named(beir: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Path, "open", denied)
     refused(beir, "corpus.jsonl", "Permission denied")
+
+
+def test_a_first_judgement_that_is_malformed_is_no_header(beir: Path) -> None:
+    (beir / "qrels" / "test.tsv").write_text("q1\td1\tone\n")
+    refused(beir, "line 1: ", "one")
+
+
+@pytest.mark.parametrize("length", [12, -9], ids=["damaged", "cut off"])
+def test_a_compressed_file_that_is_broken_is_named(length: int, beir: Path) -> None:
+    content = gzip.compress(lines(CORPUS).encode())[:length]
+    (beir / "corpus.jsonl").unlink()
+    (beir / "corpus.jsonl.gz").write_bytes(content)
+    refused(beir, "corpus.jsonl.gz")
 
 
 def test_judgements_of_another_collection_are_an_error(beir: Path) -> None:

@@ -75,21 +75,34 @@ ERRORS = [
     case(CorpusError, "{tiny}/corpus.jsonl, line 1: no '_id'.", None, read_with(CORPUS, "{}")),
     case(
         CorpusError,
-        "{tiny}/corpus.jsonl, line 2: the '_id' 7 comes a second time.",
+        "{tiny}/corpus.jsonl, line 2: the id 7 comes again, with another text.",
         None,
-        read_with(CORPUS, '{"_id": 7}\n{"_id": "7"}'),
+        read_with(CORPUS, '{"_id": 7}\n{"_id": "7", "text": "x"}'),
     ),
     case(
         CorpusError,
-        "{tiny}/corpus.jsonl, line 1: 'title' is not a string.",
+        "{tiny}/corpus.jsonl, line 1: the id 3.0 is neither a string nor a whole number.",
+        None,
+        read_with(CORPUS, '{"_id": 3.0}'),
+    ),
+    case(
+        CorpusError,
+        "{tiny}/corpus.jsonl, line 1: 'title' is neither a string nor a list of strings.",
         None,
         read_with(CORPUS, '{"_id": "a", "title": 7}'),
     ),
     case(
         CorpusError,
-        "{tiny}/qrels/test.tsv, line 2: 1 column, not query, document and score.",
+        "{tiny}/qrels/test.tsv, line 2: 2 columns, not query, document and score.",
         None,
-        read_with(QRELS, f"{JUDGED}q1 a 1"),
+        read_with(QRELS, f"{JUDGED}q1 a"),
+    ),
+    case(
+        CorpusError,
+        "{tiny}/qrels/test.tsv, line 2: the document a is judged 0 for the query q1, and 1 further "
+        "up.",
+        "Keep the judgement that is right.",
+        read_with(QRELS, f"{JUDGED}q1\ta\t0"),
     ),
     case(
         CorpusError,
