@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,11 @@ from ragdoll.evaluation import beir
 
 # Queries that a note names.
 _NAMED = 3
+
+# Characters from which on two texts that begin alike are the same text, cut off.
+_ALIKE = 32
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,18 @@ class TestCollection:
         return best
 
     def is_document(self, query: str) -> bool:
-        """Tell whether a query is one of the documents: by its id, and by its text.
+        """Tell whether a query is itself a document, which is then no answer to it.
 
-        In many collections queries and documents are numbered alike, and have nothing in common.
+        It has the document's id and its words: all of them, those of the title, or those below the
+        title. Either text may be cut off. The id alone says nothing, as many collections number
+        both queries and documents. A document that is judged relevant to the query is an answer.
         """
-        text = self.queries.get(query, "").strip()
-        return bool(text) and self.documents.get(query, "").endswith(text)
+        if self.qrels.get(query, {}).get(query, 0) > 0:
+            return False
+        document = self.documents.get(query, "")
+        title, _, text = document.partition("\n\n")
+        asked = self.queries.get(query, "")
+        return any(_is_same(asked, part) for part in (document, title, text))
 
 
 def load_beir(path: Path) -> TestCollection:
@@ -107,3 +120,16 @@ def _left_out(queries: list[str]) -> str:
         f"{number_of('judged query', len(queries), 'judged queries')} without a text in "
         f"queries.jsonl {'is' if is_one else 'are'} left out: {first_of(queries, _NAMED)}"
     )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Tell whether two texts have the same words, or begin alike up to where one is cut off."""
+    one, other = _words(one), _words(other)
+    if one == other:
+        return bool(one)
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= _ALIKE and longer.startswith(shorter)
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragdoll.errors import CorpusError
-from ragdoll.evaluation.collection import load_beir
+from ragdoll.evaluation.collection import TestCollection, load_beir
 
 CORPUS = [
     {"_id": "d1", "title": "The loop", "text": "Runs callbacks.", "metadata": {"year": 2024}},
@@ -203,6 +203,54 @@ def test_the_test_judgements_are_taken_else_the_next(
     assert collection.qrels == {"q1": {"d1": 1}}
     note = f"Judged by qrels/{expected}.tsv: there is no qrels/test.tsv."
     assert collection.notes == (() if expected == "test" else (note,))
+
+
+# A query that is itself a document
+
+TITLE = "Locks of asyncio"
+TEXT = "A lock guards a resource that several tasks share."
+
+
+def asked(query: str, document: str = f"{TITLE}\n\n{TEXT}", relevance: int = 0) -> bool:
+    """Tell whether a query counts as the document that has the same id."""
+    qrels = {"1": {"2": 1, "1": relevance}}
+    return TestCollection("c", {"1": document, "2": ""}, {"1": query}, qrels).is_document("1")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(TEXT, f"{TITLE} {TEXT}", f"{TITLE}. {TEXT}", f"{TITLE}\n{TEXT}", f"{TITLE}\n\n{TEXT}"),
+        *(TEXT.removesuffix("."), f"{TEXT}..", TEXT.upper(), TEXT.replace(" ", "  "), TITLE),
+        *(TEXT[:-9], f"{TITLE} {TEXT}"[:-30], f"{TEXT} And one sentence more."),
+        TEXT.replace("re", "\uff52\uff45"),
+    ],
+)
+def test_a_query_is_a_document_with_the_same_id_and_words(query: str) -> None:
+    assert asked(query)
+
+
+@pytest.mark.parametrize("text", ["文" * 40, "ein Schloß, das den Zugriff auf etwas schützt"])
+def test_a_query_is_a_document_in_any_language(text: str) -> None:
+    assert asked(text.upper(), text)
+    assert asked(text[:36], text)
+
+
+@pytest.mark.parametrize(
+    ("query", "document"),
+    [
+        *(("what guards a resource", f"{TITLE}\n\n{TEXT}"), ("a lock", TEXT), ("share", TEXT)),
+        *(("locks", f"{TITLE}\n\n{TEXT}"), (TEXT, "A lock"), ("lock", ""), ("?", "!"), ("", "")),
+        (f"{TEXT[:-7]}use", TEXT),
+    ],
+)
+def test_a_query_with_the_number_of_another_text_is_no_document(query: str, document: str) -> None:
+    assert not asked(query, document)
+
+
+def test_a_document_that_is_judged_relevant_to_itself_is_an_answer() -> None:
+    assert not asked(TITLE, relevance=1)
+    assert asked(TITLE, relevance=0)
 
 
 # What is refused
