@@ -19,6 +19,7 @@ from ragdoll.evaluation.systems import (
     Kind,
     SearchedTable,
     SystemRun,
+    comparable_teacher,
     search_run,
     static_similarities,
     teacher_similarities,
@@ -204,6 +205,9 @@ def run_systems(
         TeacherError: the teacher cannot be found or loaded.
         TableError: LanceDB cannot index the documents.
     """
+    teacher = systems.teacher
+    # Before the others, so that a teacher that cannot be used costs no time.
+    teacher_files = comparable_teacher(teacher.model) if teacher else None
     # One answer more, where a query may find itself, which then does not count.
     mode, k = systems.mode, systems.k + any(map(collection.is_document, collection.queries))
     runs: list[SystemRun] = []
@@ -233,10 +237,10 @@ def run_systems(
         table = SearchedTable.make(collection)
         searched.append(search_run("BM25", "bm25", table, collection, k))
     runs.extend(searched)
-    if systems.teacher:
+    if teacher and teacher_files:
         trust = systems.trust_remote_code
-        similar = teacher_similarities(systems.teacher, trust, collection, report)
-        runs.append(vector_run(systems.teacher.model, "teacher", similar, collection, k))
+        similar = teacher_similarities(teacher_files, teacher, trust, collection, report)
+        runs.append(vector_run(teacher.model, "teacher", similar, collection, k))
     return runs
 
 

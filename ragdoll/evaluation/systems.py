@@ -13,15 +13,16 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdoll.embedding.folder import open_folder
+from ragdoll.embedding.folder import open_folder, read_json
 from ragdoll.embedding.identity import Metric, ModelIdentity
 from ragdoll.embedding.static import StaticModel
 from ragdoll.embedding.vectors import Vectors, similarity, unit
+from ragdoll.errors import TeacherError
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
 from ragdoll.retrieval.model import TableModel
@@ -31,6 +32,9 @@ from ragdoll.retrieval.reading.search import Mode, Searcher
 from ragdoll.retrieval.writing.rows import memory_table
 from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report
+
+if TYPE_CHECKING:
+    from ragdoll.distillation.teacher.files import TeacherFiles
 
 Encode = Callable[[Sequence[str]], Vectors]
 Kind = Literal["distillate", "model", "bm25", "hybrid", "teacher"]
@@ -124,17 +128,35 @@ def static_similarities(encoder: StaticModel, collection: TestCollection) -> Sim
     return _compare(encoder.encode, encoder.encode, encoder.identity.metric, collection, size)
 
 
+def comparable_teacher(name: str) -> TeacherFiles:
+    """Find a teacher whose vectors can be compared as it was made for.
+
+    Raises:
+        TeacherError: the teacher cannot be found, or compares vectors by their Manhattan distance.
+    """
+    from ragdoll.distillation.teacher.files import find_teacher
+
+    files = find_teacher(name)
+    settings = read_json(files.path / "config_sentence_transformers.json")
+    if settings.get("similarity_fn_name") == "manhattan":
+        raise TeacherError(
+            f"{name} compares vectors by 'manhattan'; a teacher can only be evaluated by cosine, "
+            "dot or euclidean."
+        )
+    return files
+
+
 def teacher_similarities(
+    files: TeacherFiles,
     choice: TeacherSettings,
     trust_remote_code: bool,
     collection: TestCollection,
     report: Report,
 ) -> Similarities:
     """Compare every query with every document by the teacher's own sentence vectors."""
-    from ragdoll.distillation.teacher.files import find_teacher
     from ragdoll.distillation.teacher.model import Side, Teacher
 
-    teacher = Teacher(find_teacher(choice.model), choice.device, choice.dtype, trust_remote_code)
+    teacher = Teacher(files, choice.device, choice.dtype, trust_remote_code)
     sample = list(islice(collection.documents.values(), 256))
     teacher.settle_dtype(teacher.tokenize(sample), "sentence")
     budget = min(teacher.max_length, 512) * 32
@@ -147,9 +169,9 @@ def teacher_similarities(
     return _compare(
         partial(encode, side="document"),
         partial(encode, side="query"),
-        teacher.files.metric,
+        files.metric,
         collection,
-        _size_of_weights(teacher.files.path),
+        _size_of_weights(files.path),
     )
 
 

@@ -15,7 +15,7 @@ import pytrec_eval
 
 import ragdoll
 from ragdoll.embedding.static import StaticModel
-from ragdoll.errors import CorpusError, ModelError, UsageError
+from ragdoll.errors import CorpusError, ModelError, TeacherError, UsageError
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
 from ragdoll.evaluation.systems import (
@@ -126,6 +126,26 @@ def test_the_teacher_alone_needs_no_model(tiny: Path, small_teacher: Path) -> No
     with pytest.raises(UsageError) as caught:
         evaluate(tiny, teacher=teacher, settings=EvaluateSettings(mode="hybrid"))
     assert "'hybrid'" in caught.value.message
+
+
+def test_a_teacher_that_cannot_be_compared_is_refused_before_any_work(
+    tiny: Path, trained: Trained, small_teacher: Path, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(small_teacher, teacher)
+    settings = teacher / "config_sentence_transformers.json"
+    content = json.loads(settings.read_text()) if settings.exists() else {}
+    settings.write_text(json.dumps({**content, "similarity_fn_name": "manhattan"}))
+    steps: list[str] = []
+    with pytest.raises(TeacherError) as caught:
+        evaluate(
+            tiny,
+            trained.model,
+            teacher=str(teacher),
+            report=lambda step, *_: steps.append(step),
+        )
+    assert "'manhattan'" in caught.value.message
+    assert not steps
 
 
 def test_text_search_alone_needs_no_model(tiny: Path) -> None:
