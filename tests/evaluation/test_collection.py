@@ -89,7 +89,7 @@ def test_the_header_of_the_judgements_may_be_another(header: str, beir: Path) ->
 
 
 @pytest.mark.parametrize(
-    "lines",
+    "judgements",
     [
         *("q1 0 d1 2\nq1 0 d2 0\nq2 0 d2 1\n", "q1\t0\td1\t2\nq1\t0\td2\t0\nq2\t0\td2\t1\n"),
         *("q1  d1 2\nq1 d2 0\nq2 d2 1\n", "q1\td1\t2.0\nq1\td2\t0.\nq2\td2\t1.00\n"),
@@ -97,9 +97,9 @@ def test_the_header_of_the_judgements_may_be_another(header: str, beir: Path) ->
     ],
     ids=["trec", "trec with tabs", "spaces", "decimal", "twice"],
 )
-def test_judgements_come_in_several_forms(lines: str, beir: Path) -> None:
+def test_judgements_come_in_several_forms(judgements: str, beir: Path) -> None:
     expected = load_beir(beir)
-    (beir / "qrels" / "test.tsv").write_text(lines)
+    (beir / "qrels" / "test.tsv").write_text(judgements)
     assert load_beir(beir) == expected
 
 
