@@ -261,8 +261,9 @@ def _add_reading(app: FastAPI, service: Service) -> None:
     async def documents(asked: Annotated[DocumentsRequest, Query()]) -> Response:
         """Return passages in the order of root, source and place in the text.
 
-        An answer has `limit` passages at most. `next` is the `offset` of the following ones, and
-        null where there are none. A document that goes on there has the same `root` and `source`.
+        An answer has `limit` passages at most. Its field next is the `offset` of the passages that
+        follow, and null where none do. A document that goes on there has the same `root` and
+        `source`.
         """
         served = await service.table(asked.table)
         # One more than asked tells whether there is one.

@@ -108,7 +108,7 @@ class DocumentsRequest(TableRequest):
     limit: int = Field(
         _MOST_PASSAGES, ge=1, le=_MOST_PASSAGES, description="Passages of an answer, at most."
     )
-    offset: int = Field(0, ge=0, le=2**48, description="Passages to leave out; see `next`.")
+    offset: int = Field(0, ge=0, le=2**48, description="Passages to leave out; see next.")
 
 
 class EmbeddingsRequest(_Asked):

@@ -137,7 +137,10 @@ def test_a_connection_whose_body_comes_after_the_answer_goes_on(base_served: Pro
         connection.sendall(
             request("Host: localhost", "Content-Length: 5", line="POST /nope HTTP/1.1")
         )
-        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+        answer = connection.recv(65536)
+        while not answer.endswith(b"}}"):
+            answer += connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 404")
         connection.sendall(b"12345" + request("Host: localhost", CLOSE))
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
