@@ -30,8 +30,9 @@ _WORD = re.compile(r"[^\W\d]\w*|[^\w\s,()]")
 _FUNCTIONS = (
     *("lower", "upper", "btrim", "ltrim", "rtrim", "left", "right", "split_part"),
     *("length", "char_length", "character_length", "octet_length"),
-    *("contains", "starts_with", "ends_with", "strpos", "regexp_like", "regexp_match"),
-    *("abs", "round", "isnan", "coalesce", "nullif", "nvl", "cast", "try_cast"),
+    *("contains", "starts_with", "ends_with", "strpos", "instr", "regexp_like", "regexp_match"),
+    *("abs", "round", "isnan", "least", "greatest", "coalesce", "nullif", "nvl"),
+    *("cast", "try_cast"),
     *("date_part", "datepart", "date_trunc", "to_date", "to_timestamp"),
     *("now", "today", "current_date"),
     *("array_has", "array_has_any", "array_has_all", "array_contains", "array_length"),
