@@ -16,9 +16,8 @@ import numpy as np
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ServiceError, UsageError
 from ragdoll.retrieval.reading.hits import Copy, Hit
-from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
-from ragdoll.settings import check_search
+from ragdoll.settings import Mode, check_search
 
 if TYPE_CHECKING:
     import httpx

@@ -52,6 +52,14 @@ READING = (
 Share = Annotated[float, "above 0 and below 1"]
 """A share of a whole; ``1`` is a whole number, and never a share."""
 
+Mode = Literal["hybrid", "vector", "text"]
+"""The legs of a search: all of them, or one alone."""
+
+EvaluateMode = Literal["all", "vector", "text", "hybrid"]
+
+Target = Literal["mean", "sentence"]
+"""The teacher's vector of a passage: the mean of its token vectors, or that of the sentence."""
+
 # The languages whose words LanceDB can stem; "other" stems none.
 Language = Literal[
     "auto",
@@ -230,7 +238,7 @@ class FeaturizeSettings(_Section):
         in_run="--featurize-batch-size N",
         least=1,
     )
-    target: Literal["mean", "sentence"] = setting(
+    target: Target = setting(
         "mean",
         "Target vectors: the mean of the token embeddings, or the teacher's own sentence "
         "embedding.",
@@ -364,9 +372,7 @@ class QuerySettings(_Section):
     """
 
     top_k: int = setting(10, "Number of answers.", option="--top-k,-k K", least=1, most=1_000_000)
-    mode: Literal["hybrid", "vector", "text"] = setting(
-        "hybrid", "Search by vector, by words (BM25), or both and shared tokens."
-    )
+    mode: Mode = setting("hybrid", "Search by vector, by words (BM25), or both and shared tokens.")
     alpha: float | Literal["auto"] = setting(
         "auto",
         "Weight of the vector in the hybrid mode; auto: by each query.",
@@ -478,7 +484,7 @@ class EvaluateSettings(_Section):
     'all'
     """
 
-    mode: Literal["all", "vector", "text", "hybrid"] = setting("all", "Systems to score.")
+    mode: EvaluateMode = setting("all", "Systems to score.")
     k: int = setting(10, "Measure the first K answers.", option="--k K", least=1, most=1_000_000)
     seed: int = setting(
         0, "Seed of the significance test, and of a test made of documents.", least=0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ragdoll.corpus.documents import Corpus, Document
 from ragdoll.corpus.reading import as_corpus
@@ -26,10 +26,14 @@ from ragdoll.evaluation.systems import (
     vector_run,
 )
 from ragdoll.extras import require
-from ragdoll.settings import EvaluateSettings, QuerySettings, TeacherSettings, TrainSettings
+from ragdoll.settings import (
+    EvaluateMode,
+    EvaluateSettings,
+    QuerySettings,
+    TeacherSettings,
+    TrainSettings,
+)
 from ragdoll.streams import Report, silent
-
-Mode = Literal["all", "vector", "text", "hybrid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Systems:
     models: Sequence[Path]
     teacher: TeacherSettings | None = None
     trust_remote_code: bool = False
-    mode: Mode = "all"
+    mode: EvaluateMode = "all"
     k: int = 10
     alpha: float | None = None
 

@@ -28,9 +28,9 @@ from ragdoll.evaluation.metrics import Run
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.fusion import CANDIDATES
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.writing.rows import memory_table
-from ragdoll.settings import TeacherSettings
+from ragdoll.settings import Mode, TeacherSettings
 from ragdoll.streams import Report
 
 if TYPE_CHECKING:

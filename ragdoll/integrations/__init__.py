@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import Mode
 
 
 class Searchable(Protocol):

@@ -10,8 +10,7 @@ from ragdoll.extras import missing
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode
-from ragdoll.settings import check_search
+from ragdoll.settings import Mode, check_search
 
 try:
     from haystack import Document, component, default_from_dict, default_to_dict

@@ -7,7 +7,7 @@ from typing import Any
 from ragdoll.extras import missing
 from ragdoll.integrations import metadata_of
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import Mode
 
 try:
     from langchain_core.callbacks import (

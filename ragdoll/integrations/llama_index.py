@@ -8,8 +8,7 @@ from ragdoll.corpus.documents import LINE
 from ragdoll.extras import missing
 from ragdoll.integrations import Searchable, metadata_of
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode
-from ragdoll.settings import check_search
+from ragdoll.settings import Mode, check_search
 
 try:
     from llama_index.core.base.base_retriever import BaseRetriever

@@ -19,7 +19,7 @@ from ragdoll.errors import ModelError, ModelMismatchError
 from ragdoll.retrieval.model import TableModel, checked, folders, model_of
 from ragdoll.retrieval.reading.filters import of_source, quoted
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, documents, passages
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
@@ -34,6 +34,7 @@ from ragdoll.retrieval.writing.target import (
 from ragdoll.settings import (
     EngineSettings,
     IndexSettings,
+    Mode,
     Settings,
     TrainSettings,
     check_search,

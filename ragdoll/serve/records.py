@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ragdoll.errors import UsageError
 from ragdoll.serve.guard import RefusedError
 from ragdoll.serve.service import MAX_QUERY, Asked
-from ragdoll.settings import QuerySettings, refuse_weight
+from ragdoll.settings import Mode, QuerySettings, refuse_weight
 
 MOST_TEXTS = 2048
 """Texts that are embedded by a request, at most."""
@@ -47,7 +47,7 @@ class How(_Asked):
     """How to search; the fields are those of ``ragdoll query``."""
 
     top_k: int = Field(10, ge=1, description="Number of answers.")
-    mode: Literal["hybrid", "vector", "text"] = "hybrid"
+    mode: Mode = "hybrid"
     alpha: float | Literal["auto"] = Field(
         "auto", description="Weight of the vector in a hybrid, 0 to 1; auto: by each query."
     )

@@ -13,13 +13,13 @@ from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import RagdollError, UsageError
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import Database, NoTableError
 from ragdoll.retrieval.storage.lance import is_local, stamp
 from ragdoll.retrieval.writing.target import database_of
 from ragdoll.serve.batches import Batches
-from ragdoll.settings import IndexSettings
+from ragdoll.settings import IndexSettings, Mode
 
 MAX_QUERY = 8192
 """Characters of a query, at most."""

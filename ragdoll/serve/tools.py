@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -31,7 +31,7 @@ from ragdoll.retrieval.reading.lines import StoredLines, lines_of, places_of
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.snippets import snippet
 from ragdoll.serve.service import Asked, Service, check_query
-from ragdoll.settings import IndexSettings, ServeSettings
+from ragdoll.settings import IndexSettings, Mode, ServeSettings
 
 MAX_CHARACTERS = 24_000
 """Characters of an answer, at most."""
@@ -74,7 +74,7 @@ def tools_of(service: Service) -> MCPServer:
         source: str = "",
         where: str = "",
         table: str = "",
-        mode: Literal["hybrid", "vector", "text"] = "hybrid",
+        mode: Mode = "hybrid",
         snippet_lines: int = 8,
     ) -> str:
         """Find passages by meaning and words.

@@ -29,7 +29,8 @@ from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import SearchedTable
 from ragdoll.retrieval.reading import fusion
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Searcher
+from ragdoll.settings import Mode
 
 NAMES = ("vector", "words", "vector + BM25", "+ coverage", "+ proximity", "+ weight", "hybrid")
 K = 10

@@ -32,8 +32,8 @@ import pyarrow as pa
 from ragdoll.corpus.reading import read
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.storage.table import matrix
+from ragdoll.settings import Mode
 from tests.benchmarks.load import _END, _mib, _run
 
 K = 10

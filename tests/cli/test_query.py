@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from ragdoll.cli.views.hits import is_prose, passage_view
-from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import Mode
 from tests.closeness import near
 from tests.conftest import CORPUS, Ragdoll, Trained
 from tests.making import index, index_settings, open_corpus

@@ -17,7 +17,7 @@ import ragdoll
 from ragdoll.embedding.static import StaticModel
 from ragdoll.errors import CorpusError, ModelError, TeacherError, UsageError
 from ragdoll.evaluation.collection import TestCollection, load_beir
-from ragdoll.evaluation.evaluate import Evaluation, Mode, evaluate, told_apart
+from ragdoll.evaluation.evaluate import Evaluation, evaluate, told_apart
 from ragdoll.evaluation.systems import (
     Cost,
     SearchedTable,
@@ -26,7 +26,7 @@ from ragdoll.evaluation.systems import (
     static_similarities,
     vector_run,
 )
-from ragdoll.settings import EvaluateSettings, TeacherSettings
+from ragdoll.settings import EvaluateMode, EvaluateSettings, TeacherSettings
 from tests.closeness import near
 from tests.conftest import Trained
 from tests.evaluation.making import written
@@ -52,7 +52,7 @@ def kinds(result: Evaluation) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", list(KINDS))
-def test_a_mode_names_its_systems(mode: Mode, docstrings: Path, trained: Trained) -> None:
+def test_a_mode_names_its_systems(mode: EvaluateMode, docstrings: Path, trained: Trained) -> None:
     result = judge(docstrings, trained.model, mode=mode)
     assert kinds(result) == KINDS[mode]
     collection = load_beir(docstrings)
@@ -110,7 +110,7 @@ def test_several_models_are_told_apart_in_the_current_folder_too(
 
 @pytest.mark.parametrize("mode", ["all", "vector"])
 def test_the_teacher_is_a_system_where_it_is_named(
-    mode: Mode, tiny: Path, trained: Trained, small_teacher: Path
+    mode: EvaluateMode, tiny: Path, trained: Trained, small_teacher: Path
 ) -> None:
     teacher = TeacherSettings(model=str(small_teacher), device="cpu", dtype="float32")
     settings = EvaluateSettings(mode=mode)
@@ -155,7 +155,7 @@ def test_text_search_alone_needs_no_model(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["all", "vector", "hybrid"])
-def test_the_other_modes_need_a_model(mode: Mode, tiny: Path) -> None:
+def test_the_other_modes_need_a_model(mode: EvaluateMode, tiny: Path) -> None:
     with pytest.raises(UsageError) as caught:
         judge(tiny, mode=mode)
     assert "`models`" in str(caught.value.hint)
@@ -286,7 +286,7 @@ def test_documents_without_words_are_no_obstacle(tmp_path: Path, trained: Traine
 
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
 def test_a_deep_cut_is_not_cut_short_by_the_text_search(
-    mode: Mode, tmp_path: Path, trained: Trained
+    mode: EvaluateMode, tmp_path: Path, trained: Trained
 ) -> None:
     documents = {f"d{number}": f"the loop runs {number}" for number in range(150)}
     qrels = "".join(f"q\t{name}\t1\n" for name in documents)

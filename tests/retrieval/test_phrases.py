@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import ragdoll
 from ragdoll.corpus.terms import searchable, undivided
 from ragdoll.retrieval.reading.phrases import holding, phrases_of
-from ragdoll.retrieval.reading.search import Mode
+from ragdoll.settings import Mode
 from tests.conftest import Trained
 
 BY_WORDS: list[Mode] = ["text", "hybrid"]

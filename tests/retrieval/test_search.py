@@ -25,8 +25,9 @@ from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
 from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.late_interaction import TokenLists, interaction
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
-from ragdoll.retrieval.reading.search import Mode, Searcher
+from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.table import Table, Terms
+from ragdoll.settings import Mode
 from tests.closeness import near
 from tests.conftest import CORPUS, Trained
 from tests.making import index, index_settings, open_corpus

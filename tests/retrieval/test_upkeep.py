@@ -15,13 +15,13 @@ from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.identity import Metric
 from ragdoll.embedding.vectors import Vectors, similarity
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.search import Mode
 from ragdoll.retrieval.storage import table as table_module
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.schema import TableIdentity, TableState, schema
 from ragdoll.retrieval.storage.table import Table
 from ragdoll.retrieval.writing import upkeep
 from ragdoll.retrieval.writing.rows import record_batch
+from ragdoll.settings import Mode
 from tests.closeness import near
 from tests.conftest import CORPUS, Trained
 from tests.making import index, index_settings, open_corpus

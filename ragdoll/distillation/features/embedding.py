@@ -18,12 +18,12 @@ from ragdoll.distillation.features.folder import FeaturesFolder
 from ragdoll.distillation.features.manifest import Manifest, part_number
 from ragdoll.distillation.features.teacher_pass import Embedded, Window
 from ragdoll.distillation.teacher.files import find_teacher
-from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized
+from ragdoll.distillation.teacher.model import Teacher, Tokenized
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.embedding.words import WordTokens
 from ragdoll.engine import Workers
 from ragdoll.errors import TeacherError, number_of
-from ragdoll.settings import TeacherSettings
+from ragdoll.settings import Target, TeacherSettings
 from ragdoll.streams import Report
 
 

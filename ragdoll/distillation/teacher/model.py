@@ -32,11 +32,11 @@ from ragdoll.distillation.teacher.weights import Loading
 from ragdoll.embedding.vectors import Vectors, unit
 from ragdoll.embedding.words import WordTokens
 from ragdoll.errors import TeacherError, first_line, number_of
+from ragdoll.settings import Target
 
 if TYPE_CHECKING:
     import torch
 
-Target = Literal["mean", "sentence"]
 Side = Literal["document", "query"]
 
 logger = logging.getLogger(__name__)

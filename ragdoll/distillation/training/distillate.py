@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdoll.distillation.teacher.files import TeacherFiles, silence_transformers
-from ragdoll.distillation.teacher.model import Target, Teacher, Tokenized, native_dtype
+from ragdoll.distillation.teacher.model import Teacher, Tokenized, native_dtype
 from ragdoll.distillation.teacher.tokenizer import StaticTokenizer, open_tokenizer
 from ragdoll.embedding.folder import open_folder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, TrainingError, first_line
+from ragdoll.settings import Target
 from ragdoll.streams import Report, silent
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +24,7 @@ from ragdoll.retrieval.reading.legs import Found, Legs, MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.phrases import holding, phrases_of
 from ragdoll.retrieval.storage.schema import COLUMNS
 from ragdoll.retrieval.storage.table import Table, Terms
-
-Mode = Literal["hybrid", "vector", "text"]
+from ragdoll.settings import Mode
 
 # Rows to look at beside those that are wanted, at least, since some may be copies of others.
 _COPIES = 20
