@@ -188,7 +188,7 @@ def test_control_and_direction_characters_are_made_visible(
     assert "evil\\x202etxt.\\x1b[31m\\nnew.md:1" in heading
     assert passage.split() == [
         "semaphore",
-        "\\x1b[2J\\x07",
+        "\\x07",
         "\\x9b1m",
         "\\x08\\x202e\\x2066",
         "end",

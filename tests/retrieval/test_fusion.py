@@ -118,11 +118,12 @@ def test_coverage_weighs_more_where_it_agrees_with_bm25() -> None:
 
 def test_the_vector_weighs_more_where_both_sides_agree() -> None:
     """The best by both sides is the same in the first case, and the other's worst in the second."""
-    agreed = candidates_of([(1.0, 4, 1.0), (0.5, 0, 0.0), (0.0, 0, 0.0)])
-    opposed = candidates_of([(1.0, 0, 0.0), (0.5, 2, 0.5), (0.0, 4, 1.0)])
-    assert fused(*agreed, None)[0] == near(1.0)
+    agreed, vectors = candidates_of([(1.0, 4, 1.0), (0.5, 0, 0.0), (0.0, 0, 0.0)])
+    opposed, _ = candidates_of([(1.0, 0, 0.0), (0.5, 2, 0.5), (0.0, 4, 1.0)])
+    assert fused(agreed._replace(proximity=None), vectors, None)[0] == near(1.0)
     # Nothing is left of the vector, so its best passage is nothing.
-    assert fused(*opposed, None) == near([0.0, 0.5, 1.0])
+    opposed = opposed._replace(proximity=None)
+    assert fused(opposed, vectors, None) == near([0.0, 0.5, 1.0])
 
 
 def test_what_is_near_the_best_candidates_rises() -> None:
