@@ -131,26 +131,31 @@ class CopyRecord(BaseModel):
     line: int | None
 
 
-class HitRecord(BaseModel):
-    """An answer, as ``ragdoll query --json`` prints it; ``text`` is null where none was wanted."""
+class _PlacedRecord(BaseModel):
+    """What an answer and a passage have in common: which passage it is, and where it stands."""
 
-    rank: int
-    score: float
     id: str
     source: str
     title: str
     start: int
     end: int
-    text: str | None
-    vector_score: float | None
-    text_score: float | None
     metadata: dict[str, Any]
-    token_score: float | None
     root: str
     path: str | None
     line: int | None
     page: int | None
     section: str
+
+
+class HitRecord(_PlacedRecord):
+    """An answer, as ``ragdoll query --json`` prints it; ``text`` is null where none was wanted."""
+
+    rank: int
+    score: float
+    text: str | None
+    vector_score: float | None
+    text_score: float | None
+    token_score: float | None
     copies: list[CopyRecord]
     marks: list[tuple[int, int]] | None = Field(
         None, description="Where words of the query begin and end in the text, if that was asked."
@@ -205,21 +210,10 @@ class TablesAnswer(BaseModel):
     problems: list[ProblemRecord]
 
 
-class PassageRecord(BaseModel):
+class PassageRecord(_PlacedRecord):
     """A passage of a document."""
 
-    id: str
-    source: str
-    title: str
-    start: int
-    end: int
     text: str
-    metadata: dict[str, Any]
-    root: str
-    path: str | None
-    line: int | None
-    page: int | None
-    section: str
 
 
 class DocumentRecord(BaseModel):

@@ -5,9 +5,9 @@
 Each collection is a folder in BEIR layout, each model one to index its documents with. Prints
 nDCG@10 of either leg alone and of hybrids: of the vector and BM25 with the weights 0.5; with the
 coverage of the query as a third leg; with the proximity of its tokens; with the weight chosen by
-each query; and with the best
-passages added to the query, which is what ``query`` does. p compares the last one with each leg by
-a paired randomization test; the last lines do so over the queries of all pairs.
+each query; and with the best passages added to the query, which is what ``query`` does. p compares
+the last one with each leg by a paired randomization test; the last lines do so over the queries of
+all pairs.
 """
 
 from __future__ import annotations

@@ -122,10 +122,15 @@ def of_source(table: Table, glob: str) -> str:
     for key, root in table.roots().items():
         inner = path.removeprefix(root.path)
         if inner != path and inner.startswith("/"):
-            first, behind = map(quoted, ids_under(key))
-            under = f"id >= {first} AND id < {behind}"
-            ways.append(f"({under} AND regexp_like(source, {quoted(source_pattern(inner))}))")
+            pattern = quoted(source_pattern(inner))
+            ways.append(f"({of_root(key)} AND regexp_like(source, {pattern}))")
     return f"({' OR '.join(ways)})"
+
+
+def of_root(key: str) -> str:
+    """Return the condition in SQL that documents are under the root with a key."""
+    first, behind = map(quoted, ids_under(key))
+    return f"id >= {first} AND id < {behind}"
 
 
 def source_pattern(glob: str) -> str:

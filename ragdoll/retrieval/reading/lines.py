@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragdoll.retrieval.reading.filters import of_source, quoted
+from ragdoll.retrieval.reading.filters import of_root, of_source, quoted
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.stored import (
     StoredPassage,
@@ -15,7 +15,7 @@ from ragdoll.retrieval.reading.stored import (
     passages,
     stretch_of,
 )
-from ragdoll.retrieval.storage.schema import COLUMNS, KEY_LENGTH, ids_under
+from ragdoll.retrieval.storage.schema import COLUMNS, KEY_LENGTH
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,8 +28,7 @@ class Place:
     @property
     def conditions(self) -> list[str]:
         """The conditions in SQL that rows are of the document."""
-        first, behind = map(quoted, ids_under(self.key))
-        return [f"source = {quoted(self.source)}", f"id >= {first} AND id < {behind}"]
+        return [f"source = {quoted(self.source)}", of_root(self.key)]
 
 
 @dataclass(frozen=True, slots=True)
