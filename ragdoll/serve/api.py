@@ -248,7 +248,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
             except RagdollError as error:
                 wrong[table.name] = error
         problems = [
-            {"table": name, "message": error.message, "hint": error.hint}
+            {"table": name, "message": error.message, "hint": _hint(error)}
             for name, error in sorted(wrong.items())
         ]
         return _json({"default": service.default, "tables": facts, "problems": problems})
@@ -435,8 +435,7 @@ def _handle_errors(app: FastAPI) -> None:
         elif isinstance(error, BusyError):
             code = "busy"
         headers = {"retry-after": "1"} if status == 503 else {}
-        hint = error.hint and for_command_line(error.hint)
-        return _error(status, code, error.message, hint, headers)
+        return _error(status, code, error.message, _hint(error), headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -463,6 +462,11 @@ def _methods(app: FastAPI, scope: Scope) -> list[str]:
     """Return the methods that a path has; each of its routes knows its own only."""
     there = [route for route in app.routes if route.matches(scope)[0] is not Match.NONE]
     return sorted({method for route in there for method in getattr(route, "methods", None) or ()})
+
+
+def _hint(error: RagdollError) -> str | None:
+    """Return what the person who runs the service can do about an error."""
+    return error.hint and for_command_line(error.hint)
 
 
 def _error(

@@ -145,6 +145,7 @@ def test_a_table_that_cannot_be_searched_is_named_apart(
     assert (foreign["table"], orphan["table"]) == ("foreign", "orphan")
     assert "foreign" in foreign["message"]
     assert str(moved) in f"{orphan['message']} {orphan['hint']}"
+    assert "`" not in f"{foreign['hint']} {orphan['hint']}"
     models = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in models] == ["documents", "other"]
 
