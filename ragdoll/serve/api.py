@@ -51,7 +51,7 @@ from ragdoll.serve.records import (
     TableRequest,
     TablesAnswer,
 )
-from ragdoll.serve.service import Served, Service, check_query
+from ragdoll.serve.service import Service, check_query
 
 logger = logging.getLogger(__name__)
 
@@ -240,16 +240,10 @@ def _record(hit: Hit, query: str, asked: How) -> dict[str, Any]:
 def _add_reading(app: FastAPI, service: Service) -> None:
     @app.get("/tables", summary="List the tables that are served.", **_described(TablesAnswer))
     async def tables() -> Response:
-        served, wrong = await service.tables()
-        facts = []
-        for table in served:
-            try:
-                facts.append(await table.facts())
-            except RagdollError as error:
-                wrong[table.name] = error
+        facts, wrong = await service.facts()
         problems = [
             {"table": name, "message": error.message, "hint": _hint(error)}
-            for name, error in sorted(wrong.items())
+            for name, error in wrong.items()
         ]
         return _json({"default": service.default, "tables": facts, "problems": problems})
 
@@ -311,9 +305,9 @@ def _passage(passage: StoredPassage) -> dict[str, Any]:
 
 
 def _add_openai(app: FastAPI, service: Service) -> None:
-    def record(served: Served) -> dict[str, Any]:
+    def record(table: str) -> dict[str, Any]:
         created = int(service.started)
-        return {"id": served.name, "object": "model", "created": created, "owned_by": "ragdoll"}
+        return {"id": table, "object": "model", "created": created, "owned_by": "ragdoll"}
 
     @app.get(
         "/v1/models",
@@ -321,8 +315,8 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         **_described(ModelsAnswer),
     )
     async def models() -> Response:
-        served, _ = await service.tables()
-        return _json({"object": "list", "data": [record(one) for one in served]})
+        facts, _ = await service.facts()
+        return _json({"object": "list", "data": [record(one["table"]) for one in facts]})
 
     @app.get(
         "/v1/models/{name}",
@@ -330,7 +324,7 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         **_described(ModelRecord, 404, 422),
     )
     async def model(name: str) -> Response:
-        return _json(record(await service.table(name)))
+        return _json(record((await service.table(name)).name))
 
     @app.post(
         "/v1/embeddings",

@@ -196,20 +196,20 @@ class Service:
         """
         return await asyncio.to_thread(self._names)
 
-    async def tables(self) -> tuple[list[Served], dict[str, RagdollError]]:
-        """Return the tables that can be searched, and of the others what is wrong with them.
+    async def facts(self) -> tuple[list[dict[str, Any]], dict[str, RagdollError]]:
+        """Return what there is to say of each table, and what is wrong with the others.
 
         Raises:
             TableError: the database cannot be read.
         """
-        served: list[Served] = []
+        facts: list[dict[str, Any]] = []
         wrong: dict[str, RagdollError] = {}
         for name in await self.names():
             try:
-                served.append(await self.table(name))
+                facts.append(await (await self.table(name)).facts())
             except RagdollError as error:
                 wrong[name] = error
-        return served, wrong
+        return facts, wrong
 
     async def table(self, name: str | None = None) -> Served:
         """Return a table by its name, None or nothing for the first.

@@ -146,9 +146,12 @@ async def _answered(answer: Coroutine[Any, Any, str]) -> str:
     try:
         text = await answer
     except RagdollError as error:
-        hint = for_command_line(error.hint or "")
-        raise ToolError(f"{error.message} {hint}".strip()) from None
+        raise ToolError(_said(error)) from None
     return text
+
+
+def _said(error: RagdollError) -> str:
+    return f"{error.message} {for_command_line(error.hint or '')}".strip()
 
 
 async def _search(
@@ -272,16 +275,22 @@ def _names(head: str, names: Sequence[str]) -> str:
 
 
 async def _status(service: Service, table: str) -> str:
-    names = [table] if table else await service.names()
-    lines, size = [], 0
-    for number, name in enumerate(names):
-        lines.append(_facts(await (await service.table(name)).facts()))
-        size += len(lines[-1]) + 1
-        if size > MAX_CHARACTERS - _RESERVE and len(names) > 1:
-            others = ", ".join(names[number:])
-            lines[-1] = f"Ask with one of these for table: {others}"
+    facts, wrong = await service.facts() if not table else ([await _facts_of(service, table)], {})
+    lines = {one["table"]: _facts(one) for one in facts}
+    lines |= {name: f"table {name} cannot be searched: {_said(wrong[name])}" for name in wrong}
+    shown, size = list[str](), 0
+    for number, line in enumerate(lines.values()):
+        size += len(line) + 1
+        if size > MAX_CHARACTERS - _RESERVE and number:
+            others = ", ".join(list(lines)[number:])
+            shown.append(f"Ask with one of these for table: {others}")
             break
-    return _cut("\n".join(lines) or "There is no table.", "Ask with a table.")
+        shown.append(line)
+    return _cut("\n".join(shown) or "There is no table.", "Ask with a table.")
+
+
+async def _facts_of(service: Service, table: str) -> dict[str, Any]:
+    return await (await service.table(table)).facts()
 
 
 class _Fence:

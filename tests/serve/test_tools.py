@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import lancedb
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -187,6 +189,17 @@ def test_tables_that_status_has_no_room_for_are_named(
     answer = one(service, "status")
     assert answer.startswith("table documents: ")
     assert answer.endswith("Ask with one of these for table: other")
+
+
+def test_status_tells_of_the_others_what_is_wrong_with_a_table(base: Path, tmp_path: Path) -> None:
+    database = Path(shutil.copytree(base, tmp_path / "database"))
+    lancedb.connect(database).create_table("foreign", [{"x": 1}])
+    answer = one(Service(IndexSettings(database=str(database))), "status")
+    assert "table documents: 33 documents" in answer
+    assert "table other: 1 document" in answer
+    (wrong,) = [line for line in answer.splitlines() if line.startswith("table foreign ")]
+    assert "cannot be searched" in wrong
+    assert "`" not in wrong
 
 
 @pytest.mark.parametrize(
