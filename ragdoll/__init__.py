@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from ragdoll.errors import RagdollError
     from ragdoll.evaluation.evaluate import Evaluation, evaluate
     from ragdoll.pipeline import RunResult, run
+    from ragdoll.retrieval.answers import Hit, StoredDocument, StoredPassage
     from ragdoll.retrieval.index import Index
-    from ragdoll.retrieval.reading.hits import Hit
-    from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
     from ragdoll.retrieval.writing.target import IndexResult
     from ragdoll.settings import (
         CorpusSettings,
@@ -58,9 +57,8 @@ _PLACES = {
     "errors": ("RagdollError",),
     "evaluation.evaluate": ("Evaluation", "evaluate"),
     "pipeline": ("RunResult", "run"),
+    "retrieval.answers": ("Hit", "StoredDocument", "StoredPassage"),
     "retrieval.index": ("Index",),
-    "retrieval.reading.hits": ("Hit",),
-    "retrieval.reading.stored": ("StoredDocument", "StoredPassage"),
     "retrieval.writing.target": ("IndexResult",),
     "settings": (
         "CorpusSettings",

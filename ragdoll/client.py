@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-import numpy as np
-
-from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ServiceError, UsageError
-from ragdoll.retrieval.reading.hits import Copy, Hit
-from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
-from ragdoll.settings import Mode, check_search
+from ragdoll.retrieval.answers import (
+    Copy,
+    Hit,
+    Searchable,
+    SearchOptions,
+    StoredDocument,
+    StoredPassage,
+)
 
 if TYPE_CHECKING:
     import httpx
+
+    from ragdoll.embedding.vectors import Vectors
 
 # Seconds for an answer: a service that has just begun may have to load its tables first.
 _SECONDS = 30.0
@@ -38,7 +41,7 @@ _MORE_TRIES = 5
 _MOST_SECONDS = 5
 
 
-class Client:
+class Client(Searchable):
     """Searches the tables of a service as an ``Index`` searches one of its own.
 
     ``url`` is the service's address, ``token`` what it asks for, ``table`` the table to search;
@@ -55,85 +58,6 @@ class Client:
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http: httpx.Client | None = None
         self._is_closed = False
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Return the best ``k`` passages for a query, best first; see ``Index.search``.
-
-        Raises:
-            UsageError: the service refuses a parameter.
-            ServiceError: it cannot be reached, or cannot answer.
-        """
-        asked = self._asked(k, mode, alpha, where, source)
-        return _hits(self._post("/search", {"query": query, **asked})) if query.strip() else []
-
-    async def asearch(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Search as ``search`` does; other tasks go on meanwhile.
-
-        Raises:
-            UsageError: as ``search``.
-            ServiceError: as ``search``.
-        """
-        import httpx
-
-        asked = self._asked(k, mode, alpha, where, source)
-        self._check_open()
-        if not query.strip():
-            return []
-        content = _content({"query": query, **asked})
-        try:
-            # A client for each call: its connections belong to the loop that runs now.
-            async with httpx.AsyncClient(headers=self._headers, timeout=_SECONDS) as http:
-                answer = await http.post(f"{self.url}/search", **content)
-                for _ in range(_MORE_TRIES):
-                    if (seconds := _seconds_to_wait(answer)) is None:
-                        break
-                    await asyncio.sleep(seconds)
-                    answer = await http.post(f"{self.url}/search", **content)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(self.url, error) from error
-        return _hits(_checked(answer))
-
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> Iterator[list[Hit]]:
-        """Answer several queries together and yield the answers to each; see ``search``."""
-        if isinstance(queries, str):
-            raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
-        return self._answers(list(queries), self._asked(k, mode, alpha, where, source))
-
-    def _answers(self, queries: Sequence[str], asked: dict[str, Any]) -> Iterator[list[Hit]]:
-        room = _BYTES - len(json.dumps(asked))
-        for some in _parts(queries, _QUERIES, room):
-            answers: Iterator[Any] = iter(())
-            if texts := [query for query in some if query.strip()]:
-                record = self._post("/search/batch", {"queries": texts, **asked})
-                answers = iter(record["answers"])
-            yield from (_hits(next(answers)) if query.strip() else [] for query in some)
 
     def passage(self, identifier: str) -> StoredPassage | None:
         """Return a passage by its id; None if there is none.
@@ -173,6 +97,8 @@ class Client:
             UsageError: as ``search``.
             ServiceError: as ``search``.
         """
+        import numpy as np
+
         if not len(texts):
             return np.zeros((0, self._facts()["dimension"]), np.float32), 0
         table, tokens = self.table or "", 0
@@ -219,13 +145,48 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(
-        self, k: int, mode: Mode, alpha: float | None, where: str | None, source: str | None
-    ) -> dict[str, Any]:
-        check_search(k, mode, alpha, where, source)
-        asked = {"where": where, "source": source, "alpha": alpha, "table": self.table}
-        given = {name: value for name, value in asked.items() if value is not None}
-        return {"top_k": k, "mode": mode, **given}
+    def _found(self, query: str, options: SearchOptions) -> list[Hit]:
+        if not query.strip():
+            self._check_open()
+            return []
+        return _hits(self._post("/search", {"query": query, **self._asked(options)}))
+
+    async def _afound(self, query: str, options: SearchOptions) -> list[Hit]:
+        import asyncio
+
+        import httpx
+
+        self._check_open()
+        if not query.strip():
+            return []
+        content = _content({"query": query, **self._asked(options)})
+        try:
+            # A client for each call: its connections belong to the loop that runs now.
+            async with httpx.AsyncClient(headers=self._headers, timeout=_SECONDS) as http:
+                answer = await http.post(f"{self.url}/search", **content)
+                for _ in range(_MORE_TRIES):
+                    if (seconds := _seconds_to_wait(answer)) is None:
+                        break
+                    await asyncio.sleep(seconds)
+                    answer = await http.post(f"{self.url}/search", **content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(self.url, error) from error
+        return _hits(_checked(answer))
+
+    def _each_found(self, queries: Sequence[str], options: SearchOptions) -> Iterator[list[Hit]]:
+        asked = self._asked(options)
+        room = _BYTES - len(json.dumps(asked))
+        for some in _parts(queries, _QUERIES, room):
+            answers: Iterator[Any] = iter(())
+            if texts := [query for query in some if query.strip()]:
+                record = self._post("/search/batch", {"queries": texts, **asked})
+                answers = iter(record["answers"])
+            yield from (_hits(next(answers)) if query.strip() else [] for query in some)
+
+    def _asked(self, options: SearchOptions) -> dict[str, Any]:
+        values = {"table": self.table, **asdict(options)}
+        values["top_k"] = values.pop("k")
+        return {name: value for name, value in values.items() if value is not None}
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         return _checked(self._sent("POST", path, **_content(body)))

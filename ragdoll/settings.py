@@ -642,20 +642,6 @@ def checked(value: Any, declared: Setting, origin: str = "", name: str = "") -> 
     return value
 
 
-def check_search(
-    k: int, mode: Any, alpha: float | None, where: str | None, source: str | None
-) -> None:
-    """Check the arguments of a search.
-
-    Raises:
-        UsageError: one of them is out of range, or has no meaning in the mode.
-    """
-    checked(k, settings()["query.top_k"], name="k")
-    # Making these settings checks them.
-    QuerySettings(mode=mode, alpha="auto" if alpha is None else alpha, where=where, source=source)
-    refuse_weight(alpha, mode)
-
-
 def refuse_weight(alpha: float | None, mode: str) -> None:
     """Refuse a weight of the vector where there is nothing to weigh it against.
 

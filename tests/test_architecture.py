@@ -205,6 +205,19 @@ def test_searching_never_loads_what_only_training_needs(
     assert asked.isdisjoint(HEAVY | {"scipy", "model2vec", "lance_namespace", "pandas", "pydantic"})
 
 
+def test_a_client_loads_nothing_that_reads_a_table() -> None:
+    code = "import sys, ragdoll; ragdoll.Client; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **HERE},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "ragdoll.client" in loaded
+    assert {"numpy", "pyarrow", "lancedb", "asyncio"}.isdisjoint(loaded)
+
+
 @pytest.mark.slow
 def test_importing_any_module_prints_nothing() -> None:
     # Frameworks that integrations are for need not be there.

@@ -25,12 +25,12 @@ from ragdoll.embedding.vectors import Vectors, similarity, unit
 from ragdoll.errors import TeacherError
 from ragdoll.evaluation.collection import TestCollection
 from ragdoll.evaluation.metrics import Run
+from ragdoll.retrieval.answers import Hit, SearchOptions
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.fusion import CANDIDATES
-from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.writing.rows import memory_table
-from ragdoll.settings import Mode, TeacherSettings
+from ragdoll.settings import TeacherSettings
 from ragdoll.streams import Report
 
 if TYPE_CHECKING:
@@ -197,12 +197,12 @@ def search_run(
     alpha: float | None = None,
 ) -> SystemRun:
     """Search as ``query`` does: a hybrid in the mode ``hybrid``, or BM25 in the mode ``text``."""
-    mode: Mode = "hybrid" if kind == "hybrid" else "text"
+    options = SearchOptions(k, "hybrid" if kind == "hybrid" else "text", alpha)
     texts = list(collection.queries.values())
 
     def search(texts: Sequence[str]) -> tuple[list[list[Hit]], float]:
         started = time.perf_counter()
-        answers = list(searched.searcher.search_many(texts, k, mode, alpha))
+        answers = list(searched.searcher.search_many(texts, options))
         return answers, time.perf_counter() - started
 
     answers, seconds = search(texts)

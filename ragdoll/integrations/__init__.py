@@ -2,38 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.settings import Mode
-
-
-class Searchable(Protocol):
-    """What a retriever asks: an ``Index`` or a ``Client``."""
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Return the best ``k`` passages for a query."""
-        ...
-
-    async def asearch(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Return the best ``k`` passages for a query; other tasks go on meanwhile."""
-        ...
+from ragdoll.retrieval.answers import Hit
 
 
 def metadata_of(hit: Hit) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ragdoll.client import Client
 from ragdoll.extras import missing
-from ragdoll.integrations import Searchable, metadata_of
+from ragdoll.integrations import metadata_of
+from ragdoll.retrieval.answers import Hit, Searchable, SearchOptions
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.settings import Mode, check_search
+from ragdoll.settings import Mode
 
 try:
     from haystack import Document, component, default_from_dict, default_to_dict
@@ -40,7 +40,7 @@ class RagdollRetriever:
         Raises:
             UsageError: ``top_k`` or ``mode`` is out of range.
         """
-        check_search(top_k, mode, None, None, None)
+        SearchOptions(top_k, mode)
         self.place = str(place)
         self.table = table
         self.top_k = top_k

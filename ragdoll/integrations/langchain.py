@@ -6,7 +6,7 @@ from typing import Any
 
 from ragdoll.extras import missing
 from ragdoll.integrations import metadata_of
-from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.answers import Hit
 from ragdoll.settings import Mode
 
 try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ragdoll.corpus.documents import LINE
 from ragdoll.extras import missing
-from ragdoll.integrations import Searchable, metadata_of
-from ragdoll.retrieval.reading.hits import Hit
-from ragdoll.settings import Mode, check_search
+from ragdoll.integrations import metadata_of
+from ragdoll.retrieval.answers import Hit, Searchable, SearchOptions
+from ragdoll.settings import Mode
 
 try:
     from llama_index.core.base.base_retriever import BaseRetriever
@@ -42,18 +43,17 @@ class RagdollRetriever(BaseRetriever):
         Raises:
             UsageError: ``k``, ``mode`` or a condition is out of range.
         """
-        check_search(k, mode, None, where, source)
+        options_of_search = SearchOptions(k, mode, None, where, source)
         super().__init__(**options)
         self._index = index
-        self._k = k
-        self._filters: dict[str, Any] = {"mode": mode, "where": where, "source": source}
+        self._search = asdict(options_of_search)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self._index.search(query_bundle.query_str, self._k, **self._filters)
+        hits = self._index.search(query_bundle.query_str, **self._search)
         return [_node(hit) for hit in hits]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = await self._index.asearch(query_bundle.query_str, self._k, **self._filters)
+        hits = await self._index.asearch(query_bundle.query_str, **self._search)
         return [_node(hit) for hit in hits]
 
 

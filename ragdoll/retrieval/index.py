@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,17 @@ from ragdoll.embedding.identity import ModelIdentity
 from ragdoll.embedding.static import Encoder
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import ModelError, ModelMismatchError
+from ragdoll.retrieval.answers import (
+    Hit,
+    Searchable,
+    SearchOptions,
+    StoredDocument,
+    StoredPassage,
+)
 from ragdoll.retrieval.model import TableModel, checked, folders, model_of
 from ragdoll.retrieval.reading.filters import of_source, quoted
-from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage, documents, passages
+from ragdoll.retrieval.reading.stored import documents, passages
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.lance import stamp
 from ragdoll.retrieval.storage.table import Table
@@ -34,10 +39,8 @@ from ragdoll.retrieval.writing.target import (
 from ragdoll.settings import (
     EngineSettings,
     IndexSettings,
-    Mode,
     Settings,
     TrainSettings,
-    check_search,
 )
 from ragdoll.streams import Report, silent
 
@@ -46,7 +49,7 @@ from ragdoll.streams import Report, silent
 _WAITS = (0.0, 0.1)
 
 
-class Index:
+class Index(Searchable):
     """A table of a LanceDB database that knows its model: documents in, answers out.
 
     ``create`` and ``open`` make one. A search sees what other processes have written into a local
@@ -198,72 +201,6 @@ class Index:
             self._overwrite, self._searcher = False, None
         return result
 
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Return the best ``k`` passages for a query, best first.
-
-        ``mode`` is ``vector`` (by meaning), ``text`` (by words, BM25) or ``hybrid`` (by both, and
-        by how much of the query the tokens of a passage cover). ``alpha`` is the weight of the
-        vector in a hybrid search, from 0 to 1; None chooses it for each query. ``where`` is a
-        condition in SQL on the table's columns, ``source`` a glob as in ignore files.
-
-        ``where`` knows the columns ``id``, ``source``, ``title``, ``text``, ``start``, ``end`` and
-        ``metadata`` (a JSON string), and those that ``IndexSettings.metadata`` makes of fields of
-        records and of front matter; a value that is not of its column's type is null, and
-        ``array_has(tags, 'python')`` asks for one of a list. BM25 cuts
-        words by the rules of Unicode and stems those of the table's language, which is that of its
-        texts or of ``IndexSettings.language``. Identifiers count whole and by their parts.
-
-        A query without a word that the model knows has no vector: ``vector`` finds nothing then,
-        and ``hybrid`` searches by words alone.
-
-        Raises:
-            UsageError: ``where`` is no condition that this table can check, or another parameter is
-                out of range.
-            TableError: the table cannot be read.
-            ModelMismatchError: the table was made with another model.
-        """
-        (hits,) = self.search_many([query], k, mode=mode, alpha=alpha, where=where, source=source)
-        return hits
-
-    async def asearch(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> list[Hit]:
-        """Search as ``search`` does, in a thread: other tasks go on meanwhile."""
-        call = partial(self.search, mode=mode, alpha=alpha, where=where, source=source)
-        return await asyncio.to_thread(call, query, k)
-
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> Iterator[list[Hit]]:
-        """Answer several queries together and yield the answers to each; see ``search``."""
-        if isinstance(queries, str):
-            raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
-        check_search(k, mode, alpha, where, source)
-        return self._search.search_many(queries, k, mode, alpha, where, source)
-
     def passage(self, identifier: str) -> StoredPassage | None:
         """Return a passage by its id; None if the table has none of this id.
 
@@ -306,6 +243,16 @@ class Index:
         """
         model = self._search.model
         return model.encode(list(texts)), sum(model.count_tokens(list(texts)))
+
+    def _found(self, query: str, options: SearchOptions) -> list[Hit]:
+        (hits,) = self._each_found([query], options)
+        return hits
+
+    async def _afound(self, query: str, options: SearchOptions) -> list[Hit]:
+        return await asyncio.to_thread(self._found, query, options)
+
+    def _each_found(self, queries: Sequence[str], options: SearchOptions) -> Iterator[list[Hit]]:
+        return self._search.search_many(queries, options)
 
     @property
     def _table(self) -> Table:

@@ -24,10 +24,9 @@ from starlette.types import Receive, Scope, Send
 from ragdoll import __version__
 from ragdoll.errors import RagdollError, UsageError
 from ragdoll.hints import for_command_line
-from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.answers import Hit, StoredDocument, StoredPassage
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import snippet
-from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import NoTableError
 from ragdoll.serve.batches import BusyError
 from ragdoll.serve.guard import Counts, RefusedError, error_body
@@ -216,7 +215,7 @@ async def _searched(
 ) -> dict[str, Any]:
     check_query(query)
     served = await service.table(asked.table)
-    hits = await served.search(query, asked.asked(service.max_top_k))
+    hits = await served.search(query, asked.options(service.max_top_k))
     least = asked.min_similarity
     if least is not None:
         hits = [hit for hit in hits if hit.vector_score is not None and hit.vector_score >= least]

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ragdoll.errors import UsageError
+from ragdoll.retrieval.answers import SearchOptions
 from ragdoll.serve.guard import RefusedError
-from ragdoll.serve.service import MAX_QUERY, Asked
-from ragdoll.settings import Mode, QuerySettings, refuse_weight
+from ragdoll.serve.service import MAX_QUERY
+from ragdoll.settings import Mode
 
 MOST_TEXTS = 2048
 """Texts that are embedded by a request, at most."""
@@ -60,7 +61,7 @@ class How(_Asked):
     text: Literal["full", "snippet", "none"] = "full"
     marks: bool = Field(False, description="Tell which parts of the text match the query.")
 
-    def asked(self, most: int) -> Asked:
+    def options(self, most: int) -> SearchOptions:
         """Return what a table is asked; ``most`` is the greatest number of answers.
 
         Raises:
@@ -68,17 +69,14 @@ class How(_Asked):
         """
         if self.top_k > most:
             raise UsageError(f"top_k is {self.top_k}; {most} is the most here.")
-        alpha = None if self.alpha == "auto" else self.alpha
-        refuse_weight(alpha, self.mode)
         if self.min_similarity is not None and self.mode == "text":
             raise UsageError(
                 "min_similarity has no meaning in the mode 'text'.",
                 hint="It is about vectors: search in the mode hybrid or vector.",
             )
-        QuerySettings(
-            top_k=self.top_k, alpha=self.alpha, where=self.where or None, source=self.source or None
-        )
-        return Asked(self.top_k, self.mode, alpha, self.where or None, self.source or None)
+        alpha = None if self.alpha == "auto" else self.alpha
+        where, source = self.where or None, self.source or None
+        return SearchOptions(self.top_k, self.mode, alpha, where, source)
 
 
 class SearchRequest(How):

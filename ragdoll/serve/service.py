@@ -6,20 +6,19 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from ragdoll.embedding.vectors import Vectors
 from ragdoll.errors import RagdollError, UsageError
+from ragdoll.retrieval.answers import Hit, SearchOptions, StoredDocument, StoredPassage
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Searcher
-from ragdoll.retrieval.reading.stored import StoredDocument, StoredPassage
 from ragdoll.retrieval.storage.database import Database, NoTableError
 from ragdoll.retrieval.storage.lance import is_local, stamp
 from ragdoll.retrieval.writing.target import database_of
 from ragdoll.serve.batches import Batches
-from ragdoll.settings import IndexSettings, Mode
+from ragdoll.settings import IndexSettings
 
 MAX_QUERY = 8192
 """Characters of a query, at most."""
@@ -28,17 +27,6 @@ MAX_WAITING = 256
 """Requests that wait for a table, at most."""
 
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How to search; queries that are asked in the same way are answered together."""
-
-    k: int
-    mode: Mode
-    alpha: float | None
-    where: str | None
-    source: str | None
 
 
 class _Call(NamedTuple):
@@ -60,9 +48,9 @@ class Served:
         self._index = Index.open(settings=settings, table=name, warm=True)
         self._batches = Batches(self._answer, MAX_WAITING)
 
-    async def search(self, query: str, asked: Asked) -> list[Hit]:
-        """Search as ``Index.search`` does."""
-        found: list[Hit] = await self._batches.ask(asked, query)
+    async def search(self, query: str, options: SearchOptions) -> list[Hit]:
+        """Search as ``Index.search`` does; queries with the same options are answered together."""
+        found: list[Hit] = await self._batches.ask(options, query)
         return found
 
     async def passage(self, identifier: str) -> StoredPassage | None:
@@ -98,24 +86,16 @@ class Served:
 
     async def warm(self) -> None:
         """Load rows and model, so that the first search need not."""
-        await self.search("warm", Asked(1, "hybrid", None, None, None))
+        await self.search("warm", SearchOptions(1))
 
     def close(self) -> None:
         """Let the thread end."""
         self._batches.stop()
 
-    def _answer(self, kind: Asked | _Call, items: list[Any]) -> list[Any]:
+    def _answer(self, kind: SearchOptions | _Call, items: list[Any]) -> list[Any]:
         index = self._index
-        if isinstance(kind, Asked):
-            answers = index.search_many(
-                items,
-                kind.k,
-                mode=kind.mode,
-                alpha=kind.alpha,
-                where=kind.where,
-                source=kind.source,
-            )
-            return list(answers)
+        if isinstance(kind, SearchOptions):
+            return list(index.search_many(items, **asdict(kind)))
         methods: dict[str, Callable[..., Any]] = {
             "passage": index.passage,
             "documents": index.documents,

@@ -26,11 +26,11 @@ from ragdoll import __version__
 from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, first_of, number_of
 from ragdoll.hints import for_command_line
-from ragdoll.retrieval.reading.hits import Hit, headings_of
-from ragdoll.retrieval.reading.lines import StoredLines, lines_of, places_of
+from ragdoll.retrieval.answers import Hit, SearchOptions, headings_of
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.snippets import snippet
-from ragdoll.serve.service import Asked, Service, check_query
+from ragdoll.retrieval.reading.stored import StoredLines, lines_of, places_of
+from ragdoll.serve.service import Service, check_query
 from ragdoll.settings import IndexSettings, Mode, ServeSettings
 
 MAX_CHARACTERS = 24_000
@@ -82,8 +82,8 @@ def tools_of(service: Service) -> MCPServer:
         source: a glob such as 'guide/**' or '*.md'. where: an SQL condition on the columns that
         status lists. top_k: at most 20.
         """
-        asked = Asked(top_k, mode, None, where or None, source or None)
-        return await _answered(_search(service, query, asked, table, snippet_lines))
+        options = {"k": top_k, "mode": mode, "where": where or None, "source": source or None}
+        return await _answered(_search(service, query, options, table, snippet_lines))
 
     @tool
     async def get(source_or_id: str, from_line: int = 1, lines: int = 200, table: str = "") -> str:
@@ -155,13 +155,13 @@ def _said(error: RagdollError) -> str:
 
 
 async def _search(
-    service: Service, query: str, asked: Asked, table: str, snippet_lines: int
+    service: Service, query: str, options: dict[str, Any], table: str, snippet_lines: int
 ) -> str:
     check_query(query)
-    if not 1 <= asked.k <= _MAX_TOP_K:
-        raise UsageError(f"top_k is {asked.k}; 1 to {_MAX_TOP_K} are allowed.")
+    if not 1 <= options["k"] <= _MAX_TOP_K:
+        raise UsageError(f"top_k is {options['k']}; 1 to {_MAX_TOP_K} are allowed.")
     served = await service.table(table)
-    hits = await served.search(query, asked)
+    hits = await served.search(query, SearchOptions(**options))
     if not hits:
         return "Nothing found. Try other words, or fewer conditions."
     documents = [_shown(hit, query, max(1, snippet_lines)) for hit in hits]

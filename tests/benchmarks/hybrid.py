@@ -28,6 +28,7 @@ from ragdoll.embedding.vectors import Vectors, similarity
 from ragdoll.evaluation.collection import TestCollection, load_beir
 from ragdoll.evaluation.metrics import measure, paired_randomization
 from ragdoll.evaluation.systems import SearchedTable
+from ragdoll.retrieval.answers import SearchOptions
 from ragdoll.retrieval.reading import fusion
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.settings import Mode
@@ -43,7 +44,7 @@ def ndcg(
 ) -> Values:
     """Return the nDCG of each query."""
     texts = list(collection.queries.values())
-    answers = table.searcher.search_many(texts, K, mode, alpha)
+    answers = table.searcher.search_many(texts, SearchOptions(K, mode, alpha))
     run = {
         query: {hit.source: hit.score for hit in hits}
         for query, hits in zip(collection.queries, answers, strict=True)

@@ -21,7 +21,7 @@ from ragdoll.cli.options import Invocation
 from ragdoll.cli.text import facts, from_here, one_line, printable
 from ragdoll.cli.views import hits as view
 from ragdoll.corpus.documents import LINE
-from ragdoll.retrieval.reading.hits import Hit
+from ragdoll.retrieval.answers import Hit
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.settings import as_text, settings
 from tests.conftest import Ragdoll, Trained

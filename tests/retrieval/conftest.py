@@ -16,8 +16,8 @@ from ragdoll.corpus.context import context_of, with_context
 from ragdoll.corpus.documents import BETWEEN, Document
 from ragdoll.corpus.passages import Passage
 from ragdoll.embedding.static import StaticModel
+from ragdoll.retrieval.answers import Hit
 from ragdoll.retrieval.index import Index
-from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.storage.database import Database
 from ragdoll.retrieval.storage.table import Table

@@ -18,11 +18,11 @@ import pytest
 
 import ragdoll
 from ragdoll.embedding.static import StaticModel
+from ragdoll.retrieval.answers import Hit, SearchOptions
 from ragdoll.retrieval.index import Index
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading import fusion, legs, search
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
-from ragdoll.retrieval.reading.hits import Hit
 from ragdoll.retrieval.reading.late_interaction import TokenLists, interaction
 from ragdoll.retrieval.reading.legs import MemoryLegs, TableLegs
 from ragdoll.retrieval.reading.search import Searcher
@@ -374,12 +374,13 @@ def check_same(hits: list[Hit], expected: list[Hit]) -> None:
 @pytest.mark.parametrize("k", [1, 10, 150, 10_000])
 def test_the_answers_are_those_of_each_query_alone(opened: Index, mode: Mode, k: int) -> None:
     many, alone = new_searcher(opened), new_searcher(opened)
-    answers = list(many.search_many(QUERIES, k, mode, 0.4))
+    options = SearchOptions(k, mode, 0.4 if mode == "hybrid" else None)
+    answers = list(many.search_many(QUERIES, options))
     assert kind(many) is MemoryLegs
     assert any(answers)
     for query, hits in zip(QUERIES, answers, strict=True):
         alone._answered = 0
-        check_same(hits, next(alone.search_many([query], k, mode, 0.4)))
+        check_same(hits, next(alone.search_many([query], options)))
     assert kind(alone) is TableLegs
 
 
@@ -397,7 +398,7 @@ def test_one_by_one_the_rows_are_loaded_in_the_end(opened: Index) -> None:
     searcher = new_searcher(opened)
     kinds = []
     for query in QUERIES:
-        list(searcher.search_many([query], 1))
+        list(searcher.search_many([query], SearchOptions(1)))
         kinds.append(kind(searcher))
     few = search._SEVERAL - 1
     assert kinds == [TableLegs] * few + [MemoryLegs] * (len(QUERIES) - few)
@@ -412,7 +413,7 @@ def test_rows_that_are_too_many_stay_in_the_table(
     if share < 1:  # then nothing is read to find out
         monkeypatch.setattr(Table, "all_rows", None)
     searcher = new_searcher(opened)
-    assert len(list(searcher.search_many(QUERIES, 3))) == len(QUERIES)
+    assert len(list(searcher.search_many(QUERIES, SearchOptions(3)))) == len(QUERIES)
     assert kind(searcher) is TableLegs
 
 
@@ -423,9 +424,9 @@ def test_conditions_are_met_by_many_queries_too(opened: Index, mode: Mode) -> No
     for where in (many, rare, None, "source = 'nothing'", many, rare):
         alone._answered = 0
         for query, hits in zip(
-            QUERIES, warm.search_many(QUERIES, 5, mode, where=where), strict=True
+            QUERIES, warm.search_many(QUERIES, SearchOptions(5, mode, where=where)), strict=True
         ):
-            check_same(hits, next(alone.search_many([query], 5, mode, where=where)))
+            check_same(hits, next(alone.search_many([query], SearchOptions(5, mode, where=where))))
             alone._answered = 0
     assert kind(alone) is TableLegs
 
@@ -443,7 +444,7 @@ def test_the_rows_of_the_latest_conditions_are_remembered(
     monkeypatch.setattr(Table, "ids_where", ids_where)
     searcher = Searcher(opened._table, opened._target.model, warm=True)
     for number in [0, 0, *range(legs._MOST_VIEWS + 1), legs._MOST_VIEWS, 0]:
-        list(searcher.search_many(["lock"], 1, where=f"start = {number}"))
+        list(searcher.search_many(["lock"], SearchOptions(1, where=f"start = {number}")))
     assert len(asked) == legs._MOST_VIEWS + 2  # the first of all was forgotten
 
 
@@ -467,7 +468,7 @@ def test_texts_are_read_of_the_answers_alone(
         return original(table, ids, columns)
 
     monkeypatch.setattr(Table, "rows_at", rows_at)
-    (hits,) = new_searcher(opened).search_many(["return the running event loop"], 5)
+    (hits,) = new_searcher(opened).search_many(["return the running event loop"], SearchOptions(5))
     (candidates, with_text), *texts = read
     assert not with_text
     assert candidates > CANDIDATES
@@ -505,11 +506,11 @@ def test_a_search_reads_the_version_that_it_began_with(indexed: Indexed) -> None
     """Rows are looked up by LanceDB's ids, which must not move under the search."""
     index = Index.open(indexed.database)
     searcher = index._search
-    before: list[Any] = list(searcher.search_many(QUERIES, 5))
+    before: list[Any] = list(searcher.search_many(QUERIES, SearchOptions(5)))
     begun = index.search_many(QUERIES, 5)
     first = next(begun)
     (indexed.docs / "loop.md").write_text("# The event loop\n\nAnother text about a lock.")
     indexed.index()
     assert [first, *begun] == before
-    assert list(searcher.search_many(QUERIES, 5)) == before
+    assert list(searcher.search_many(QUERIES, SearchOptions(5))) == before
     assert list(index.search_many(QUERIES, 5)) != before

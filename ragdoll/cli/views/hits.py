@@ -22,7 +22,7 @@ from ragdoll.retrieval.reading.snippets import best_lines
 
 if TYPE_CHECKING:
     from ragdoll.cli.console import Console
-    from ragdoll.retrieval.reading.hits import Copy, Hit
+    from ragdoll.retrieval.answers import Copy, Hit
 
 _INDENT = " " * 4
 # Copies of a passage that are named.
@@ -61,7 +61,7 @@ def hits(
     Further answers of the same file stand below the first, each in a line. ``with_root`` shows the
     folders of the documents, which have several.
     """
-    from ragdoll.retrieval.reading.hits import headings_of
+    from ragdoll.retrieval.answers import headings_of
 
     parts: list[RenderableType] = []
     by_file: dict[object, list[Hit]] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragdoll.evaluation.evaluate import Evaluation, SystemScore
     from ragdoll.evaluation.explain import Explanation
     from ragdoll.pipeline import Plan, RunResult
-    from ragdoll.retrieval.reading.hits import Hit
+    from ragdoll.retrieval.answers import Hit
     from ragdoll.retrieval.reading.inspection import TableFacts
     from ragdoll.retrieval.writing.target import IndexResult
 

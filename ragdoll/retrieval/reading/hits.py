@@ -1,104 +1,20 @@
-"""Hits: what a search answers, made of the rows that it found."""
+"""Making the answers to a search of the rows that it found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from ragdoll.corpus.documents import BETWEEN, line_of, page_of, section_of
+from ragdoll.corpus.documents import line_of
 from ragdoll.corpus.names import files_of
 from ragdoll.embedding.folder import parse_json
 from ragdoll.embedding.vectors import Vectors
+from ragdoll.retrieval.answers import Copy, Hit
 from ragdoll.retrieval.storage.schema import KEY_LENGTH, Root
 
 # Copies of a text that a hit names, at most.
 _MAX_COPIES = 20
-
-
-class Placed:
-    """A passage whose metadata says where it stands."""
-
-    __slots__ = ()
-    start: int
-    end: int
-    metadata: dict[str, Any]
-
-    @property
-    def line(self) -> int | None:
-        """The line of the file where the passage begins; None where no line is known."""
-        return line_of(self.metadata)
-
-    @property
-    def page(self) -> int | None:
-        """The page of the file where the passage begins, from 1; None where it has none."""
-        return page_of(self.metadata)
-
-    @property
-    def section(self) -> str:
-        """The headings that the passage stands under, from the outermost; empty without any."""
-        return section_of(self.metadata)
-
-
-class Copy(NamedTuple):
-    """Another place of the same text; see ``Hit`` for what the fields mean."""
-
-    id: str
-    source: str
-    root: str = ""
-    path: str | None = None
-    line: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hit(Placed):
-    """One answer to a query; ``score`` orders the answers, higher is better.
-
-    ``vector_score`` is the similarity by the table's metric, ``text_score`` is BM25, and
-    ``token_score`` the share of the query that the tokens of the passage cover, from 0 to 1. Each
-    is None if the mode makes no such search; ``vector_score`` and ``token_score`` also if no word
-    of the query is known. In the mode ``hybrid`` ``score`` is from 0 to 1, and a passage that the
-    search by words did not find has the BM25 score 0. ``start`` and ``end`` are offsets into the
-    document's text. ``metadata`` holds the fields of the document, and where the passage begins:
-    ``source_line``, ``page``, ``section``. ``root`` is the place that ``source`` is unique in, and
-    ``path`` the file; None where the document is in none. ``copies`` are other places of the same
-    text.
-
-    >>> index = Index.create("database", model="model")
-    >>> record = {"id": "timers", "text": "Set a timer.", "year": 2020}
-    >>> index.update([record]).added
-    1
-    >>> (hit,) = index.search("timer", k=1)
-    >>> hit.rank, hit.source, hit.text, hit.metadata
-    (1, 'timers', 'Set a timer.', {'year': 2020})
-    """
-
-    rank: int
-    score: float
-    id: str
-    source: str
-    title: str
-    start: int
-    end: int
-    text: str
-    vector_score: float | None
-    text_score: float | None
-    metadata: dict[str, Any]
-    token_score: float | None = None
-    root: str = ""
-    path: str | None = None
-    copies: Sequence[Copy] = ()
-
-    def record(self) -> dict[str, Any]:
-        """Return the hit in JSON values, with scores to six digits."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        values["copies"] = [copy._asdict() for copy in self.copies]
-        rounded = {
-            name: round(value, 6) if isinstance(value, float) else value
-            for name, value in values.items()
-        }
-        return {**rounded, "line": self.line, "page": self.page, "section": self.section}
 
 
 class HitMaker:
@@ -172,16 +88,6 @@ def _file(folder: str, source: str) -> str:
         return paths[0]
     # Not Path.is_file, which raises for a record whose id is too long for a file name.
     return next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
-
-
-def headings_of(hit: Hit) -> tuple[str, str]:
-    """Return the title of a hit and the section below it, as they are shown beside its source.
-
-    A file without a title of its own has its name for one, which the source says.
-    """
-    is_name = f"/{hit.source}".endswith(f"/{hit.title}")
-    below = hit.section.removeprefix(hit.title).removeprefix(BETWEEN)
-    return "" if is_name else hit.title, below
 
 
 def _fields(metadata: str) -> dict[str, Any]:

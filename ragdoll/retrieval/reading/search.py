@@ -10,10 +10,11 @@ import numpy as np
 
 from ragdoll.corpus.terms import searchable, undivided
 from ragdoll.embedding.vectors import ONE_THREAD, Vectors, similarity
+from ragdoll.retrieval.answers import Hit, SearchOptions
 from ragdoll.retrieval.model import TableModel
 from ragdoll.retrieval.reading.filters import conditions, evaluating
 from ragdoll.retrieval.reading.fusion import CANDIDATES, Scores, fuse
-from ragdoll.retrieval.reading.hits import Hit, HitMaker
+from ragdoll.retrieval.reading.hits import HitMaker
 from ragdoll.retrieval.reading.late_interaction import (
     Interaction,
     TokenIds,
@@ -53,46 +54,31 @@ class Searcher:
         if warm:
             self._legs(_SEVERAL, [])
 
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int,
-        mode: Mode = "hybrid",
-        alpha: float | None = None,
-        where: str | None = None,
-        source: str | None = None,
-    ) -> Iterator[list[Hit]]:
-        """Answer queries together and yield the answers to each; see ``Index.search``.
+    def search_many(self, queries: Sequence[str], options: SearchOptions) -> Iterator[list[Hit]]:
+        """Answer queries together and yield the answers to each; see ``Searchable.search``.
 
         After several queries the table's rows are kept in memory, unless they are too many. Each
         query then takes a fraction of the time.
         """
-        with evaluating(self.table, where):
-            yield from self._search_many(queries, k, mode, alpha, where, source)
+        with evaluating(self.table, options.where):
+            yield from self._search_many(queries, options)
 
-    def _search_many(
-        self,
-        queries: Sequence[str],
-        k: int,
-        mode: Mode,
-        alpha: float | None,
-        where: str | None,
-        source: str | None,
-    ) -> Iterator[list[Hit]]:
-        conditions = self._conditions_of(where, source)
+    def _search_many(self, queries: Sequence[str], options: SearchOptions) -> Iterator[list[Hit]]:
+        conditions = self._conditions_of(options)
         legs = self._legs(len(queries), conditions)
         answers: Iterator[list[Hit]]
         language = self.table.state.analysis.language
-        phrases = [phrases_of(query, language) if mode != "vector" else [] for query in queries]
+        has_phrases = options.mode != "vector"
+        phrases = [phrases_of(query, language) if has_phrases else [] for query in queries]
         if any(phrases):
             answers = (
-                self._with_phrases(legs, conditions, query, asked, k, mode, alpha)
-                if asked
-                else next(self._answers(legs, [query], k, mode, alpha))
-                for query, asked in zip(queries, phrases, strict=True)
+                self._with_phrases(legs, conditions, query, its, options)
+                if its
+                else next(self._answers(legs, [query], options))
+                for query, its in zip(queries, phrases, strict=True)
             )
         else:
-            answers = self._answers(legs, queries, k, mode, alpha)
+            answers = self._answers(legs, queries, options)
         # Loading what limits threads takes longer than a few searches gain by it.
         is_small = len(queries) < _SEVERAL or self._is_warm
         if is_small and self._answered >= _SEVERAL:
@@ -101,13 +87,9 @@ class Searcher:
         yield from answers
 
     def _answers(
-        self,
-        legs: Legs,
-        queries: Sequence[str],
-        k: int,
-        mode: Mode,
-        alpha: float | None,
+        self, legs: Legs, queries: Sequence[str], options: SearchOptions
     ) -> Iterator[list[Hit]]:
+        k, mode = options.k, options.mode
         whole = [undivided(query) for query in queries]
         tokens = self._tokens(whole, mode)
         words = [searchable(query, is_query=True) for query in queries]
@@ -132,7 +114,7 @@ class Searcher:
         for query, vector, is_known in zip(terms, vectors, known, strict=True):
             if is_known:
                 nearest = next(near)
-                yield self._by_all(legs, query, vector, nearest, next(matching), k, alpha)
+                yield self._by_all(legs, query, vector, nearest, next(matching), options)
             else:
                 yield self._by_text(legs, next(matching), k)
 
@@ -146,13 +128,12 @@ class Searcher:
         conditions: Sequence[str],
         query: str,
         phrases: Sequence[str],
-        k: int,
-        mode: Mode,
-        alpha: float | None,
+        options: SearchOptions,
     ) -> list[Hit]:
         """Answer a query with the passages that have its phrases first, then with others."""
+        k = options.k
         met = [*conditions, *holding(phrases)]
-        first = next(self._answers(TableLegs(self.table, met), [query], k, mode, alpha))
+        first = next(self._answers(TableLegs(self.table, met), [query], options))
         if len(first) < k:
             # Of words that no index knows, BM25 finds none.
             known = {hit.id for hit in first}
@@ -160,13 +141,13 @@ class Searcher:
             rows = [row for row in rows if row["id"] not in known][: k - len(first)]
             none = np.zeros(len(rows), np.float32)
             first += self._maker.hits(rows, none, None, none, None, k)
-        others = next(self._answers(legs, [query], k, mode, alpha))
+        others = next(self._answers(legs, [query], options))
         known = {hit.id for hit in first}
         others = [hit for hit in others if hit.id not in known][: k - len(first)]
         if not first:
             return others
         best = max([0.0, *(hit.score for hit in others)])
-        if mode == "hybrid":
+        if options.mode == "hybrid":
             # Scores stay between 0 and 1.
             first = [replace(hit, score=(1 + hit.score) / 2) for hit in first]
             others = [replace(hit, score=hit.score / 2) for hit in others]
@@ -187,8 +168,7 @@ class Searcher:
         vector: Vectors,
         near: Found,
         matched: Found,
-        k: int,
-        alpha: float | None,
+        options: SearchOptions,
     ) -> list[Hit]:
         """Score the rows that either leg found by all three, and return the best."""
         added = near.keys[~np.isin(near.keys, matched.keys)]
@@ -202,21 +182,22 @@ class Searcher:
             coverage=by_tokens and by_tokens.coverage,
             proximity=by_tokens and by_tokens.proximity,
         )
-        score = fuse(scores, vector, vectors, metric, alpha)
+        score = fuse(scores, vector, vectors, metric, options.alpha)
         order = np.argsort(-score, kind="stable")
         by = [None if of is None else of[order] for of in scores]
-        return self._maker.hits(legs.rows(keys[order]), score[order], by[0], by[1], by[2], k)
+        rows = legs.rows(keys[order])
+        return self._maker.hits(rows, score[order], by[0], by[1], by[2], options.k)
 
     def _interaction(self, query: Terms, passages: Sequence[TokenIds]) -> Interaction | None:
         if not query.tokens:
             return None
         return interaction(TokenLists([query.tokens])[0], passages, self.model)
 
-    def _conditions_of(self, where: str | None, source: str | None) -> list[str]:
+    def _conditions_of(self, options: SearchOptions) -> list[str]:
         """Return the conditions of filters; those of the last call are not checked again."""
-        filters = (where, source)
+        filters = (options.where, options.source)
         if filters != self._conditions[0]:
-            self._conditions = (filters, conditions(self.table, where, source))
+            self._conditions = (filters, conditions(self.table, *filters))
         return self._conditions[1]
 
     def _legs(self, queries: int, conditions: list[str]) -> Legs:
