@@ -484,10 +484,10 @@ def test_an_interrupted_extension_does_not_count_as_complete(
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory")
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus() -> None:
-    large = memory.peak_of_a_run(40_000, in_memory=10_000)
-    small = memory.peak_of_a_run(5_000, in_memory=10_000)
+    large = memory.peak_of_a_run(20_000, in_memory=5_000)
+    small = memory.peak_of_a_run(4_000, in_memory=5_000)
     assert (small.spilled, large.spilled) == (False, True)
-    assert large.bytes - small.bytes < 60 * 2**20
+    assert large.bytes - small.bytes < 25 * 2**20
 
 
 def test_the_rates_and_the_end_are_reported(

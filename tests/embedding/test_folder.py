@@ -69,7 +69,7 @@ def test_a_full_sentence_transformer_is_told(small_teacher: Path) -> None:
     assert (folder.kind, folder.is_static) == ("sentence-transformer", False)
     assert folder.embedding is None
     assert "embeddings.word_embeddings.weight" in folder.tensors
-    assert folder.config["num_hidden_layers"] == 2
+    assert folder.config["num_hidden_layers"] == 1
 
 
 def test_a_static_model_needs_no_config(small: Path) -> None:
