@@ -142,7 +142,7 @@ def _source(name: str, settings: CorpusSettings, alone: bool) -> Source:
     if name.startswith(SCHEME):
         return PythonSource(name.removeprefix(SCHEME))
     if exists and path.is_dir() and not is_dataset_folder(path):
-        return _files(path.resolve(), settings)
+        return FileSource(path.resolve(), Manner.of(settings))
     is_broken = os.path.islink(path) and not exists  # noqa: PTH114
     if (exists and not path.is_dir()) or (is_broken and not alone):
         return _file(path, settings, alone)
@@ -170,29 +170,10 @@ def _is_hub_id(name: str) -> bool:
     )
 
 
-def _files(folder: Path, settings: CorpusSettings) -> FileSource:
-    return FileSource(
-        folder,
-        _manner(settings),
-        ignore_files=settings.ignore_files,
-        hidden=settings.hidden,
-        generated=settings.generated,
-    )
-
-
-def _manner(settings: CorpusSettings) -> Manner:
-    return Manner(
-        settings.text_key,
-        settings.encoding,
-        tuple(settings.include or ()),
-        tuple(settings.formats or ()),
-        settings.outputs,
-    )
-
-
 def _file(path: Path, settings: CorpusSettings, alone: bool) -> FileSource:
     """Open a file. One of several, as a shell names all of a folder, is left out in the reading."""
-    suffix = _manner(settings).format_of(path)
+    manner = Manner.of(settings)
+    suffix = manner.format_of(path)
     if alone:
         if not path.is_file():
             raise CorpusError(f"{path} is no regular file.")
@@ -203,4 +184,4 @@ def _file(path: Path, settings: CorpusSettings, alone: bool) -> FileSource:
         if suffix in CONVERTED:
             require(EXTRA, str(path))
     path = path.resolve() if path.exists() else path.parent.resolve() / path.name
-    return replace(_files(path.parent, settings), parts=(path.name,))
+    return FileSource(path.parent, manner, (path.name,))

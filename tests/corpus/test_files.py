@@ -950,8 +950,8 @@ def test_the_signature_changes_with_what_decides_what_is_read(docs: Path) -> Non
         signature(docs),
         signature(docs, manner=Manner("body")),
         signature(docs, manner=Manner(include=("*.xyz",))),
-        signature(docs, hidden=True),
-        signature(docs, ignore_files=False),
+        signature(docs, manner=Manner(hidden=True)),
+        signature(docs, manner=Manner(ignore_files=False)),
         signature(docs / "locks.txt"),
     }
     assert len(signatures) == 6

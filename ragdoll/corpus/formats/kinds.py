@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ragdoll.corpus.formats.decoding import COMPRESSED, is_encoding, is_text
 from ragdoll.corpus.structure import Markup
 from ragdoll.errors import UsageError
+from ragdoll.settings import READING, CorpusSettings
 
 # The languages of markup whose headings are known.
 MARKUP: dict[str, Markup] = {
@@ -98,32 +99,40 @@ MINIFIED = "minified"
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How files are read: what a user says of them.
+    """How files are read: the settings of ``[corpus]`` by the same names.
 
     ``text_key`` names the text in records, ``encoding`` is that of text which is not UTF-8, or
     ``auto``. Files whose names match one of ``include`` are read as text. ``formats`` are pairs of
-    a suffix and the format that files with it have, as ``.xyz=md``. ``outputs`` reads what the
-    cells of notebooks printed.
+    a suffix and the format that files with it have, as ``.xyz=md``. ``hidden`` reads hidden files,
+    ``generated`` what programs made, and ``outputs`` what the cells of notebooks printed. Without
+    ``ignore_files``, ``.gitignore`` and ``.ragdollignore`` leave nothing out.
     """
 
     text_key: str = "text"
     encoding: str = "auto"
+    ignore_files: bool = True
     include: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    hidden: bool = False
+    generated: bool = False
     outputs: bool = True
+
+    @classmethod
+    def of(cls, settings: CorpusSettings) -> Manner:
+        """Return how settings let files be read."""
+        return cls().as_told({name: getattr(settings, name) for name in READING})
 
     def as_told(self, told: Mapping[str, Any]) -> Manner:
         """Return the same but for what ``told`` says: a file, which may say anything."""
-        values: dict[str, Any] = {
-            name: told[name] for name in ("text_key", "encoding") if isinstance(told.get(name), str)
-        }
+        values: dict[str, Any] = {}
+        for name, default in asdict(self).items():
+            value = told.get(name)
+            if isinstance(default, tuple) and isinstance(value, list | tuple):
+                values[name] = tuple(one for one in value if isinstance(one, str))
+            elif isinstance(value, type(default)):
+                values[name] = value
         if not is_encoding(values.get("encoding", "auto")):
             del values["encoding"]
-        for name in ("include", "formats"):
-            if isinstance(told.get(name), list | tuple):
-                values[name] = tuple(one for one in told[name] if isinstance(one, str))
-        if isinstance(told.get("outputs"), bool):
-            values["outputs"] = told["outputs"]
         return replace(self, **values)
 
     def format_of(self, path: Path) -> str:

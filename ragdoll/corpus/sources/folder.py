@@ -54,6 +54,9 @@ class Entry(NamedTuple):
 _SETTLED = 2.0
 
 
+# What is remembered of the manner, also where it is the default.
+_ALWAYS_TOLD = ("text_key", "ignore_files", "encoding")
+
 # The part of a folder that is all of it.
 WHOLE = "."
 
@@ -64,11 +67,11 @@ class FileSource(Source):
 
     ``parts`` are the files and folders in the folder that were named, by their paths in it.
 
-    Hidden files and folders are left out silently unless ``hidden`` is True, and so are those that
-    ``.gitignore`` and ``.ragdollignore`` name by the rules of git, in this folder and those above
-    up to that of the repository. With ``ignore_files`` False, ignore files are not used. Links to
-    folders or out of the folder, pipes and devices are left out and named, and so is what programs
-    made, unless ``generated`` is True. A part that was named is read in any case.
+    Unless ``manner`` says otherwise, hidden files and folders are left out silently, and so are
+    those that ``.gitignore`` and ``.ragdollignore`` name by the rules of git, in this folder and
+    those above up to that of the repository. What programs made is left out and named, and so are
+    links to folders or out of the folder, pipes and devices. A part that was named is read in any
+    case.
 
     ``known`` are files that are not read again if they have the same size and times, as
     ``Reading.stamps`` has them.
@@ -76,10 +79,7 @@ class FileSource(Source):
 
     path: Path
     manner: Manner = field(default_factory=Manner)
-    ignore_files: bool = True
     parts: tuple[str, ...] = (WHOLE,)
-    hidden: bool = False
-    generated: bool = False
     known: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
@@ -99,12 +99,7 @@ class FileSource(Source):
 
     def read_as(self, told: Mapping[str, Any]) -> FileSource:
         """Read the same as ``told`` says; it comes from a file, and may say anything."""
-        flags = {
-            name: told[name]
-            for name in ("ignore_files", "hidden", "generated")
-            if isinstance(told.get(name), bool)
-        }
-        return replace(self, manner=self.manner.as_told(told), **flags)
+        return replace(self, manner=self.manner.as_told(told))
 
     def below(self, folder: Path) -> FileSource:
         """Read the same as parts of a folder above, or of this one."""
@@ -132,17 +127,13 @@ class FileSource(Source):
     @property
     def told(self) -> Mapping[str, Any]:
         """The parts that are read, and how."""
-        facts = {**asdict(self.manner), "hidden": self.hidden, "generated": self.generated}
-        defaults = {**asdict(Manner()), "hidden": False, "generated": False}
+        defaults = asdict(Manner())
         return {
-            "text_key": self.manner.text_key,
-            "ignore_files": self.ignore_files,
-            "encoding": self.manner.encoding,
             "parts": list(self.parts),
             **{
                 name: list(value) if isinstance(value, tuple) else value
-                for name, value in facts.items()
-                if value != defaults[name]
+                for name, value in asdict(self.manner).items()
+                if name in _ALWAYS_TOLD or value != defaults[name]
             },
         }
 
@@ -237,7 +228,7 @@ class FileSource(Source):
     def _files_in(self, folder: Path, named: AbstractSet[Path], reading: Reading) -> Iterator[Path]:
         """Yield the files of a folder to read, without what is ``named`` as another part."""
         # A loop, since a tree can be too deep for recursion.
-        above = list(_rules_above(folder, reading)) if self.ignore_files else []
+        above = list(_rules_above(folder, reading)) if self.manner.ignore_files else []
         waiting = self._entries(folder, above, reading)
         while waiting:
             entry, ignored, beside = waiting.pop()
@@ -263,7 +254,7 @@ class FileSource(Source):
         if is_own(folder):
             return []
         names = {entry.name for entry in entries}
-        for name in IGNORE_FILES if self.ignore_files else ():
+        for name in IGNORE_FILES if self.manner.ignore_files else ():
             if name in names:
                 rules, reason = rules_of(folder / name, self.path)
                 ignored = [*ignored, Rules(folder, "", rules)]
@@ -274,7 +265,7 @@ class FileSource(Source):
     def _is_silent(self, entry: os.DirEntry[str], path: Path, ignored: list[Rules]) -> bool:
         """Tell whether an entry is left out without a word: hidden, ignored, or a database."""
         is_hidden = entry.name.startswith(".") and not (
-            self.hidden and entry.name not in _VERSION_CONTROL
+            self.manner.hidden and entry.name not in _VERSION_CONTROL
         )
         if is_hidden or (entry.name.endswith(".lance") and _is(entry.is_dir)):
             return True
@@ -288,8 +279,8 @@ class FileSource(Source):
         if is_folder and entry.is_symlink():
             return _LINKED
         if is_folder:
-            return "" if self.generated else folder_reason(entry.name, beside, path)
-        if not self.generated and (made := file_reason(entry.name, beside)):
+            return "" if self.manner.generated else folder_reason(entry.name, beside, path)
+        if not self.manner.generated and (made := file_reason(entry.name, beside)):
             return made
         return self._file_reason(entry, path)
 
