@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from html import unescape
 
 from ragdoll.corpus.languages import UNSPACED
 from ragdoll.corpus.letters import plain_letters
@@ -61,6 +62,8 @@ _PLAIN = {
     **dict.fromkeys((0x5BE, 0x2010, 0x2011, 0x2212), "-"),
     **dict.fromkeys((0x2018, 0x2019, 0x2BC), "'"),
 }
+# A character by its name or number in HTML. The semicolon tells it from a parameter of an address.
+_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][\da-fA-F]{1,6});")
 # A soft hyphen at the end of a line, and letters that are printed as one.
 _SOFT_END = re.compile(r"\u00ad[ \t]*\r?\n[ \t]*")
 _LIGATURE = re.compile("[\ufb00-\ufb06\u00ad\u200b\u2010\u2011]|[\uff01-\uffef]+")
@@ -75,6 +78,7 @@ def searchable(text: str, is_query: bool = False) -> str:
     ``2026-01-31``. So are words that were divided at the end of a line. Of a text, though not of a
     query, a word such as ``e-mail`` is also added without its hyphen; else it would count thrice.
     """
+    text = _without_entities(text)
     if not text.isascii():
         text = _SOFT_END.sub("", text) if "\u00ad" in text else text
         text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
@@ -89,11 +93,17 @@ def searchable(text: str, is_query: bool = False) -> str:
 def undivided(text: str) -> str:
     """Return a text with words whole that were divided at the end of a line, or have ligatures.
 
-    A tokenizer knows no others.
+    Characters that are written by their names in HTML, as in Markdown, become those characters. A
+    tokenizer knows no others.
     """
+    text = _without_entities(text)
     if not text.isascii() and _LIGATURE.search(text):
         text = _LIGATURE.sub(_written_out, _SOFT_END.sub("", text))
     return _DIVIDED.sub(_whole, text) if _LINE_END.search(text) else text
+
+
+def _without_entities(text: str) -> str:
+    return _ENTITY.sub(lambda found: unescape(found[0]), text) if "&" in text else text
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -44,7 +44,7 @@ K = 10
 def build(folder: str, model: Path, corpus: list[str], limit: int) -> tuple[Table, list[str]]:
     """Write a table of at most ``limit`` passages; return it with their texts."""
     encoder = TableModel(model)
-    reader = BatchReader(read(*corpus), silent)
+    reader = BatchReader(read(*corpus), {}, silent)
     facts = encoder.identity
     identity = TableIdentity(
         facts.fingerprint, facts.dimension, facts.metric, facts.normalize, None, PASSAGE_TOKENS, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,15 @@ def test_a_database_on_a_server_is_named_by_its_uri(
     asked = ragdoll("query", "a lock", "--config", "folder/ragdoll.toml", "--json")
     assert len(asked.json["hits"]) == 4
     assert ragdoll("inspect-model", "--database", bucket.uri).status == 0
+
+
+def test_values_that_are_not_of_their_columns_type_are_noted(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    records = [{"id": "a", "year": 2001}, {"id": "b", "year": "n/a"}, {"id": "c", "year": ""}]
+    lines = [json.dumps({"text": "A lock.", **record}) for record in records]
+    (tmp_path / "docs.jsonl").write_text("\n".join(lines))
+    Path("ragdoll.toml").write_text('[index.metadata]\nyear = "integer"\n')
+    result = ragdoll("index", tmp_path / "docs.jsonl", "--model", trained.model)
+    assert result.status == 0, result.err
+    assert "Noted: 1\n  1  year is no integer; the column has no value: docs.jsonl#b" in result.err

@@ -155,3 +155,15 @@ def test_a_reason_names_the_option_that_helps(capsys: pytest.CaptureFixture[str]
     left_out = [Skipped("a.jsonl", "line 2: no key 'text' (`text_key` names another)")]
     skipped.show(Console(), left_out)
     assert "no key 'text' (--text-key names another)" in capsys.readouterr().err
+
+
+def test_files_of_another_format_that_are_texts_can_be_included(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.xyz").write_text("A lock guards a resource.")
+    (tmp_path / "b.bin").write_bytes(bytes(range(256)))
+    items = [
+        Skipped(name, f"format {name[1:]}", root=str(tmp_path))
+        for name in ("a.xyz", "b.bin", "c.gone")
+    ]
+    assert said(items, capsys).splitlines()[-1] == "--include '*.xyz' reads such files as text."

@@ -228,3 +228,18 @@ def test_copies_of_a_text_are_one_hit_with_its_places(
     assert copy.path == str(tmp_path / "docs" / copy.source)
     assert copy.line == 1
     assert copied.record()["copies"][0]["source"] == copy.source
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Tom &amp; Jerry&#39;s caf&eacute; &#x2014; 5&nbsp;km", "Tom & Jerry's café — 5\xa0km"),
+        (
+            "?a=1&copy=2 AT&T &; &no-entity; &unknown; R&D;",
+            "?a=1&copy=2 AT&T &; &no-entity; &unknown; R&D;",
+        ),
+    ],
+)
+def test_characters_by_their_names_in_html_are_those_characters(written: str, meant: str) -> None:
+    assert undivided(written) == meant
+    assert searchable(written) == searchable(meant)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragdoll.cli.text import counted, from_here, one_line
 from ragdoll.corpus.documents import count_skipped
+from ragdoll.corpus.formats.decoding import is_text
 from ragdoll.errors import number_of
 from ragdoll.hints import for_command_line
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 # Reasons for leaving something out, and files of each, that are named for a person.
 _SHOWN_REASONS = 8
 _SHOWN_OF_A_REASON = 2
+_SHOWN_GLOBS = 3
+
+# How the reason begins for a file whose suffix is not known.
+_UNKNOWN_FORMAT = "format ."
 
 
 def show(
@@ -44,6 +51,18 @@ def show(
     if len(ordered) > _SHOWN_REASONS:
         others = len(ordered) - _SHOWN_REASONS
         console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
+    if globs := list(_of_texts(kinds))[:_SHOWN_GLOBS]:
+        options = " ".join(f"--include {glob}" for glob in globs)
+        console.note(f"{options} reads such files as text.")
+
+
+def _of_texts(kinds: Mapping[str, Sequence[Skipped]]) -> Iterator[str]:
+    """Yield globs of the formats left out whose files are texts, to judge by one of each."""
+    for kind, items in kinds.items():
+        suffix = kind.removeprefix(_UNKNOWN_FORMAT)
+        file = Path(items[0].root, items[0].path)
+        if suffix != kind and file.is_file() and is_text(file):
+            yield shlex.quote(f"*.{suffix}")
 
 
 def by_either(first: Sequence[Skipped], second: Sequence[Skipped]) -> list[Skipped]:

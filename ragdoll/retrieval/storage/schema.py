@@ -207,15 +207,26 @@ def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[
     """
     if not declared:
         return []
-    records = [json.loads(text) if text else {} for text in metadata]
-    records = [
-        {key.replace("-", "_"): value for key, value in record.items() if "-" in key} | record
-        for record in records
-    ]
+    records = [_by_column(json.loads(text)) if text else {} for text in metadata]
     return [
         pa.array([typed(record.get(name), kind) for record in records], type=TYPES[kind])
         for name, kind in declared.items()
     ]
+
+
+def mistyped(metadata: Mapping[str, Any], declared: Mapping[str, str]) -> list[str]:
+    """Return the names of the declared fields whose values are of another type, and so are null."""
+    record = _by_column(metadata)
+    return [
+        name
+        for name, kind in declared.items()
+        if record.get(name) not in (None, "") and typed(record[name], kind) is None
+    ]
+
+
+def _by_column(record: Mapping[str, Any]) -> dict[str, Any]:
+    others = {key.replace("-", "_"): value for key, value in record.items() if "-" in key}
+    return {**others, **record}
 
 
 def typed(value: Any, kind: str) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 from ragdoll.corpus.documents import Corpus, Document, why_empty
 from ragdoll.corpus.formats.kinds import FAMILIES
 from ragdoll.corpus.sources.given import GIVEN
 from ragdoll.errors import CorpusError
+from ragdoll.retrieval.storage.schema import mistyped
 from ragdoll.streams import Report, grouped
 
 # Bounds of a batch, which is read, compared and written together. A batch takes no further document
@@ -23,9 +24,15 @@ _CHARACTERS_OF_WORKER = 2_000_000
 class BatchReader:
     """A corpus that is read in batches; ``documents`` counts those read so far, by their root."""
 
-    def __init__(self, corpus: Corpus, report: Report, for_workers: bool = False) -> None:
-        """Prepare to read, in smaller batches ``for_workers``."""
+    def __init__(
+        self, corpus: Corpus, columns: Mapping[str, str], report: Report, for_workers: bool = False
+    ) -> None:
+        """Prepare to read, in smaller batches ``for_workers``.
+
+        Values that are not of the type of their column are noted: the column has none for them.
+        """
         self.corpus = corpus
+        self._columns = columns
         self.documents: dict[str, int] = dict.fromkeys(corpus.roots, 0)
         self._report = report
         self._for_workers = for_workers
@@ -41,6 +48,9 @@ class BatchReader:
             self._report("documents", total, None)
             for document in documents:
                 self.documents[document.root] += 1
+                for name in mistyped(document.metadata, self._columns):
+                    what = f"{name} is no {self._columns[name]}; the column has no value"
+                    self.corpus.readings[document.root].note(document.source, what)
             yield documents
 
     def refuse_empty(self, hint: str | None = None) -> None:

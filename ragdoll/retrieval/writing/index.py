@@ -69,7 +69,9 @@ def write(
     workshop = Workshop(target, engine or EngineSettings())
 
     def run(corpus: Corpus) -> _Run:
-        reader = BatchReader(corpus, report, for_workers=not workshop.engine.is_local)
+        reader = BatchReader(
+            corpus, target.settings.metadata, report, for_workers=not workshop.engine.is_local
+        )
         return _Run(reader, workshop, result, report)
 
     if dry_run and is_local(target.database) and not Path(target.database).exists():
