@@ -71,6 +71,8 @@ _LATEX_MARK = re.compile(r"\\[A-Za-z]+\*?(?=\{)|(?<=\{)\\[A-Za-z]+[ \t]+|[{}\\$]
 _LATEX_BLOCK = re.compile(r"[ \t]*\\(begin|end)\{(?:verbatim|lstlisting|minted|alltt)\*?\}")
 _STATED_TITLE = {
     "latex": re.compile(r"^[^%\n]*?\\title" + _LATEX_ARGUMENT, re.MULTILINE),
+    # The block at the beginning that Pandoc reads.
+    "markdown": re.compile(r"\A% *(\S.*)"),
     "org": re.compile(r"^#\+title:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE),
 }
 

@@ -56,6 +56,24 @@ def test_a_page_becomes_text_with_headings_and_lists(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "<span class='mw-editsection'>[<a href='/e'>edit</a>]</span>",
+        "<a href='/e' title='Edit this page'><svg></svg></a>",
+        "<a href='/e' title='Edit this page'>pen</a>",
+        "<a href='/e' rel='edit'>change</a>",
+        "<a href='/e'>Edit on GitHub</a>",
+        "<a href='/e'>View page source</a>",
+    ],
+)
+def test_links_to_the_source_of_a_page_are_left_out(link: str, tmp_path: Path) -> None:
+    kept = "<p>How to <a href='/edit'>edit a page</a> on GitHub.</p>"
+    assert text(tmp_path, f"<h2>Timers{link}</h2>{kept}{link}") == (
+        "## Timers\n\nHow to edit a page on GitHub."
+    )
+
+
 def test_how_a_word_sounds_does_not_part_it(tmp_path: Path) -> None:
     body = "<p><ruby>学<rp>(</rp><rt>がっ</rt><rp>)</rp>校<rt>こう</rt></ruby>へ行く</p>"
     assert text(tmp_path, body) == "学校へ行く"

@@ -77,6 +77,8 @@ def test_what_only_looks_like_a_heading_is_none(markup: Markup, text: str) -> No
     ("markup", "text", "title"),
     [
         ("org", "#+TITLE: Lanterns \n\ntext", "Lanterns"),
+        ("markdown", "% The Lamps\n% Ann Author\n\n# One", "The Lamps"),
+        ("markdown", "# One\n\n% no title", "One"),
         ("latex", "\\documentclass{a}\n\\title[x]{Lanterns}\n\\section{One}", "Lanterns"),
         (
             "latex",

@@ -50,11 +50,17 @@ _TARGETS = ("data-target", "data-bs-target", "href")
 # Classes of the bars and lists around a page of documentation.
 _NAVIGATION = frozenset(
     ("bottomnav", "nav-panel", "navfooter", "navheader", "navpath", "sphinxsidebar", "subnav")
-) | {"topnav"}
+) | {"mw-editsection", "topnav"}
 # How a line of links begins that leads from page to page.
 _STEPS = frozenset(("Next:", "Previous:", "Prev:", "Up:"))
 # The text of a link that stands beside a heading and leads to that heading.
 _PERMALINKS = frozenset({"#", "§", "¶", "🔗"})
+# What a link says, in its text or its title, that leads to the source of the page.
+_TO_SOURCE = re.compile(
+    r"(?:edit|improve) (?:this|the) page|(?:edit|view|show)(?: (?:this )?page)? (?:on|in) git\w+"
+    r"|(?:view|show)(?: this)? page source|suggest edits?(?: to this page)?",
+    re.IGNORECASE,
+)
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TITLES = (*_HEADINGS, "dt", "summary")
 # A table that holds one of these lays out the page.
@@ -207,7 +213,8 @@ def _is_hidden(element: etree._Element, hidden: set[etree._Element], opened: set
         return True
     first = "".join(islice(_texts(element, hidden), 2)) if name == "a" else ""
     is_step = name == "p" and next(_texts(element, hidden), "") in _STEPS
-    if first in _PERMALINKS or is_step or (name in _HEADINGS and not any(_texts(element, hidden))):
+    is_for_writers = name == "a" and (first in _PERMALINKS or _leads_to_source(element, first))
+    if is_for_writers or is_step or (name in _HEADINGS and not any(_texts(element, hidden))):
         return True
     is_closed = (
         element.get("hidden") is not None
@@ -219,6 +226,11 @@ def _is_hidden(element: etree._Element, hidden: set[etree._Element], opened: set
         or element.get("data-nosnippet") is not None
         or not _NAVIGATION.isdisjoint(classes)
     )
+
+
+def _leads_to_source(link: etree._Element, text: str) -> bool:
+    said = (text.strip(), link.get("title", "").strip())
+    return link.get("rel") == "edit" or any(map(_TO_SOURCE.fullmatch, said))
 
 
 def _is_beside(element: etree._Element, classes: list[str]) -> bool:
