@@ -18,6 +18,9 @@ _QUOTED = re.compile(r"`([^`\n]+)`")
 _PARAMETER = re.compile(r"(?:(\w+)\.)?(\w+)(?:=(.+))?")
 _OF_NO_COMMAND: Mapping[str, str] = MappingProxyType({})
 
+OF_SERVICE: Mapping[str, str] = MappingProxyType({"model": "ragdoll index --model"})
+"""What does for a table what a service has no option for."""
+
 _CALLS = {
     "run(...)": "ragdoll run DOCS",
     "featurize(...)": "ragdoll featurize CORPUS",
@@ -42,8 +45,8 @@ _PARAMETERS = {
 def for_command_line(text: str, options: Mapping[str, str] = _OF_NO_COMMAND) -> str:
     """Write options and commands in the place of parameters and calls; the rest stays as it is.
 
-    ``options`` are those of the command that runs, by the names of their settings: another command
-    may have another option for the same setting.
+    ``options`` are those of the command that runs, by the names of their settings or parameters:
+    another command may have another option for the same.
     """
     return _QUOTED.sub(lambda quoted: _translated(quoted[1], options) or quoted[0], text)
 
@@ -56,7 +59,7 @@ def _translated(phrase: str, options: Mapping[str, str]) -> str | None:
     if parameter is None:
         return None
     section, name, value = parameter.groups()
-    option = None if section else _PARAMETERS.get(name)
+    option = None if section else options.get(name) or _PARAMETERS.get(name)
     if option is None:
         meant = {
             one.name: first_name(one.option)

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from ragdoll import __version__
 from ragdoll.errors import RagdollError, UsageError
-from ragdoll.hints import for_command_line
+from ragdoll.hints import OF_SERVICE, for_command_line
 from ragdoll.retrieval.answers import Hit, StoredDocument, StoredPassage
 from ragdoll.retrieval.reading.marks import Marker
 from ragdoll.retrieval.reading.snippets import snippet
@@ -459,7 +459,7 @@ def _methods(app: FastAPI, scope: Scope) -> list[str]:
 
 def _hint(error: RagdollError) -> str | None:
     """Return what the person who runs the service can do about an error."""
-    return error.hint and for_command_line(error.hint)
+    return error.hint and for_command_line(error.hint, OF_SERVICE)
 
 
 def _error(

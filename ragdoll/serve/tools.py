@@ -25,7 +25,7 @@ from mcp.types import ToolAnnotations
 from ragdoll import __version__
 from ragdoll.corpus.documents import BETWEEN
 from ragdoll.errors import RagdollError, UsageError, first_of, number_of
-from ragdoll.hints import for_command_line
+from ragdoll.hints import OF_SERVICE, for_command_line
 from ragdoll.retrieval.answers import Hit, SearchOptions, headings_of
 from ragdoll.retrieval.reading.search import Searcher
 from ragdoll.retrieval.reading.snippets import snippet
@@ -151,7 +151,7 @@ async def _answered(answer: Coroutine[Any, Any, str]) -> str:
 
 
 def _said(error: RagdollError) -> str:
-    return f"{error.message} {for_command_line(error.hint or '')}".strip()
+    return f"{error.message} {for_command_line(error.hint or '', OF_SERVICE)}".strip()
 
 
 async def _search(

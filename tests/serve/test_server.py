@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -285,6 +286,17 @@ def test_a_service_that_others_can_reach_says_its_names(served: Served) -> None:
     first = process.process.stderr.readline()
     assert "every IP address; --allow-host adds names." in first
     assert socket.gethostname().lower() in first
+
+
+def test_a_table_whose_model_was_moved_is_told_where_it_is(
+    ragdoll: Ragdoll, trained: Trained, tmp_path: Path
+) -> None:
+    database, model = tmp_path / "base", shutil.copytree(trained.model, tmp_path / "model")
+    Index.create(database, model=model).update(["A lock guards a resource."])
+    model.rename(tmp_path / "moved")
+    refused = ragdoll("serve", "--database", database, "--port", 0)
+    assert refused.status == 1
+    assert "give its folder as ragdoll index --model;" in refused.err
 
 
 def test_what_is_wrong_is_said_before_the_service_starts(ragdoll: Ragdoll, base: Path) -> None:

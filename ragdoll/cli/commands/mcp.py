@@ -3,6 +3,7 @@
 from ragdoll.cli.options import Invocation, command
 from ragdoll.cli.session import session
 from ragdoll.extras import require
+from ragdoll.hints import OF_SERVICE
 
 
 @command("index.database", "serve.tables")
@@ -11,7 +12,7 @@ def mcp(call: Invocation) -> None:
 
     This is the command for an agent's configuration. Standard output belongs to the protocol.
     """
-    with session(call) as (config, _):
+    with session(call._replace(options={**call.options, **OF_SERVICE})) as (config, _):
         require("serve", "ragdoll mcp")
         from ragdoll.serve.tools import serve_stdio
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ragdoll.cli.options import Invocation, command
 from ragdoll.cli.session import session
 from ragdoll.extras import require
+from ragdoll.hints import OF_SERVICE
 
 
 @command("index.database", "serve")
@@ -15,7 +16,7 @@ def serve(call: Invocation) -> None:
     The service follows its tables: what index and run write is found at once. Without a token only
     this machine may ask.
     """
-    with session(call) as (config, console):
+    with session(call._replace(options={**call.options, **OF_SERVICE})) as (config, console):
         require("serve", "ragdoll serve")
         from ragdoll.serve.log import logged_to
         from ragdoll.serve.names import Hosts

@@ -63,7 +63,7 @@ class HitMaker:
         return Copy(facts["id"], facts["source"], facts.get("root", ""), facts.get("path"), line)
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a row says, with its root and the path of its file as the table knows them.
+        """Return the fields that a hit takes from a row, and the root and the path of its file.
 
         The table may be another tool's work: any value may be missing.
         """

@@ -119,7 +119,7 @@ class Searcher:
                 yield self._by_text(legs, next(matching), k)
 
     def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a row says; see ``HitMaker.facts``."""
+        """Return the fields that a hit takes from a row; see ``HitMaker.facts``."""
         return self._maker.facts(row)
 
     def _with_phrases(

@@ -49,9 +49,9 @@ def root_after(
 
 
 def known_roots(table: Table, paths: Iterable[str]) -> dict[str, str]:
-    """Map those of some roots that the table has to their keys in it.
+    """Return the keys of the table's roots that are among some paths, by these paths.
 
-    A root is known by its path, or by its place relative to a database that moved with it.
+    A path is that of the root, or where it is now if it moved together with the database.
     """
     named = set(paths)
     keys: dict[str, str] = {}
@@ -106,7 +106,7 @@ def inner_roots(roots: Mapping[str, Root], source: Source) -> dict[str, str]:
 
 
 def unread_roots(table: Table, corpus: Corpus) -> list[str]:
-    """Return the paths of the table's roots that a corpus does not read as a whole."""
+    """Return the paths of the roots that the corpus reads only in part, or not at all."""
     return [root.path for root in _others(table, corpus)]
 
 
@@ -165,9 +165,9 @@ def documents_of(
 
 
 def _lost(name: str, table: Table) -> list[FileSource]:
-    """Return the table's roots that hold documents of a path that is not there; else none.
+    """Return sources for the roots that had documents of a path, if nothing is there any more.
 
-    Nothing of them is read; what their files tell is which documents are gone.
+    They read nothing: a look at their files tells which documents are gone.
     """
     path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111 (any name)
     if os.path.lexists(path):
@@ -208,7 +208,7 @@ def _again(root: Root, table: Table) -> Source | None:
 
 
 def _others(table: Table, corpus: Corpus) -> list[Root]:
-    """Return the table's roots that a corpus does not read as a whole."""
+    """Return the roots of the table that the corpus reads only in part, or not at all."""
     whole = {
         source.root
         for source in corpus.sources
