@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from ragdoll.retrieval.answers import (
 if TYPE_CHECKING:
     import httpx
 
+    from ragdoll.embedding.identity import ModelIdentity
     from ragdoll.embedding.vectors import Vectors
 
 # Seconds for an answer: a service that has just begun may have to load its tables first.
@@ -32,6 +34,7 @@ _SECONDS = 30.0
 _QUERIES = 100
 _TEXTS = 2048
 _PASSAGES = 1000
+_SOURCES = 100_000
 _BYTES = 2**20
 # Bytes of the body around the texts.
 _FRAME = 200
@@ -90,6 +93,23 @@ class Client(Searchable):
             following = record.get("next")
         return found
 
+    def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
+        """Return the first ``most`` sources, in order, that match a glob; see ``Index.sources``.
+
+        A service names a hundred thousand at most.
+
+        Raises:
+            UsageError: as ``search``.
+            ServiceError: as ``search``.
+        """
+        if most < 1:
+            return []
+        asked = {"source": glob, "limit": str(min(most, _SOURCES))}
+        record = self._get("/sources", asked)
+        if record is None:
+            raise ServiceError(f"{self.url} lists no sources.", hint="Update ragdoll there.")
+        return list(record["sources"])
+
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Return the vectors of texts and the number of their tokens; see ``Index.embed``.
 
@@ -110,6 +130,20 @@ class Client(Searchable):
             vectors.append(np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1))
             tokens += record["usage"]["prompt_tokens"]
         return np.concatenate(vectors).astype(np.float32, copy=False), tokens
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The identity of the model; its path is that on the machine of the service."""
+        from ragdoll.embedding.identity import ModelIdentity
+
+        facts = self._facts()["identity"]
+        return ModelIdentity(**{**facts, "path": facts["path"] and Path(facts["path"])})
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """The places that the documents came from, by the keys that ids of passages begin with."""
+        facts = self._facts()
+        return dict(zip(facts["root_keys"], facts["roots"], strict=True))
 
     def __len__(self) -> int:
         """Count the passages of the table."""

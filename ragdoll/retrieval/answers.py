@@ -9,10 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragdoll.corpus.documents import BETWEEN, line_of, page_of, section_of
 from ragdoll.settings import Mode, QuerySettings, checked, refuse_weight, settings
+
+if TYPE_CHECKING:
+    from ragdoll.embedding.identity import ModelIdentity
+    from ragdoll.embedding.vectors import Vectors
 
 # Characters between two passages, at most: a damaged table may name any number.
 _MOST_BLANK = 100_000
@@ -286,6 +290,36 @@ class Searchable(ABC):
         if isinstance(queries, str):
             raise TypeError(f"search_many takes a list of queries, not the query {queries!r} alone")
         return self._each_found(list(queries), SearchOptions(k, mode, alpha, where, source))
+
+    @property
+    @abstractmethod
+    def model(self) -> ModelIdentity:
+        """The identity of the model."""
+
+    @property
+    @abstractmethod
+    def roots(self) -> dict[str, str]:
+        """The places that the documents came from, by the keys that ids of passages begin with."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the passages."""
+
+    @abstractmethod
+    def passage(self, identifier: str) -> StoredPassage | None:
+        """Return a passage by its id; None if the table has none of this id."""
+
+    @abstractmethod
+    def documents(self, source: str, most: int = 10_000, offset: int = 0) -> list[StoredDocument]:
+        """Return the documents of a source, or of a glob as ``search`` takes it."""
+
+    @abstractmethod
+    def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
+        """Return the first ``most`` sources, in order, that match a glob as ``search`` takes it."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
+        """Return the vectors of texts by the table's model, and the number of their tokens."""
 
     @abstractmethod
     def _found(self, query: str, options: SearchOptions) -> list[Hit]: ...

@@ -154,7 +154,7 @@ class Index(Searchable):
     @property
     def roots(self) -> dict[str, str]:
         """The places that the documents came from, by the keys that ids of passages begin with."""
-        return {key: root.path for key, root in self._table.state.roots.items()}
+        return {key: root.path for key, root in self._table.roots().items()}
 
     def __len__(self) -> int:
         """Count the passages."""
@@ -229,8 +229,10 @@ class Index(Searchable):
         """Return the first ``most`` sources, in order, that match a glob as ``search`` takes it.
 
         Raises:
+            UsageError: the glob is empty.
             TableError: the table cannot be read.
         """
+        SearchOptions(source=glob)  # which checks it
         return self._table.sources_where(of_source(self._table, glob), most)
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:

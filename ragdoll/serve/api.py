@@ -47,6 +47,8 @@ from ragdoll.serve.records import (
     PassageRecord,
     SearchAnswer,
     SearchRequest,
+    SourcesAnswer,
+    SourcesRequest,
     TableRequest,
     TablesAnswer,
 )
@@ -274,6 +276,11 @@ def _add_reading(app: FastAPI, service: Service) -> None:
                 "next": asked.offset + asked.limit if has_more else None,
             }
         )
+
+    @app.get("/sources", summary="List sources.", **_described(SourcesAnswer, 404, 422))
+    async def sources(asked: Annotated[SourcesRequest, Query()]) -> Response:
+        served = await service.table(asked.table)
+        return _json({"sources": await served.sources(asked.source, asked.limit)})
 
     @app.get(
         "/passages/{identifier}",

@@ -16,6 +16,9 @@ from ragdoll.settings import Mode
 MOST_TEXTS = 2048
 """Texts that are embedded by a request, at most."""
 
+MOST_SOURCES = 100_000
+"""Sources of an answer, at most."""
+
 _MOST_BATCH = 100
 _MOST_PASSAGES = 1000
 
@@ -109,6 +112,13 @@ class DocumentsRequest(TableRequest):
     offset: int = Field(0, ge=0, le=2**48, description="Passages to leave out; see next.")
 
 
+class SourcesRequest(TableRequest):
+    """Which sources to name."""
+
+    source: str = Field("**", min_length=1, max_length=1024, description="A glob of sources.")
+    limit: int = Field(1000, ge=1, le=MOST_SOURCES, description="Sources of an answer, at most.")
+
+
 class EmbeddingsRequest(_Asked):
     """Texts to embed, as OpenAI's clients ask for it."""
 
@@ -175,13 +185,32 @@ class BatchAnswer(BaseModel):
     answers: list[SearchAnswer]
 
 
+class SourcesAnswer(BaseModel):
+    """The sources that match a glob, in order."""
+
+    sources: list[str]
+
+
+class IdentityRecord(BaseModel):
+    """The model of a table; see ``ragdoll.ModelIdentity``."""
+
+    fingerprint: str
+    dimension: int
+    path: str | None
+    metric: str
+    metric_reason: str
+    normalize: bool
+    max_length: int | None
+
+
 class TableRecord(BaseModel):
-    """What there is to say of a table."""
+    """What there is to say of a table; ``root_keys`` are what ids of the roots begin with."""
 
     table: str
     passages: int
     documents: int
     roots: list[str]
+    root_keys: list[str]
     columns: list[str]
     language: str
     model: str
@@ -190,6 +219,7 @@ class TableRecord(BaseModel):
     metric: str
     chunk_size: int
     version: int
+    identity: IdentityRecord
 
 
 class ProblemRecord(BaseModel):

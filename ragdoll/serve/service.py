@@ -108,12 +108,14 @@ class Served:
 
     def _facts(self) -> dict[str, Any]:
         table = self._index._table  # noqa: SLF001  (the state of a table is no part of the face)
-        identity, state = table.identity, table.state
+        identity, state, roots = table.identity, table.state, table.roots()
+        model = self._index.model
         return {
             "table": self.name,
             "passages": table.count(),
             "documents": sum(root.documents for root in state.roots.values()),
-            "roots": [root.path for root in table.roots().values()],
+            "roots": [root.path for root in roots.values()],
+            "root_keys": list(roots),
             "columns": table.columns,
             "language": state.analysis.language,
             "model": state.model,
@@ -122,6 +124,7 @@ class Served:
             "metric": identity.metric,
             "chunk_size": identity.chunk_size,
             "version": table.version,
+            "identity": {**asdict(model), "path": model.path and str(model.path)},
         }
 
 

@@ -126,6 +126,19 @@ def test_what_is_no_id_is_no_passage(either: Index | Client, identifier: str) ->
     assert either.passage(identifier) is None
 
 
+def test_model_roots_and_sources_are_those_of_the_index(either: Index | Client, base: Path) -> None:
+    index = Index.open(base)
+    assert either.model == index.model
+    assert either.roots == index.roots
+    assert list(index.roots.values()) == [str(base.parent / "docs")]
+    assert len(either.sources()) == 33
+    assert either.sources(most=2) == index.sources(most=2) == ["evil.txt", "guide/loop.md"]
+    assert either.sources("*.txt") == ["evil.txt", "locks.txt"]
+    assert either.sources("*.nope") == either.sources(most=0) == []
+    with pytest.raises(UsageError):
+        either.sources("")
+
+
 def test_passages_are_counted_and_texts_embedded(either: Index | Client, base: Path) -> None:
     assert len(either) == len(Index.open(base)) > 30
     vectors, tokens = either.embed(["a lock", "a timer"])
