@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -69,7 +70,8 @@ class Client(Searchable):
             ServiceError: as ``search``.
         """
         record = self._get(f"/passages/{_quoted(identifier)}", {})
-        found: StoredPassage | None = record and _made(StoredPassage, record)
+        with self._reading():
+            found: StoredPassage | None = record and _made(StoredPassage, record)
         return found
 
     def documents(self, source: str, most: int = 10_000, offset: int = 0) -> list[StoredDocument]:
@@ -84,13 +86,15 @@ class Client(Searchable):
         while following is not None and most > 0:
             part = {"source": source, "limit": str(min(most, _PASSAGES)), "offset": str(following)}
             record = self._get("/documents", part) or {"documents": []}
-            for one in map(_document, record["documents"]):
+            with self._reading():
+                following = record.get("next")
+                documents = list(map(_document, record["documents"]))
+            for one in documents:
                 most -= len(one.passages)
                 if found and (found[-1].root, found[-1].source) == (one.root, one.source):
                     found[-1].passages.extend(one.passages)
                 else:
                     found.append(one)
-            following = record.get("next")
         return found
 
     def sources(self, glob: str = "**", most: int = 1000) -> list[str]:
@@ -108,7 +112,8 @@ class Client(Searchable):
         record = self._get("/sources", asked)
         if record is None:
             raise ServiceError(f"{self.url} lists no sources.", hint="Update ragdoll there.")
-        return list(record["sources"])
+        with self._reading():
+            return list(record["sources"])
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Return the vectors of texts and the number of their tokens; see ``Index.embed``.
@@ -126,9 +131,10 @@ class Client(Searchable):
         for some in _parts(list(texts), _TEXTS, _BYTES):
             body = {"input": some, "model": table, "encoding_format": "base64"}
             record = self._post("/v1/embeddings", body)
-            rows = [base64.b64decode(one["embedding"]) for one in record["data"]]
-            vectors.append(np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1))
-            tokens += record["usage"]["prompt_tokens"]
+            with self._reading():
+                rows = [base64.b64decode(one["embedding"]) for one in record["data"]]
+                vectors.append(np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1))
+                tokens += record["usage"]["prompt_tokens"]
         return np.concatenate(vectors).astype(np.float32, copy=False), tokens
 
     @property
@@ -136,14 +142,16 @@ class Client(Searchable):
         """The identity of the model; its path is that on the machine of the service."""
         from ragdoll.embedding.identity import ModelIdentity
 
-        facts = self._facts()["identity"]
-        return ModelIdentity(**{**facts, "path": facts["path"] and Path(facts["path"])})
+        with self._reading():
+            facts = self._facts()["identity"]
+            return ModelIdentity(**{**facts, "path": facts["path"] and Path(facts["path"])})
 
     @property
     def roots(self) -> dict[str, str]:
         """The places that the documents came from, by the keys that ids of passages begin with."""
-        facts = self._facts()
-        return dict(zip(facts["root_keys"], facts["roots"], strict=True))
+        with self._reading():
+            facts = self._facts()
+            return dict(zip(facts["root_keys"], facts["roots"], strict=True))
 
     def __len__(self) -> int:
         """Count the passages of the table."""
@@ -151,8 +159,9 @@ class Client(Searchable):
 
     def _facts(self) -> dict[str, Any]:
         record = self._get("/tables", {})
-        name = self.table or record["default"]
-        found = [facts for facts in record["tables"] if facts["table"] == name]
+        with self._reading():
+            name = self.table or record["default"]
+            found = [facts for facts in record["tables"] if facts["table"] == name]
         if not found:
             raise UsageError(
                 f"No table '{name}' is served.", hint="Its tables() names those that are."
@@ -165,7 +174,8 @@ class Client(Searchable):
         Raises:
             ServiceError: as ``search``.
         """
-        return list((self._get("/tables", {}) or {})["tables"])
+        with self._reading():
+            return list(self._get("/tables", {})["tables"])
 
     def close(self) -> None:
         """Close the connections; a client that is closed answers no more."""
@@ -183,7 +193,9 @@ class Client(Searchable):
         if not query.strip():
             self._check_open()
             return []
-        return _hits(self._post("/search", {"query": query, **self._asked(options)}))
+        record = self._post("/search", {"query": query, **self._asked(options)})
+        with self._reading():
+            return _hits(record)
 
     async def _afound(self, query: str, options: SearchOptions) -> list[Hit]:
         import asyncio
@@ -205,17 +217,20 @@ class Client(Searchable):
                     answer = await http.post(f"{self.url}/search", **content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(self.url, error) from error
-        return _hits(_checked(answer))
+        with self._reading():
+            return _hits(_checked(answer))
 
     def _each_found(self, queries: Sequence[str], options: SearchOptions) -> Iterator[list[Hit]]:
         asked = self._asked(options)
         room = _BYTES - len(json.dumps(asked))
         for some in _parts(queries, _QUERIES, room):
-            answers: Iterator[Any] = iter(())
-            if texts := [query for query in some if query.strip()]:
+            texts = [query for query in some if query.strip()]
+            record: dict[str, Any] = {"answers": []}
+            if texts:
                 record = self._post("/search/batch", {"queries": texts, **asked})
-                answers = iter(record["answers"])
-            yield from (_hits(next(answers)) if query.strip() else [] for query in some)
+            with self._reading():
+                found = dict(zip(texts, map(_hits, record["answers"]), strict=True))
+            yield from ([*found.get(query, ())] for query in some)
 
     def _asked(self, options: SearchOptions) -> dict[str, Any]:
         values = {"table": self.table, **asdict(options)}
@@ -249,6 +264,20 @@ class Client(Searchable):
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(self.url, error) from error
         return answer
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Read an answer, which may be that of something else.
+
+        Raises:
+            ServiceError: it lacks what a service answers.
+        """
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ServiceError(
+                f"{self.url} is not a ragdoll service, or one of another version."
+            ) from error
 
     def _check_open(self) -> None:
         """Check that the client is open.

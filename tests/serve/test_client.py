@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -269,12 +269,32 @@ def test_more_than_a_request_holds_is_asked_in_several() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(200, "is not a ragdoll service"), (502, "answers with the status 502")]
+    ("status", "body", "said"),
+    [
+        (200, b"<html>", "is not a ragdoll service"),
+        (200, b'{"ok": true}', "is not a ragdoll service"),
+        (200, b"[1]", "is not a ragdoll service"),
+        (502, b"<html>", "answers with the status 502"),
+    ],
 )
-def test_an_answer_of_something_else_is_told_apart(status: int, said: str) -> None:
-    with (
-        answering((status, "", b"<html>")) as url,
-        Client(url) as client,
-        pytest.raises(ServiceError, match=said),
-    ):
-        client.search("x")
+def test_an_answer_of_something_else_is_told_apart(status: int, body: bytes, said: str) -> None:
+    calls: list[Callable[[Client], object]] = [
+        lambda client: client.search("x"),
+        lambda client: asyncio.run(client.asearch("x")),
+        lambda client: list(client.search_many(["x"])),
+        lambda client: client.passage("x"),
+        lambda client: client.documents("x"),
+        lambda client: client.sources(),
+        lambda client: client.embed(["x"]),
+        lambda client: client.model,
+        lambda client: client.roots,
+        lambda client: client.tables(),
+        len,
+    ]
+    for call in calls:
+        with (
+            answering((status, "", body)) as url,
+            Client(url) as client,
+            pytest.raises(ServiceError, match=said),
+        ):
+            call(client)
