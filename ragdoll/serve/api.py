@@ -7,7 +7,7 @@ import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -241,12 +241,13 @@ def _record(hit: Hit, query: str, asked: How) -> dict[str, Any]:
 def _add_reading(app: FastAPI, service: Service) -> None:
     @app.get("/tables", summary="List the tables that are served.", **_described(TablesAnswer))
     async def tables() -> Response:
-        facts, wrong = await service.facts()
-        problems = [
-            {"table": name, "message": error.message, "hint": _hint(error)}
-            for name, error in wrong.items()
-        ]
-        return _json({"default": service.default, "tables": facts, "problems": problems})
+        good, problems = list[dict[str, Any]](), list[dict[str, Any]]()
+        async for name, facts in service.facts(await service.names()):
+            if isinstance(facts, RagdollError):
+                problems.append({"table": name, "message": facts.message, "hint": _hint(facts)})
+            else:
+                good.append(facts)
+        return _json({"default": service.default, "tables": good, "problems": problems})
 
     @app.get(
         "/documents",
@@ -321,8 +322,11 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         **_described(ModelsAnswer),
     )
     async def models() -> Response:
-        facts, _ = await service.facts()
-        return _json({"object": "list", "data": [record(one["table"]) for one in facts]})
+        data = []
+        for name in await service.names():
+            with suppress(RagdollError):
+                data.append(record((await service.table(name)).name))
+        return _json({"object": "list", "data": data})
 
     @app.get(
         "/v1/models/{name}",

@@ -16,11 +16,9 @@ from ragdoll.settings import Mode
 MOST_TEXTS = 2048
 """Texts that are embedded by a request, at most."""
 
-MOST_SOURCES = 100_000
-"""Sources of an answer, at most."""
-
 _MOST_BATCH = 100
 _MOST_PASSAGES = 1000
+_MOST_SOURCES = 100_000
 
 
 class _Asked(BaseModel):
@@ -116,7 +114,7 @@ class SourcesRequest(TableRequest):
     """Which sources to name."""
 
     source: str = Field("**", min_length=1, max_length=1024, description="A glob of sources.")
-    limit: int = Field(1000, ge=1, le=MOST_SOURCES, description="Sources of an answer, at most.")
+    limit: int = Field(1000, ge=1, le=_MOST_SOURCES, description="Sources of an answer, at most.")
 
 
 class EmbeddingsRequest(_Asked):

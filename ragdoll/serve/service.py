@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -95,7 +95,7 @@ class Served:
     def _answer(self, kind: SearchOptions | _Call, items: list[Any]) -> list[Any]:
         index = self._index
         if isinstance(kind, SearchOptions):
-            return list(index.search_many(items, **asdict(kind)))
+            return list(index._search.search_many(items, kind))  # noqa: SLF001  (as below)
         methods: dict[str, Callable[..., Any]] = {
             "passage": index.passage,
             "documents": index.documents,
@@ -179,20 +179,17 @@ class Service:
         """
         return await asyncio.to_thread(self._names)
 
-    async def facts(self) -> tuple[list[dict[str, Any]], dict[str, RagdollError]]:
-        """Return what there is to say of each table, and what is wrong with the others.
-
-        Raises:
-            TableError: the database cannot be read.
-        """
-        facts: list[dict[str, Any]] = []
-        wrong: dict[str, RagdollError] = {}
-        for name in await self.names():
+    async def facts(
+        self, names: Sequence[str]
+    ) -> AsyncIterator[tuple[str, dict[str, Any] | RagdollError]]:
+        """Yield for each table what there is to say of it, or what is wrong with it."""
+        for name in names:
+            facts: dict[str, Any] | RagdollError
             try:
-                facts.append(await (await self.table(name)).facts())
+                facts = await (await self.table(name)).facts()
             except RagdollError as error:
-                wrong[name] = error
-        return facts, wrong
+                facts = error
+            yield name, facts
 
     async def table(self, name: str | None = None) -> Served:
         """Return a table by its name, None or nothing for the first.

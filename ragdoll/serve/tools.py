@@ -275,22 +275,23 @@ def _names(head: str, names: Sequence[str]) -> str:
 
 
 async def _status(service: Service, table: str) -> str:
-    facts, wrong = await service.facts() if not table else ([await _facts_of(service, table)], {})
-    lines = {one["table"]: _facts(one) for one in facts}
-    lines |= {name: f"table {name} cannot be searched: {_said(wrong[name])}" for name in wrong}
-    shown, size = list[str](), 0
-    for number, line in enumerate(lines.values()):
+    if table:
+        facts = await (await service.table(table)).facts()
+        return _cut(_facts(facts), "Ask with a table.")
+    names = await service.names()
+    lines, size = list[str](), 0
+    async for name, told in service.facts(names):
+        if isinstance(told, RagdollError):
+            line = f"table {name} cannot be searched: {_said(told)}"
+        else:
+            line = _facts(told)
         size += len(line) + 1
-        if size > MAX_CHARACTERS - _RESERVE and number:
-            others = ", ".join(list(lines)[number:])
-            shown.append(f"Ask with one of these for table: {others}")
+        if size > MAX_CHARACTERS - _RESERVE and lines:
+            others = ", ".join(names[len(lines) :])
+            lines.append(f"Ask with one of these for table: {others}")
             break
-        shown.append(line)
-    return _cut("\n".join(shown) or "There is no table.", "Ask with a table.")
-
-
-async def _facts_of(service: Service, table: str) -> dict[str, Any]:
-    return await (await service.table(table)).facts()
+        lines.append(line)
+    return _cut("\n".join(lines) or "There is no table.", "Ask with a table.")
 
 
 class _Fence:
