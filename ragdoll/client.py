@@ -142,15 +142,16 @@ class Client(Searchable):
         """The identity of the model; its path is that on the machine of the service."""
         from ragdoll.embedding.identity import ModelIdentity
 
+        record = self._facts()
         with self._reading():
-            facts = self._facts()["identity"]
+            facts = record["identity"]
             return ModelIdentity(**{**facts, "path": facts["path"] and Path(facts["path"])})
 
     @property
     def roots(self) -> dict[str, str]:
         """The places that the documents came from, by the keys that ids of passages begin with."""
+        facts = self._facts()
         with self._reading():
-            facts = self._facts()
             return dict(zip(facts["root_keys"], facts["roots"], strict=True))
 
     def __len__(self) -> int:
@@ -174,8 +175,9 @@ class Client(Searchable):
         Raises:
             ServiceError: as ``search``.
         """
+        record = self._get("/tables", {})
         with self._reading():
-            return list(self._get("/tables", {})["tables"])
+            return list(record["tables"])
 
     def close(self) -> None:
         """Close the connections; a client that is closed answers no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def show(
     if len(ordered) > _SHOWN_REASONS:
         others = len(ordered) - _SHOWN_REASONS
         console.note(f"  and {number_of('other reason', others)} (--json lists them all)")
-    if globs := list(_of_texts(kinds))[:_SHOWN_GLOBS]:
+    if globs := list(islice(_of_texts(kinds), _SHOWN_GLOBS)):
         options = " ".join(f"--include {glob}" for glob in globs)
         console.note(f"{options} reads such files as text.")
 

@@ -216,6 +216,8 @@ def typed_columns(metadata: Iterable[str], declared: Mapping[str, str]) -> list[
 
 def mistyped(metadata: Mapping[str, Any], declared: Mapping[str, str]) -> list[str]:
     """Return the names of the declared fields whose values are of another type, and so are null."""
+    if not declared:
+        return []
     record = _by_column(metadata)
     return [
         name
